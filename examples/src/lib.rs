@@ -1,0 +1,1 @@
+//! The binaries: thin over the libraries.

@@ -1,0 +1,1 @@
+//! Replication of ZFS datasets: a pure planner and an executor that resumes.

@@ -1,0 +1,1 @@
+//! Pure Rust: which snapshots a policy keeps, which it destroys, and why.

@@ -1,0 +1,1 @@
+//! Pure Rust: nvlists, ZFS send-stream records, checksums and resume tokens.

@@ -1,0 +1,1 @@
+//! Raw bindings to libzfs_core, libnvpair and /dev/zfs, loaded at run time.
