@@ -1,1 +1,17 @@
 //! Pure Rust: nvlists, ZFS send-stream records, checksums and resume tokens.
+//!
+//! Bytes in, values out: no C, no ZFS, no kernel. Everything read is treated
+//! as hostile: sizes are checked against what is really there before memory is
+//! taken, and nesting is limited.
+//!
+//! - [`nvlist`]: the name-value lists that ZFS speaks everywhere, in both of
+//!   libnvpair's encodings and both byte orders.
+
+mod error;
+pub mod nvlist;
+
+pub use error::{Error, Result};
+
+#[doc = include_str!("../README.md")]
+#[cfg(doctest)]
+struct ReadmeDoctests;

@@ -1,0 +1,67 @@
+//! The crate's one error type.
+
+use crate::nvlist::{DataType, Problem};
+
+/// What this crate's functions return.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Everything that can go wrong in this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Bytes that are not a packed nvlist.
+    #[error("not a valid packed nvlist: {problem} (at byte {offset})")]
+    Nvlist {
+        /// Where in the packed bytes it was seen.
+        offset: usize,
+        /// What was seen there.
+        problem: Problem,
+    },
+
+    /// A list that libnvpair could not pack either: nested deeper than
+    /// [`nvlist::MAX_DEPTH`](crate::nvlist::MAX_DEPTH), or 2 GiB or more.
+    #[error("the nvlist cannot be packed: {problem}")]
+    NvlistUnpackable {
+        /// Which limit it exceeds.
+        problem: Problem,
+    },
+
+    /// An nvlist name or string with a NUL byte in it, which its encodings
+    /// cannot express.
+    #[error("an nvlist string cannot hold a NUL byte (at byte {offset} of {length})")]
+    EmbeddedNul {
+        /// Where the NUL is.
+        offset: usize,
+        /// How long the string is, in bytes.
+        length: usize,
+    },
+
+    /// An nvlist name longer than
+    /// [`nvlist::MAX_NAME_LEN`](crate::nvlist::MAX_NAME_LEN) bytes.
+    #[error(
+        "an nvlist name of {length} bytes is too long (at most {} fit)",
+        crate::nvlist::MAX_NAME_LEN
+    )]
+    NameTooLong {
+        /// How long the name is, in bytes.
+        length: usize,
+    },
+
+    /// A pair that had to be there is not.
+    #[error("the nvlist has no {name:?}")]
+    NvlistMissing {
+        /// The name that was looked for.
+        name: String,
+    },
+
+    /// A pair is there but holds another type.
+    #[error("the nvlist's {name:?} is of type {found}, not {wanted}")]
+    NvlistType {
+        /// The name that was looked for.
+        name: String,
+        /// The type that was asked for.
+        wanted: DataType,
+        /// The type that it has.
+        found: DataType,
+    },
+}
