@@ -1,0 +1,132 @@
+//! /dev/zfs, where the kernel module takes its requests.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use crate::bindings::cmd::zfs_cmd;
+use crate::bindings::numbers::zfs_ioc_t;
+use crate::cmd::ZfsCmd;
+use crate::error::DeviceError;
+
+/// The device's path.
+pub const DEV_ZFS: &str = "/dev/zfs";
+
+/// An open /dev/zfs.
+///
+/// The kernel keeps state per open file: a hold made with this descriptor as
+/// its cleanup descriptor is released when it is closed, and pool events are
+/// read from a place of its own. Requests themselves are independent, and may
+/// be made from several threads at once.
+#[derive(Debug)]
+pub struct DevZfs {
+    fd: OwnedFd,
+}
+
+impl DevZfs {
+    /// Opens /dev/zfs. On most systems every user may; what each request
+    /// needs is checked request by request.
+    ///
+    /// # Errors
+    ///
+    /// [`DeviceError`] tells a module that is not loaded from a device that
+    /// may not be opened.
+    pub fn open() -> Result<DevZfs, DeviceError> {
+        DevZfs::open_at(Path::new(DEV_ZFS))
+    }
+
+    fn open_at(path: &Path) -> Result<DevZfs, DeviceError> {
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(libc::O_CLOEXEC)
+            .open(path)
+            .map(|file| DevZfs { fd: file.into() })
+            .map_err(|error| DeviceError::from_errno(error.raw_os_error().unwrap_or(libc::EIO)))
+    }
+
+    /// Makes one request and returns what the kernel left in `cmd`.
+    ///
+    /// Where the answer did not fit, the buffer grows to what the kernel asks
+    /// for and the request is made again **as it was**: the kernel has moved
+    /// zc_cookie on and written into zc_name by then, and a request with
+    /// those would skip an entry.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's errno, ZFS' own numbers (1024 and up) among them.
+    pub fn request(&self, request: zfs_ioc_t, cmd: &mut ZfsCmd) -> Result<(), i32> {
+        cmd.request(|raw| {
+            // SAFETY: every address in a ZfsCmd is that of a buffer it owns,
+            // and every size is that buffer's.
+            unsafe { self.ioctl(request, raw) }
+        })
+    }
+
+    /// Makes one request with a command of the caller's own making.
+    ///
+    /// # Safety
+    ///
+    /// Every address in `cmd` (zc_nvlist_src, zc_nvlist_dst, zc_nvlist_conf,
+    /// zc_history, those in zc_share) is 0 or that of memory of the size
+    /// beside it which the kernel may read or write.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's errno, ZFS' own numbers (1024 and up) among them.
+    pub unsafe fn ioctl(&self, request: zfs_ioc_t, cmd: &mut zfs_cmd) -> Result<(), i32> {
+        // SAFETY: zfs_cmd has the layout the kernel copies in and out (see the
+        // assertions beside it); the addresses in it are the caller's promise.
+        let result = unsafe {
+            libc::ioctl(
+                self.fd.as_raw_fd(),
+                libc::Ioctl::from(request.0),
+                std::ptr::from_mut(cmd),
+            )
+        };
+        if result == 0 {
+            return Ok(());
+        }
+        Err(io::Error::last_os_error()
+            .raw_os_error()
+            .unwrap_or(libc::EIO))
+    }
+}
+
+impl AsFd for DevZfs {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_is_not_there_is_a_module_that_is_not_loaded() {
+        let folder = std::env::temp_dir().join("there-is-no-such-folder/zfs");
+        let error = DevZfs::open_at(&folder).unwrap_err();
+        assert!(error.is_module_missing(), "{error:?}");
+    }
+
+    #[test]
+    fn a_device_that_is_not_zfs_refuses_the_request() {
+        let device = DevZfs::open_at(Path::new("/dev/null")).unwrap();
+        let mut cmd = ZfsCmd::new("tank").unwrap();
+        assert_eq!(
+            device.request(zfs_ioc_t::ZFS_IOC_OBJSET_STATS, &mut cmd),
+            Err(libc::ENOTTY)
+        );
+    }
+
+    #[test]
+    fn the_descriptor_does_not_survive_exec() {
+        let device = DevZfs::open_at(Path::new("/dev/null")).unwrap();
+        // SAFETY: asks for the flags of a descriptor that is open.
+        let flags = unsafe { libc::fcntl(device.as_fd().as_raw_fd(), libc::F_GETFD) };
+        assert_eq!(flags & libc::FD_CLOEXEC, libc::FD_CLOEXEC);
+    }
+}
