@@ -64,4 +64,28 @@ pub enum Error {
         /// The type that it has.
         found: DataType,
     },
+
+    /// Text that is not a resume token.
+    #[cfg(feature = "token")]
+    #[error("not a valid resume token: {problem}")]
+    Token {
+        /// What is wrong with it.
+        problem: crate::token::Problem,
+    },
+
+    /// A resume token whose contents are not a token's.
+    #[cfg(feature = "token")]
+    #[error("the resume token's contents are not valid")]
+    TokenContents {
+        /// What is wrong with them.
+        source: Box<Error>,
+    },
+
+    /// A resume token for something else than what is at hand.
+    #[cfg(feature = "token")]
+    #[error("the resume token does not fit: {mismatch}")]
+    TokenMismatch {
+        /// What differs.
+        mismatch: crate::token::Mismatch,
+    },
 }

@@ -6,9 +6,14 @@
 //!
 //! - [`nvlist`]: the name-value lists that ZFS speaks everywhere, in both of
 //!   libnvpair's encodings and both byte orders.
+//! - [`fletcher`]: the checksum of streams and tokens.
+//! - `token` (feature `token`): resume tokens.
 
 mod error;
+pub mod fletcher;
 pub mod nvlist;
+#[cfg(feature = "token")]
+pub mod token;
 
 pub use error::{Error, Result};
 
