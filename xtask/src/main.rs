@@ -1,2 +1,32 @@
-//! The project's own commands.
-fn main() {}
+//! The project's own commands: `cargo xtask vm`, `test`, `demo`, `bench`.
+
+mod cargo;
+mod test;
+mod vm;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about)]
+enum Xtask {
+    /// The ZFS machine that tests run in
+    Vm(vm::Vm),
+    /// All tests: on the host what needs no ZFS, the rest in the ZFS machine
+    Test(test::Test),
+}
+
+fn main() -> ExitCode {
+    let result = match Xtask::parse() {
+        Xtask::Vm(vm) => vm.run(),
+        Xtask::Test(test) => test.run(),
+    };
+    result.unwrap_or_else(|error| {
+        if error.is::<vm::Interrupted>() {
+            return ExitCode::from(130);
+        }
+        eprintln!("xtask: {error:#}");
+        ExitCode::FAILURE
+    })
+}

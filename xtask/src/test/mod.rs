@@ -1,0 +1,318 @@
+//! `cargo xtask test`: what needs no ZFS runs on the host; what needs it is
+//! built on the host and runs in the ZFS machine.
+
+mod totals;
+
+use std::{
+    io::{BufRead, BufReader},
+    path::PathBuf,
+    process::{Command, ExitCode, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+
+use self::totals::{Lines, Totals};
+use crate::{
+    cargo::{self, Destination, Program},
+    vm::{self, Machine, Outcome, Suite},
+};
+
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  cargo xtask test                          everything: host, then OpenZFS 2.3 in the machine
+  cargo xtask test --all-suites             the same with OpenZFS 2.1, 2.3 and 2.4
+  cargo xtask test --zfs-only --target zfs_send_receive resume   some tests in the machine
+
+Tests that need ZFS stand in CRATE/tests/zfs_*.rs. One that could not run is a failure.")]
+pub struct Test {
+    /// Debian release of the machine: bookworm has OpenZFS 2.1, trixie 2.3, sid 2.4
+    #[arg(long, value_enum, default_value_t = Suite::Trixie)]
+    suite: Suite,
+    /// One machine after another: OpenZFS 2.1, 2.3 and 2.4
+    #[arg(long, conflicts_with_all = ["suite", "host"])]
+    all_suites: bool,
+    /// Run ZFS tests with this host's own ZFS, as root, on pools made from files
+    #[arg(long)]
+    host: bool,
+    /// Leave out the tests that need no ZFS
+    #[arg(long)]
+    zfs_only: bool,
+    /// Add the campaigns that take hours
+    #[arg(long)]
+    long: bool,
+    /// Only this file of ZFS tests, such as zfs_hold; `*` matches
+    #[arg(long, value_name = "NAME", default_value = "zfs_*")]
+    target: String,
+    /// Limit for the tests of one machine
+    #[arg(long, value_name = "SECONDS", default_value_t = 2700)]
+    timeout: u64,
+    /// Only tests whose name contains this
+    filter: Option<String>,
+}
+
+/// Environment of a ZFS test: the folder with the binaries of this workspace.
+const BIN_DIR: &str = "ZFS_TEST_BIN_DIR";
+/// Set where the campaigns that take hours are wanted.
+const LONG: &str = "ZFS_TEST_LONG";
+/// Environment of the layout tests: a folder with OpenZFS' headers.
+const HEADERS: &str = "ZFS_SYS_HEADERS";
+
+struct Part {
+    name: String,
+    totals: Totals,
+    problem: Option<String>,
+    took: Duration,
+}
+
+impl Test {
+    pub fn run(self) -> Result<ExitCode> {
+        let mut parts = Vec::new();
+        if !self.zfs_only {
+            parts.push(self.part("host, no ZFS", || self.host_tests())?);
+        }
+        if self.host {
+            parts.push(self.part("ZFS of this host", || self.zfs_on_host())?);
+        } else {
+            let suites = if self.all_suites {
+                &Suite::ALL[..]
+            } else {
+                &[self.suite]
+            };
+            for suite in suites {
+                let name = format!("ZFS {} ({suite}) in the machine", suite.openzfs());
+                parts.push(self.part(&name, || self.zfs_in_machine(*suite))?);
+            }
+        }
+        Ok(summarise(&parts))
+    }
+
+    fn part(
+        &self,
+        name: &str,
+        run: impl FnOnce() -> Result<(Totals, Option<String>)>,
+    ) -> Result<Part> {
+        eprintln!("test: {name}");
+        let started = Instant::now();
+        let (totals, problem) = match run() {
+            Ok(done) => done,
+            Err(error) if error.is::<vm::Interrupted>() => return Err(error),
+            Err(error) => (Totals::default(), Some(format!("{error:#}"))),
+        };
+        Ok(Part {
+            name: name.to_owned(),
+            totals,
+            problem,
+            took: started.elapsed(),
+        })
+    }
+
+    fn host_tests(&self) -> Result<(Totals, Option<String>)> {
+        let mut command = cargo::cargo();
+        command.args(["test", "--workspace", "--no-fail-fast"]);
+        if let Some(filter) = &self.filter {
+            command.args(["--", filter]);
+        }
+        run_counting(&mut command)
+    }
+
+    fn zfs_in_machine(&self, suite: Suite) -> Result<(Totals, Option<String>)> {
+        let image = vm::build(suite)?;
+        let (mut totals, mut problem) = self.header_tests(&image.root.join("usr/include"))?;
+        let (tests, binaries) = self.build(Destination::Guest(&image.root))?;
+
+        let mut machine = Machine::new(suite);
+        machine.timeout = Duration::from_secs(self.timeout);
+        machine.environment.push((BIN_DIR.into(), "/in/bin".into()));
+        if self.long {
+            machine.environment.push((LONG.into(), "1".into()));
+        }
+        for program in &binaries {
+            machine.copy_in.push((
+                program.file.clone(),
+                PathBuf::from("bin").join(&program.name),
+            ));
+        }
+        let mut script = String::from("status=0\n");
+        for test in &tests {
+            let name = format!("{}--{}", test.package, test.name);
+            script.push_str(&format!(
+                "echo; echo '=== {} {}'; tests/{name} {} || status=1\n",
+                test.package,
+                test.name,
+                self.runner_arguments().join(" "),
+            ));
+            machine
+                .copy_in
+                .push((test.file.clone(), PathBuf::from("tests").join(name)));
+        }
+        script.push_str("exit $status\n");
+
+        let (mut lines, mut inside) = (Lines::default(), Totals::default());
+        let outcome = machine.run(
+            &["sh".into(), "-c".into(), script.into()],
+            &mut |stream, bytes| {
+                if stream == vm::Stream::Stdout {
+                    lines.push(bytes, |line| inside.line(line));
+                }
+                vm::pass_on(stream, bytes);
+            },
+        )?;
+        problem = problem.or_else(|| check(&inside, &tests, outcome == Outcome::Exited(0)));
+        totals.add(inside);
+        Ok((totals, problem))
+    }
+
+    fn zfs_on_host(&self) -> Result<(Totals, Option<String>)> {
+        if !rustix::process::geteuid().is_root() {
+            bail!("tests on the host's own ZFS make pools from files, which needs root");
+        }
+        if !std::path::Path::new("/dev/zfs").exists() {
+            bail!("this host has no /dev/zfs; without --host the tests run in the ZFS machine");
+        }
+        let (tests, binaries) = self.build(Destination::Host)?;
+        let folder = binaries
+            .first()
+            .and_then(|program| program.file.parent())
+            .context("cargo built no binaries")?;
+        let mut totals = Totals::default();
+        let mut good = true;
+        for test in &tests {
+            println!("\n=== {} {}", test.package, test.name);
+            let mut command = Command::new(&test.file);
+            command.args(self.runner_arguments()).env(BIN_DIR, folder);
+            if self.long {
+                command.env(LONG, "1");
+            }
+            let (some, problem) = run_counting(&mut command)?;
+            good &= problem.is_none();
+            totals.add(some);
+        }
+        let problem = check(&totals, &tests, good);
+        Ok((totals, problem))
+    }
+
+    /// The layout tests read the headers of the OpenZFS that the machine runs.
+    fn header_tests(&self, headers: &std::path::Path) -> Result<(Totals, Option<String>)> {
+        if self.filter.is_some() || self.target != "zfs_*" {
+            return Ok((Totals::default(), None));
+        }
+        println!("\n=== zfs-sys headers");
+        let mut command = cargo::cargo();
+        command
+            .args(["test", "-p", "zfs-sys", "--test", "headers"])
+            .env(HEADERS, headers);
+        run_counting(&mut command)
+    }
+
+    /// Test programs, and the binaries that some of them run.
+    fn build(&self, destination: Destination) -> Result<(Vec<Program>, Vec<Program>)> {
+        let tests = cargo::build(
+            destination,
+            &[
+                "test",
+                "--workspace",
+                "--no-run",
+                "--profile",
+                "guest",
+                "--test",
+                &self.target,
+            ],
+        )?;
+        let binaries = cargo::build(
+            destination,
+            &[
+                "build",
+                "--profile",
+                "guest",
+                "-p",
+                "examples",
+                "-p",
+                "xtask",
+                "--bins",
+            ],
+        )?;
+        let tests: Vec<Program> = tests
+            .into_iter()
+            .filter(|test| test.name.starts_with("zfs_"))
+            .collect();
+        if tests.is_empty() {
+            bail!("no ZFS test is called {}", self.target);
+        }
+        Ok((tests, binaries))
+    }
+
+    fn runner_arguments(&self) -> Vec<String> {
+        let mut arguments = vec!["--test-threads=4".to_owned()];
+        arguments.extend(self.filter.clone());
+        arguments
+    }
+}
+
+/// What would make the run a lie: a runner without a result, an ignored test.
+fn check(totals: &Totals, tests: &[Program], good: bool) -> Option<String> {
+    let expected = tests.len() as u64;
+    if totals.results != expected {
+        return Some(format!(
+            "{} of {expected} test programs gave a result",
+            totals.results
+        ));
+    }
+    if totals.ignored > 0 {
+        return Some(format!(
+            "{} ZFS tests were ignored; one that does not run is a failure",
+            totals.ignored
+        ));
+    }
+    (!good && totals.failed == 0).then(|| "a test program failed without naming a test".to_owned())
+}
+
+fn run_counting(command: &mut Command) -> Result<(Totals, Option<String>)> {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot run the tests")?;
+    let mut totals = Totals::default();
+    if let Some(output) = child.stdout.take() {
+        for line in BufReader::new(output).split(b'\n') {
+            let line = line?;
+            let line = String::from_utf8_lossy(&line);
+            println!("{line}");
+            totals.line(&line);
+        }
+    }
+    let status = child.wait()?;
+    let problem = (!status.success() && totals.failed == 0).then(|| {
+        format!(
+            "{} ended with {status}",
+            command.get_program().to_string_lossy()
+        )
+    });
+    Ok((totals, problem))
+}
+
+fn summarise(parts: &[Part]) -> ExitCode {
+    let mut all = Totals::default();
+    let mut good = true;
+    println!();
+    for part in parts {
+        println!(
+            "{}: {}, in {} s",
+            part.name,
+            part.totals,
+            part.took.as_secs()
+        );
+        if let Some(problem) = &part.problem {
+            println!("    FAILED: {problem}");
+            good = false;
+            all.failed += 1;
+        }
+        all.add(part.totals);
+    }
+    println!("{all}");
+    if good && all.failed == 0 && all.passed > 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}

@@ -1,0 +1,294 @@
+//! Makes the machine: packages → root folder → root disk, kernel and initrd,
+//! once per suite and recipe, in the user's cache folder.
+
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+use anyhow::{Context, Result, bail};
+use rustix::fs::{FlockOperation, flock};
+
+use super::{
+    host,
+    recipe::{self, Suite},
+};
+
+/// A machine that is ready to boot.
+pub struct Image {
+    /// The guest's root as a folder: headers, and a sysroot to link against.
+    pub root: PathBuf,
+    pub disk: PathBuf,
+    pub kernel: PathBuf,
+    pub initrd: PathBuf,
+    /// The folder that QEMU runs from.
+    pub tools: PathBuf,
+}
+
+/// `$ZFS_VM_CACHE`, else `zfs-vm` in the user's cache folder.
+pub fn cache_folder() -> Result<PathBuf> {
+    if let Some(folder) = std::env::var_os("ZFS_VM_CACHE") {
+        return Ok(folder.into());
+    }
+    let base = match std::env::var_os("XDG_CACHE_HOME") {
+        Some(folder) if !folder.is_empty() => PathBuf::from(folder),
+        _ => PathBuf::from(
+            std::env::var_os("HOME")
+                .context("neither ZFS_VM_CACHE, XDG_CACHE_HOME nor HOME is set")?,
+        )
+        .join(".cache"),
+    };
+    Ok(base.join("zfs-vm"))
+}
+
+/// Makes what is missing and gives the machine's parts. A second call costs a
+/// few file look-ups.
+pub fn build(suite: Suite) -> Result<Image> {
+    let cache = cache_folder()?;
+    fs::create_dir_all(&cache).with_context(|| format!("cannot make {}", cache.display()))?;
+    let tools = cache.join(format!("tools-{}", recipe::tools_hash()));
+    let folder = cache.join(format!("{suite}-{}", recipe::root_hash(suite)));
+    let image = Image {
+        root: folder.join("root"),
+        disk: folder.join("root.img"),
+        kernel: folder.join("vmlinuz"),
+        initrd: folder.join(format!("initrd-{}.img", recipe::initrd_hash())),
+        tools,
+    };
+    if image.tools.exists() && folder.exists() && image.initrd.exists() {
+        return Ok(image);
+    }
+    host::install_needs()?;
+    // One builder at a time: a second one waits and finds the work done.
+    let lock = File::create(cache.join("build.lock"))?;
+    if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+        eprintln!("vm: another run is building a machine; waiting for it");
+        flock(&lock, FlockOperation::LockExclusive)?;
+    }
+    if !image.tools.exists() {
+        build_tools(&image.tools)?;
+    }
+    if !folder.exists() {
+        build_root(suite, &folder)?;
+    }
+    if !image.initrd.exists() {
+        build_initrd(&image)?;
+    }
+    Ok(image)
+}
+
+/// Removes everything the machines are made of, and what killed runs left.
+pub fn clean() -> Result<()> {
+    let cache = cache_folder()?;
+    if !cache.exists() {
+        return Ok(());
+    }
+    let mut rm = host::as_root("rm").with_context(|| {
+        format!(
+            "the cache belongs to root; as root: rm -rf {}",
+            cache.display()
+        )
+    })?;
+    run(rm.args(["-rf", "--one-file-system"]).arg(&cache))
+}
+
+fn build_tools(target: &Path) -> Result<()> {
+    eprintln!(
+        "vm: unpacking {} of Debian {} into {} (about a minute)",
+        recipe::TOOLS_PACKAGES.join(", "),
+        recipe::TOOLS_SUITE,
+        target.display()
+    );
+    let unfinished = unfinished(target)?;
+    mmdebstrap(
+        "extract",
+        recipe::TOOLS_SUITE,
+        recipe::TOOLS_PACKAGES,
+        &unfinished,
+    )?;
+    finish(&unfinished, target)
+}
+
+fn build_root(suite: Suite, target: &Path) -> Result<()> {
+    eprintln!(
+        "vm: making the ZFS machine for Debian {suite}: {} and OpenZFS' kernel module, built by dkms \
+         (5 to 10 minutes, once)",
+        recipe::GUEST_PACKAGES.join(", ")
+    );
+    let unfinished = unfinished(target)?;
+    fs::create_dir_all(&unfinished)?;
+    let root = unfinished.join("root");
+    mmdebstrap("apt", suite.name(), recipe::GUEST_PACKAGES, &root)?;
+
+    let kernel = only_entry(&root.join("boot"), "vmlinuz-")?;
+    // Debian keeps kernels readable by root alone on some releases.
+    let mut install = host::as_root("install").context("the right to be root is gone")?;
+    run(install
+        .args(["-m", "644"])
+        .arg(&kernel)
+        .arg(unfinished.join("vmlinuz")))?;
+
+    let disk = unfinished.join("root.img");
+    File::create(&disk)?;
+    let mut mke2fs = host::as_root("mke2fs").context("the right to be root is gone")?;
+    mke2fs
+        .args(["-q", "-F", "-t", "ext4", "-m", "0", "-L", "zfs-vm"])
+        // Nothing written here needs to survive a crash of the host.
+        .args(["-O", "^has_journal", "-E", "lazy_itable_init=1", "-d"])
+        .arg(&root)
+        .arg(&disk)
+        .arg(recipe::ROOT_DISK);
+    run(&mut mke2fs)?;
+    finish(&unfinished, target)
+}
+
+fn build_initrd(image: &Image) -> Result<()> {
+    let busybox = image.tools.join("usr/bin/busybox");
+    let work = tempfile::tempdir()?;
+    let tree = work.path();
+    for folder in ["bin", "dev", "proc", "root", "modules"] {
+        fs::create_dir(tree.join(folder))?;
+    }
+    fs::copy(&busybox, tree.join("bin/busybox"))?;
+    for (name, text) in [("init", recipe::INITRD_INIT), ("zfs-vm-init", recipe::INIT)] {
+        executable(&tree.join(name), text)?;
+    }
+    let modules = only_entry(&image.root.join("lib/modules"), "")?;
+    for name in recipe::INITRD_MODULES {
+        let source = walkdir::WalkDir::new(modules.join("kernel"))
+            .into_iter()
+            .filter_map(Result::ok)
+            .find(|entry| {
+                let file = entry.file_name().to_string_lossy();
+                file == format!("{name}.ko") || file == format!("{name}.ko.xz")
+            })
+            .with_context(|| format!("the guest's kernel has no module {name}"))?
+            .into_path();
+        let target = tree.join("modules").join(format!("{name}.ko"));
+        if source
+            .extension()
+            .is_some_and(|extension| extension == "xz")
+        {
+            run(Command::new("xz")
+                .arg("-dc")
+                .arg(&source)
+                .stdout(File::create(&target)?))?;
+        } else {
+            fs::copy(&source, &target)?;
+        }
+    }
+    let unfinished = image
+        .initrd
+        .with_extension(format!("{}", std::process::id()));
+    let mut cpio = Command::new(&busybox)
+        .args(["cpio", "-o", "-H", "newc"])
+        .current_dir(tree)
+        .stdin(Stdio::piped())
+        .stdout(File::create(&unfinished)?)
+        .stderr(Stdio::null())
+        .spawn()
+        .context("cannot run busybox")?;
+    let mut names = cpio.stdin.take().context("no pipe to busybox")?;
+    for entry in walkdir::WalkDir::new(tree).min_depth(1) {
+        let entry = entry?;
+        writeln!(names, "{}", entry.path().strip_prefix(tree)?.display())?;
+    }
+    drop(names);
+    if !cpio.wait()?.success() {
+        bail!("busybox cpio could not write {}", unfinished.display());
+    }
+    fs::rename(&unfinished, &image.initrd)?;
+    Ok(())
+}
+
+fn mmdebstrap(variant: &str, suite: &str, packages: &[&str], target: &Path) -> Result<()> {
+    let started = Instant::now();
+    let mut command = host::as_root("mmdebstrap").with_context(|| {
+        format!(
+            "not root and no sudo: the machine's root must be made as root. Please run this once as root, \
+             or with ZFS_VM_CACHE={} set",
+            target.display()
+        )
+    })?;
+    command
+        .arg(format!("--variant={variant}"))
+        .arg(format!("--include={}", packages.join(",")))
+        .args(["--mode=root", "--quiet", "--components=main,contrib"])
+        // A mirror may be older than its Release file allows.
+        .arg("--aptopt=Acquire::Check-Valid-Until \"false\"")
+        .arg("--aptopt=Acquire::Retries \"3\"")
+        .arg("--aptopt=APT::Install-Recommends \"false\"")
+        .arg(suite)
+        .arg(target)
+        .stdin(Stdio::null());
+    let output = command.output().context("cannot run mmdebstrap")?;
+    if !output.status.success() {
+        let text = String::from_utf8_lossy(&output.stderr);
+        let tail: Vec<&str> = text.lines().rev().take(40).collect();
+        let tail: Vec<&str> = tail.into_iter().rev().collect();
+        bail!(
+            "mmdebstrap could not make {suite}; the end of what it said:\n{}",
+            tail.join("\n")
+        );
+    }
+    eprintln!(
+        "vm: {suite} ({variant}) done in {} s",
+        started.elapsed().as_secs()
+    );
+    Ok(())
+}
+
+/// A place beside the target, cleared of what an earlier attempt left.
+fn unfinished(target: &Path) -> Result<PathBuf> {
+    let place = target.with_extension("unfinished");
+    if place.exists() {
+        let mut rm = host::as_root("rm").context("not root and no sudo")?;
+        run(rm.args(["-rf", "--one-file-system"]).arg(&place))?;
+    }
+    Ok(place)
+}
+
+/// Only what is whole gets its name.
+fn finish(unfinished: &Path, target: &Path) -> Result<()> {
+    if fs::rename(unfinished, target).is_err() {
+        let mut mv = host::as_root("mv").context("not root and no sudo")?;
+        run(mv.arg(unfinished).arg(target))?;
+    }
+    Ok(())
+}
+
+fn only_entry(folder: &Path, prefix: &str) -> Result<PathBuf> {
+    let mut found: Vec<PathBuf> = fs::read_dir(folder)
+        .with_context(|| format!("cannot read {}", folder.display()))?
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .filter(|path| {
+            path.file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with(prefix))
+        })
+        .collect();
+    found.sort();
+    found
+        .pop()
+        .with_context(|| format!("{} holds no {prefix}*", folder.display()))
+}
+
+fn executable(path: &Path, text: &str) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::write(path, text)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
+    Ok(())
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let status = command
+        .status()
+        .with_context(|| format!("cannot run {}", command.get_program().to_string_lossy()))?;
+    if !status.success() {
+        bail!("{command:?} failed ({status})");
+    }
+    Ok(())
+}

@@ -1,0 +1,18 @@
+#!/bin/busybox sh
+# First process in the initrd: finds the root disk and goes there.
+busybox mount -t devtmpfs dev /dev
+busybox mount -t proc proc /proc
+for module in /modules/*.ko; do
+    busybox insmod "$module" || echo "zfs-vm: cannot load $module"
+done
+tries=0
+until busybox mount -t ext4 -o noatime,barrier=0 /dev/vda /root 2>/dev/null; do
+    tries=$((tries + 1))
+    [ $tries -gt 100 ] && { echo "zfs-vm: no root disk"; busybox poweroff -f; }
+    busybox sleep 0.1
+done
+# The machine's init rides in the initrd, so that changing it costs no new root.
+busybox cp /zfs-vm-init /root/sbin/zfs-vm-init
+busybox umount /proc
+busybox mount --move /dev /root/dev
+exec busybox switch_root /root /sbin/zfs-vm-init
