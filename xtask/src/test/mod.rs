@@ -4,6 +4,7 @@
 mod totals;
 
 use std::{
+    fmt::Write as _,
     io::{BufRead, BufReader},
     path::PathBuf,
     process::{Command, ExitCode, Stdio},
@@ -19,6 +20,7 @@ use crate::{
 };
 
 #[derive(clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "command-line switches")]
 #[command(after_help = "Examples:
   cargo xtask test                          everything: host, then OpenZFS 2.3 in the machine
   cargo xtask test --all-suites             the same with OpenZFS 2.1, 2.3 and 2.4
@@ -69,10 +71,10 @@ impl Test {
     pub fn run(self) -> Result<ExitCode> {
         let mut parts = Vec::new();
         if !self.zfs_only {
-            parts.push(self.part("host, no ZFS", || self.host_tests())?);
+            parts.push(Self::part("host, no ZFS", || self.host_tests())?);
         }
         if self.host {
-            parts.push(self.part("ZFS of this host", || self.zfs_on_host())?);
+            parts.push(Self::part("ZFS of this host", || self.zfs_on_host())?);
         } else {
             let suites = if self.all_suites {
                 &Suite::ALL[..]
@@ -81,17 +83,13 @@ impl Test {
             };
             for suite in suites {
                 let name = format!("ZFS {} ({suite}) in the machine", suite.openzfs());
-                parts.push(self.part(&name, || self.zfs_in_machine(*suite))?);
+                parts.push(Self::part(&name, || self.zfs_in_machine(*suite))?);
             }
         }
         Ok(summarise(&parts))
     }
 
-    fn part(
-        &self,
-        name: &str,
-        run: impl FnOnce() -> Result<(Totals, Option<String>)>,
-    ) -> Result<Part> {
+    fn part(name: &str, run: impl FnOnce() -> Result<(Totals, Option<String>)>) -> Result<Part> {
         eprintln!("test: {name}");
         let started = Instant::now();
         let (totals, problem) = match run() {
@@ -136,12 +134,13 @@ impl Test {
         let mut script = String::from("status=0\n");
         for test in &tests {
             let name = format!("{}--{}", test.package, test.name);
-            script.push_str(&format!(
-                "echo; echo '=== {} {}'; tests/{name} {} || status=1\n",
+            writeln!(
+                script,
+                "echo; echo '=== {} {}'; tests/{name} {} || status=1",
                 test.package,
                 test.name,
                 self.runner_arguments().join(" "),
-            ));
+            )?;
             machine
                 .copy_in
                 .push((test.file.clone(), PathBuf::from("tests").join(name)));

@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsString,
+    fmt::Write as _,
     fs,
     io::{self, Read},
     os::unix::{
@@ -327,7 +328,7 @@ impl Machine {
     fn script(&self, command: &[OsString]) -> Result<String> {
         let mut script = String::new();
         for (name, value) in &self.environment {
-            script.push_str(&format!("export {name}={}\n", quote(value)));
+            writeln!(script, "export {name}={}", quote(value))?;
         }
         script.push_str("exec");
         for word in command {
