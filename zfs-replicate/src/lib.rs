@@ -1,1 +1,23 @@
 //! Replication of ZFS datasets: a pure planner and an executor that resumes.
+//!
+//! ```text
+//! two endpoints -> tree::Tree x 2 -> plan::plan -> steps -> executor -> events
+//! ```
+//!
+//! - [`tree`]: what a side has: datasets with their snapshots and bookmarks.
+//! - [`plan`]: from two trees to steps, each with its reason. It does no I/O.
+//! - [`marker`]: the bookmarks that remember on the source what a target has.
+//!
+//! Everything is matched by GUID, never by name alone, and no state is kept
+//! outside the pools: a run that was killed anywhere is followed by one that
+//! looks, plans and goes on.
+
+#![forbid(unsafe_code)]
+
+pub mod marker;
+pub mod plan;
+pub mod tree;
+
+mod error;
+
+pub use error::Error;

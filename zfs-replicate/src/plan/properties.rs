@@ -1,0 +1,441 @@
+//! What holds for every plan, tried on a model of ZFS over random histories.
+
+use proptest::prelude::*;
+use zfs_core::Guid;
+
+use super::model::{Entry, Point, World, ops};
+use super::step::{Action, Refusal, Step, Why};
+use crate::marker::Marker;
+use crate::tree::StreamForm;
+
+const PATHS: [&str; 5] = ["", "a", "a/b", "a/b/c", "d"];
+const NAMES: [&str; 6] = ["s0", "s1", "s2", "s3", "s4", "s5"];
+
+/// Something that happens to the pools between two runs, or a run.
+#[derive(Clone, Debug)]
+enum Event {
+    Create {
+        path: usize,
+        encrypted: bool,
+    },
+    DestroyDataset {
+        on_target: bool,
+        path: usize,
+    },
+    Snapshot {
+        on_target: bool,
+        path: usize,
+        name: usize,
+    },
+    DestroySnapshot {
+        on_target: bool,
+        path: usize,
+        which: usize,
+    },
+    RenameSnapshot {
+        path: usize,
+        which: usize,
+        name: usize,
+    },
+    Bookmark {
+        path: usize,
+        which: usize,
+        kind: BookmarkKind,
+    },
+    DestroyBookmark {
+        path: usize,
+        which: usize,
+    },
+    BareTarget {
+        path: usize,
+    },
+    ForeignPartial {
+        path: usize,
+        to: usize,
+        from: Option<usize>,
+        raw: bool,
+    },
+    Run {
+        stop: Option<usize>,
+        halfway: bool,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+enum BookmarkKind {
+    Plain,
+    OtherTarget,
+    Lying,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let path = 0..PATHS.len();
+    let name = 0..NAMES.len();
+    let kind = prop_oneof![
+        Just(BookmarkKind::Plain),
+        Just(BookmarkKind::OtherTarget),
+        Just(BookmarkKind::Lying)
+    ];
+    let rarely = || prop::bool::weighted(0.15);
+    prop_oneof![
+        3 => (path.clone(), any::<bool>())
+            .prop_map(|(path, encrypted)| Event::Create { path, encrypted }),
+        1 => (any::<bool>(), path.clone())
+            .prop_map(|(on_target, path)| Event::DestroyDataset { on_target, path }),
+        12 => (rarely(), path.clone(), name.clone())
+            .prop_map(|(on_target, path, name)| Event::Snapshot { on_target, path, name }),
+        5 => (any::<bool>(), path.clone(), name.clone())
+            .prop_map(|(on_target, path, which)| Event::DestroySnapshot { on_target, path, which }),
+        2 => (path.clone(), name.clone(), name.clone())
+            .prop_map(|(path, which, name)| Event::RenameSnapshot { path, which, name }),
+        3 => (path.clone(), name.clone(), kind)
+            .prop_map(|(path, which, kind)| Event::Bookmark { path, which, kind }),
+        1 => (path.clone(), name.clone())
+            .prop_map(|(path, which)| Event::DestroyBookmark { path, which }),
+        1 => path.clone().prop_map(|path| Event::BareTarget { path }),
+        2 => (path, name.clone(), prop::option::of(name), any::<bool>())
+            .prop_map(|(path, to, from, raw)| Event::ForeignPartial { path, to, from, raw }),
+        6 => (prop::option::of(0..20_usize), any::<bool>())
+            .prop_map(|(stop, halfway)| Event::Run { stop, halfway }),
+    ]
+}
+
+fn pick<T>(list: &[T], which: usize) -> Option<usize> {
+    which.checked_rem(list.len())
+}
+
+impl World {
+    fn happen(&mut self, event: &Event) -> Result<(), String> {
+        match *event {
+            Event::Create { path, encrypted } => self.create(PATHS[path], encrypted),
+            Event::DestroyDataset { on_target, path } => {
+                let side = if on_target {
+                    &mut self.target
+                } else {
+                    &mut self.source
+                };
+                let below = format!("{}/", PATHS[path]);
+                let leaf = !side.datasets.keys().any(|other| other.starts_with(&below));
+                if leaf && !PATHS[path].is_empty() {
+                    side.datasets.remove(PATHS[path]);
+                }
+            }
+            Event::Snapshot {
+                on_target,
+                path,
+                name,
+            } => self.snapshot(on_target, PATHS[path], NAMES[name]),
+            Event::DestroySnapshot {
+                on_target,
+                path,
+                which,
+            } => {
+                let side = if on_target {
+                    &mut self.target
+                } else {
+                    &mut self.source
+                };
+                if let Some(entry) = side.datasets.get_mut(PATHS[path]) {
+                    if let Some(index) = pick(&entry.snapshots, which) {
+                        entry.snapshots.remove(index);
+                    }
+                }
+            }
+            Event::RenameSnapshot { path, which, name } => {
+                if let Some(entry) = self.source.datasets.get_mut(PATHS[path]) {
+                    let taken = entry.snapshots.iter().any(|s| s.name == NAMES[name]);
+                    if let (Some(index), false) = (pick(&entry.snapshots, which), taken) {
+                        entry.snapshots[index].name = NAMES[name].to_owned();
+                    }
+                }
+            }
+            Event::Bookmark { path, which, kind } => self.bookmark(PATHS[path], which, kind),
+            Event::DestroyBookmark { path, which } => {
+                if let Some(entry) = self.source.datasets.get_mut(PATHS[path]) {
+                    if let Some(index) = pick(&entry.bookmarks, which) {
+                        entry.bookmarks.remove(index);
+                    }
+                }
+            }
+            Event::BareTarget { path } => {
+                let parent = PATHS[path]
+                    .rsplit_once('/')
+                    .map_or("", |(parent, _)| parent);
+                let target = &mut self.target.datasets;
+                if PATHS[path].is_empty() || target.contains_key(parent) {
+                    target.entry(PATHS[path].to_owned()).or_default();
+                }
+            }
+            Event::ForeignPartial {
+                path,
+                to,
+                from,
+                raw,
+            } => self.foreign_partial(PATHS[path], to, from, raw),
+            Event::Run { stop, halfway } => {
+                let plan = self.plan();
+                self.run(&plan, stop, halfway)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// An interrupted receive as any other program might have left it.
+    fn foreign_partial(&mut self, path: &str, to: usize, from: Option<usize>, raw: bool) {
+        let guid = |which: usize| {
+            let snapshots = &self.source.datasets.get(path)?.snapshots;
+            Some(Guid(snapshots.get(which)?.guid))
+        };
+        let (to, from) = (guid(to).unwrap_or(Guid(7)), from.and_then(guid));
+        let Some(entry) = self.target.datasets.get_mut(path) else {
+            return;
+        };
+        if from.is_some() && entry.snapshots.is_empty() {
+            return;
+        }
+        entry.partial = Some(crate::tree::ResumePoint {
+            to_guid: to,
+            to_name: "elsewhere/x@y".to_owned(),
+            from_guid: from,
+            object: 0,
+            offset: 0,
+            bytes: 5,
+            form: StreamForm {
+                raw,
+                ..super::model::PLAIN
+            },
+            redacted: false,
+        });
+    }
+
+    fn bookmark(&mut self, path: &str, which: usize, kind: BookmarkKind) {
+        let id = self.id.clone();
+        let Some(entry) = self.source.datasets.get_mut(path) else {
+            return;
+        };
+        let Some(index) = pick(&entry.snapshots, which) else {
+            return;
+        };
+        let of = entry.snapshots[index].clone();
+        let name = match kind {
+            BookmarkKind::Plain => format!("mine-{}", of.guid),
+            BookmarkKind::OtherTarget => format!("replica-other-{:016x}", of.guid),
+            BookmarkKind::Lying => Marker {
+                target: id,
+                guid: Guid(of.guid + 1_000_000),
+            }
+            .to_string(),
+        };
+        if !entry.bookmarks.iter().any(|point| point.name == name) {
+            entry.bookmarks.push(Point { name, ..of });
+        }
+    }
+}
+
+/// Whether the world really is as a refusal says.
+fn justified(world: &World, step: &Step, refusal: &Refusal) -> bool {
+    let path = step.source.strip_prefix(&world.source.name("")).unwrap();
+    let source = &world.source.datasets[path];
+    let target = world.target.datasets.get(path);
+    match refusal {
+        Refusal::Diverged { common, .. } => target.is_some_and(|target| {
+            let base = target
+                .snapshots
+                .iter()
+                .find(|s| s.name == common.snapshot());
+            !source.knows(target.newest().unwrap().guid)
+                && base.is_some_and(|base| source.knows(base.guid))
+        }),
+        Refusal::Unrelated { .. } => {
+            target.is_some_and(|target| !target.snapshots.iter().any(|s| source.knows(s.guid)))
+        }
+        Refusal::Occupied => {
+            target.is_some_and(|target| target.snapshots.is_empty() && target.partial.is_none())
+        }
+        Refusal::OtherPartial { .. } => {
+            target.is_some_and(|target| target.snapshots.is_empty() && target.partial.is_some())
+        }
+        Refusal::SnapshotNameTaken { snapshot, taken_by } => target.is_some_and(|target| {
+            target
+                .snapshots
+                .iter()
+                .any(|s| s.name == snapshot.snapshot() && s.guid == taken_by.0)
+        }),
+        Refusal::RawOntoPlain => source.encrypted && target.is_some_and(|target| !target.encrypted),
+        Refusal::TargetKeyUnavailable { root } => {
+            let root = root.strip_prefix(&world.target.name("")).unwrap();
+            world
+                .source
+                .datasets
+                .get(root)
+                .is_some_and(|root| root.encrypted)
+                || world
+                    .target
+                    .datasets
+                    .get(root)
+                    .is_some_and(|root| root.encrypted)
+        }
+        _ => false,
+    }
+}
+
+/// The snapshots that have to be on the target after a run.
+fn wanted(source: &Entry, target: Option<&Entry>) -> Vec<u64> {
+    let base = target.and_then(Entry::newest).and_then(|newest| {
+        source
+            .snapshots
+            .iter()
+            .chain(&source.bookmarks)
+            .find(|point| point.guid == newest.guid)
+    });
+    source
+        .snapshots
+        .iter()
+        .filter(|point| base.is_none_or(|base| point.txg > base.txg))
+        .map(|point| point.guid)
+        .collect()
+}
+
+fn check_run(before: &World) -> Result<(), TestCaseError> {
+    let plan = before.plan();
+    let mut after = before.clone();
+    if let Err(problem) = after.run(&plan, None, false) {
+        return Err(TestCaseError::fail(format!("{problem}\n{plan:#?}")));
+    }
+
+    let mut whole_refused = Vec::new();
+    let mut snapshots_refused = Vec::new();
+    for step in plan.refused() {
+        let Why::Refused(refusal) = &step.why else {
+            return Err(TestCaseError::fail("a refusal without a reason"));
+        };
+        prop_assert!(justified(before, step, refusal), "not so: {step}");
+        match refusal {
+            Refusal::SnapshotNameTaken { snapshot, .. } => snapshots_refused.push(snapshot.clone()),
+            _ => whole_refused.push(step.source.clone()),
+        }
+    }
+
+    for (path, source) in &before.source.datasets {
+        let name = before.source.name(path);
+        if whole_refused.contains(&name) {
+            prop_assert!(
+                !plan.steps.iter().any(|step| step.source == name
+                    && !matches!(step.action, Action::Refuse | Action::Nothing)),
+                "{name} is refused and worked on"
+            );
+            continue;
+        }
+        let target = before.target.datasets.get(path);
+        let there = after.target.datasets.get(path);
+        for guid in wanted(source, target) {
+            let point = source.snapshots.iter().find(|s| s.guid == guid).unwrap();
+            let refused = snapshots_refused
+                .iter()
+                .any(|s| *s.dataset() == name && s.snapshot() == point.name);
+            let arrived = there.is_some_and(|entry| entry.has(guid));
+            prop_assert!(arrived || refused, "{name}@{} is missing", point.name);
+        }
+        if let Some(newest) = there.and_then(Entry::newest) {
+            prop_assert_eq!(
+                after.source.datasets[path].markers(&after.id),
+                vec![newest.guid],
+                "markers of {}",
+                name
+            );
+        }
+    }
+
+    let aborted: Vec<_> = plan
+        .steps
+        .iter()
+        .filter(|step| step.action == Action::Abort)
+        .map(|step| step.target.clone())
+        .collect();
+    for (path, entry) in &before.target.datasets {
+        let there = after.target.datasets.get(path);
+        let name = before.target.name(path);
+        prop_assert!(there.is_some() || aborted.contains(&name), "{name} is gone");
+        for point in &entry.snapshots {
+            prop_assert!(
+                there.is_some_and(|entry| entry.has(point.guid)),
+                "{name}@{} is gone from the target",
+                point.name
+            );
+        }
+    }
+    for (path, entry) in &before.source.datasets {
+        let there = &after.source.datasets[path];
+        let own = entry.markers(&before.id);
+        for point in &entry.snapshots {
+            prop_assert!(there.has(point.guid), "a snapshot of the source is gone");
+        }
+        for point in &entry.bookmarks {
+            let kept = there.bookmarks.iter().any(|b| b.name == point.name);
+            let marker = Marker::parse(&point.name).is_some_and(|m| m.target == before.id);
+            prop_assert!(
+                kept || (marker && own.contains(&point.guid)),
+                "#{} is gone",
+                point.name
+            );
+        }
+    }
+
+    let again = after.plan();
+    prop_assert!(again.is_empty(), "the second plan has work: {again:#?}");
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn a_run_brings_everything_takes_nothing_and_leaves_no_work(
+        history in prop::collection::vec(event(), 0..40)
+    ) {
+        let mut world = World::new();
+        for event in &history {
+            if let Err(problem) = world.happen(event) {
+                return Err(TestCaseError::fail(problem));
+            }
+        }
+        check_run(&world)?;
+    }
+
+    #[test]
+    fn a_run_interrupted_anywhere_is_completed_by_the_next(
+        history in prop::collection::vec(event(), 0..25)
+    ) {
+        let mut world = World::new();
+        for event in &history {
+            if let Err(problem) = world.happen(event) {
+                return Err(TestCaseError::fail(problem));
+            }
+        }
+        let plan = world.plan();
+        let mut whole = world.clone();
+        if let Err(problem) = whole.run(&plan, None, false) {
+            return Err(TestCaseError::fail(problem));
+        }
+        for stop in 0..ops(&plan.steps).len() {
+            for halfway in [false, true] {
+                let mut stopped = world.clone();
+                if let Err(problem) = stopped.run(&plan, Some(stop), halfway) {
+                    return Err(TestCaseError::fail(problem));
+                }
+                check_run(&stopped)?;
+                let rest = stopped.plan();
+                if let Err(problem) = stopped.run(&rest, None, false) {
+                    return Err(TestCaseError::fail(problem));
+                }
+                for (path, entry) in &whole.target.datasets {
+                    let guids = |entry: &Entry| -> Vec<u64> {
+                        entry.snapshots.iter().map(|point| point.guid).collect()
+                    };
+                    prop_assert_eq!(
+                        stopped.target.datasets.get(path).map(guids),
+                        Some(guids(entry))
+                    );
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,404 @@
+//! The steps of a plan: what is done, and why.
+
+use zfs_core::{BookmarkName, DatasetName, Guid, SnapshotName};
+
+use crate::marker::{Marker, TargetId};
+use crate::tree::{ResumePoint, Snapshot, StreamForm};
+
+/// One thing to do, or one reason to do nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The dataset on the source that it is about.
+    pub source: DatasetName,
+    /// The dataset on the target that it is about.
+    pub target: DatasetName,
+    /// What is done.
+    pub action: Action,
+    /// Why.
+    pub why: Why,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Action {
+    /// Make the target dataset as an empty filesystem that is never mounted,
+    /// because another one goes below it.
+    Create,
+    /// Give up what an interrupted receive left in the target dataset. This
+    /// is the only thing on the target that a plan ever takes away.
+    Abort,
+    /// Send snapshots.
+    Send(Range),
+    /// Put the source's marker right.
+    Mark(Mark),
+    /// Nothing.
+    Nothing,
+    /// Nothing, although there would be something to send.
+    Refuse,
+}
+
+impl Action {
+    /// One word for it, for machines: `create`, `abort`, `full`,
+    /// `incremental`, `resume`, `mark`, `nothing` or `refused`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Action::Create => "create",
+            Action::Abort => "abort",
+            Action::Send(range) if range.resume.is_some() => "resume",
+            Action::Send(range) if range.base.is_some() => "incremental",
+            Action::Send(_) => "full",
+            Action::Mark(_) => "mark",
+            Action::Nothing => "nothing",
+            Action::Refuse => "refused",
+        }
+    }
+
+    /// Whether it changes anything on either side.
+    pub fn is_work(&self) -> bool {
+        !matches!(self, Action::Nothing | Action::Refuse)
+    }
+}
+
+/// What an increment starts from: something on the source that the target
+/// has as a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// A snapshot.
+    Snapshot {
+        /// Its name on the source.
+        name: SnapshotName,
+        /// Its GUID.
+        guid: Guid,
+    },
+    /// A bookmark, since the snapshot itself is gone.
+    Bookmark {
+        /// Its name on the source.
+        name: BookmarkName,
+        /// The GUID of the snapshot that it stands for.
+        guid: Guid,
+    },
+}
+
+impl Base {
+    /// The GUID of the snapshot that it is or stands for.
+    pub fn guid(&self) -> Guid {
+        match self {
+            Base::Snapshot { guid, .. } | Base::Bookmark { guid, .. } => *guid,
+        }
+    }
+
+    /// Its whole name.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Base::Snapshot { name, .. } => name.as_str(),
+            Base::Bookmark { name, .. } => name.as_str(),
+        }
+    }
+}
+
+/// A range of snapshots to send: from a base through every snapshot after
+/// it, each an increment on the one before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// What the first one is an increment on; `None` where it is sent in
+    /// full.
+    pub base: Option<Base>,
+    /// The snapshots, the oldest first; at least one.
+    pub snapshots: Vec<Snapshot>,
+    /// Where the first one's stream goes on, if it was interrupted.
+    pub resume: Option<ResumePoint>,
+    /// How the streams are made. That of a resumed one is its token's.
+    pub form: StreamForm,
+    /// How the source's marker follows, `None` without markers.
+    pub marker: Option<MarkerMove>,
+}
+
+impl Range {
+    /// The streams that it takes where each is sent by itself.
+    pub fn streams(&self) -> impl Iterator<Item = Stream> + '_ {
+        let mut base = self.base.clone();
+        self.snapshots
+            .iter()
+            .enumerate()
+            .map(move |(index, snapshot)| {
+                let next = Base::Snapshot {
+                    name: snapshot.name.clone(),
+                    guid: snapshot.guid,
+                };
+                let resume = self.resume.clone().filter(|_| index == 0);
+                Stream {
+                    from: base.replace(next),
+                    to: snapshot.clone(),
+                    form: resume.as_ref().map_or(self.form, |point| point.form),
+                    resume,
+                }
+            })
+    }
+
+    /// The youngest snapshot in it.
+    pub fn last(&self) -> Option<&Snapshot> {
+        self.snapshots.last()
+    }
+}
+
+/// One stream: what one `zfs send` makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stream {
+    /// What it is an increment on; `None` where it is full.
+    pub from: Option<Base>,
+    /// The snapshot that it brings.
+    pub to: Snapshot,
+    /// How it is made.
+    pub form: StreamForm,
+    /// Where it goes on, if it was interrupted.
+    pub resume: Option<ResumePoint>,
+}
+
+impl Stream {
+    /// `full`, `incremental` or `resume`.
+    pub fn word(&self) -> &'static str {
+        match (&self.resume, &self.from) {
+            (Some(_), _) => "resume",
+            (None, Some(_)) => "incremental",
+            (None, None) => "full",
+        }
+    }
+}
+
+/// How the marker on the source follows what arrives: after each snapshot a
+/// new one is made, and then the one before goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MarkerMove {
+    /// The target's name in the marker.
+    pub target: TargetId,
+    /// The markers of this target that stand now and go with the first
+    /// success.
+    pub stale: Vec<BookmarkName>,
+}
+
+impl MarkerMove {
+    /// What is to be done once the target has the snapshot with that GUID.
+    /// The next call builds on that.
+    ///
+    /// # Errors
+    ///
+    /// [`zfs_core::Error::InvalidName`] where no marker fits behind the
+    /// source's name; the planner makes no move then.
+    pub fn advance(
+        &mut self,
+        source: &DatasetName,
+        guid: Guid,
+    ) -> Result<Advance, zfs_core::Error> {
+        let marker = Marker {
+            target: self.target.clone(),
+            guid,
+        };
+        let name = marker.bookmark(source)?;
+        let stale = std::mem::replace(&mut self.stale, vec![name.clone()]);
+        // A target that was destroyed and is sent again meets its old marker.
+        let (right, destroy): (Vec<_>, Vec<_>) =
+            stale.into_iter().partition(|stale| *stale == name);
+        Ok(Advance {
+            create: right.is_empty().then_some(name),
+            destroy,
+        })
+    }
+}
+
+/// One move of a marker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advance {
+    /// The marker to make first, `None` where it stands already.
+    pub create: Option<BookmarkName>,
+    /// The markers to destroy then.
+    pub destroy: Vec<BookmarkName>,
+}
+
+/// How the marker on the source is put right without sending anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// What the target has.
+    pub of: Base,
+    /// The marker to make of it, `None` where it stands already.
+    pub create: Option<BookmarkName>,
+    /// Markers of this target that stand for something else; they go after
+    /// the new one is made.
+    pub destroy: Vec<BookmarkName>,
+}
+
+/// Why a step does what it does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Why {
+    /// A dataset goes below this one, which is not there.
+    ParentMissing {
+        /// The dataset that goes below.
+        child: DatasetName,
+    },
+    /// The target has no such dataset yet.
+    NotOnTarget,
+    /// The source has snapshots that are younger than what the target has.
+    Younger {
+        /// The target's youngest snapshot.
+        newest: SnapshotName,
+    },
+    /// A receive was interrupted and can go on.
+    Interrupted {
+        /// What the target already has of it, in bytes.
+        bytes: u64,
+    },
+    /// A receive was interrupted and cannot go on.
+    Unusable(Unusable),
+    /// The source has no marker for what the target has.
+    MarkerMissing,
+    /// The source has markers for what the target no longer has last.
+    MarkerStale,
+    /// The target has everything.
+    UpToDate {
+        /// The youngest snapshot, on the target.
+        newest: SnapshotName,
+    },
+    /// There is no snapshot to send.
+    NoSnapshots,
+    /// The target has a dataset that the source no longer has.
+    GoneFromSource,
+    /// The source's name is so long that no marker fits behind it.
+    NoRoomForMarker,
+    /// It cannot be done without harm.
+    Refused(Refusal),
+}
+
+impl Why {
+    /// One word for it, for machines.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Why::ParentMissing { .. } => "parent-missing",
+            Why::NotOnTarget => "not-on-target",
+            Why::Younger { .. } => "younger",
+            Why::Interrupted { .. } => "interrupted",
+            Why::Unusable(_) => "unusable",
+            Why::MarkerMissing => "marker-missing",
+            Why::MarkerStale => "marker-stale",
+            Why::UpToDate { .. } => "up-to-date",
+            Why::NoSnapshots => "no-snapshots",
+            Why::GoneFromSource => "gone-from-source",
+            Why::NoRoomForMarker => "no-room-for-marker",
+            Why::Refused(refusal) => refusal.word(),
+        }
+    }
+}
+
+/// Why an interrupted receive cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unusable {
+    /// The snapshot is not on the source any more.
+    SnapshotGone {
+        /// What it was called.
+        name: String,
+    },
+    /// It builds on something else than the target's youngest snapshot.
+    OtherBase,
+    /// The target has got that snapshot by other means since.
+    AlreadyThere {
+        /// The snapshot on the target.
+        name: SnapshotName,
+    },
+    /// That snapshot is not one of those to send.
+    NotWanted {
+        /// The snapshot on the source.
+        name: SnapshotName,
+    },
+    /// It leaves out a snapshot that comes before.
+    Skips {
+        /// The snapshot that could not be sent after it.
+        name: SnapshotName,
+    },
+    /// Going on would send encrypted data in plain, or plain data onto what
+    /// was to be raw.
+    OtherForm {
+        /// Whether the interrupted stream was raw.
+        raw: bool,
+    },
+    /// It leaves out what a redaction bookmark names.
+    Redacted,
+    /// Its token makes no sense.
+    Unreadable {
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// Why something that could be sent is not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The target has snapshots after the last common one.
+    Diverged {
+        /// The last common snapshot, on the target.
+        common: SnapshotName,
+        /// What a rollback to it would destroy, the oldest first.
+        target_only: Vec<SnapshotName>,
+    },
+    /// The target has a dataset of that name that shares no snapshot with
+    /// the source.
+    Unrelated {
+        /// Its youngest snapshot.
+        newest: SnapshotName,
+    },
+    /// The target has a dataset of that name without any snapshot.
+    Occupied,
+    /// The target's dataset holds an interrupted receive of something else.
+    OtherPartial {
+        /// What that is, as far as it can be told.
+        name: String,
+    },
+    /// The target has another snapshot of that name.
+    SnapshotNameTaken {
+        /// The snapshot that is not sent.
+        snapshot: SnapshotName,
+        /// The GUID of the target's snapshot of that name.
+        taken_by: Guid,
+    },
+    /// A name would be too long on the target.
+    NameTooLong {
+        /// What it would have been, cut short.
+        name: String,
+    },
+    /// The source's data is to be sent in plain, and its key is not loaded.
+    SourceKeyUnavailable {
+        /// The encryption root.
+        root: DatasetName,
+    },
+    /// The target would encrypt what arrives, and its key is not loaded.
+    TargetKeyUnavailable {
+        /// The encryption root.
+        root: DatasetName,
+    },
+    /// Raw streams cannot go onto what was received in plain.
+    RawOntoPlain,
+    /// A dataset below which this one should go is a volume.
+    ParentIsVolume {
+        /// The volume.
+        volume: DatasetName,
+    },
+}
+
+impl Refusal {
+    /// One word for it, for machines.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Refusal::Diverged { .. } => "diverged",
+            Refusal::Unrelated { .. } => "unrelated",
+            Refusal::Occupied => "occupied",
+            Refusal::OtherPartial { .. } => "other-partial",
+            Refusal::SnapshotNameTaken { .. } => "snapshot-name-taken",
+            Refusal::NameTooLong { .. } => "name-too-long",
+            Refusal::SourceKeyUnavailable { .. } => "source-key-unavailable",
+            Refusal::TargetKeyUnavailable { .. } => "target-key-unavailable",
+            Refusal::RawOntoPlain => "raw-onto-plain",
+            Refusal::ParentIsVolume { .. } => "parent-is-volume",
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Steps in sentences.
+
+use std::fmt;
+
+use super::step::{Action, Mark, Range, Refusal, Step, Unusable, Why};
+
+/// How many names are listed before the rest is only counted.
+const MAX_LISTED: usize = 5;
+
+impl Step {
+    /// What it does, as a sentence without its full stop.
+    pub fn what(&self) -> impl fmt::Display + '_ {
+        What(self)
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", What(self), self.why)
+    }
+}
+
+struct What<'a>(&'a Step);
+
+impl fmt::Display for What<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Step {
+            source,
+            target,
+            action,
+            ..
+        } = self.0;
+        match action {
+            Action::Create => write!(f, "create {target} as an empty, unmounted parent"),
+            Action::Abort => write!(f, "give up the interrupted receive into {target}"),
+            Action::Send(range) => range.sentence(f, target.as_str()),
+            Action::Mark(mark) => mark.sentence(f),
+            Action::Nothing => write!(f, "nothing to do for {target}"),
+            Action::Refuse => write!(f, "do not replicate {source} to {target}"),
+        }
+    }
+}
+
+impl Range {
+    fn sentence(&self, f: &mut fmt::Formatter<'_>, target: &str) -> fmt::Result {
+        let (Some(first), Some(last)) = (self.snapshots.first(), self.last()) else {
+            return write!(f, "send nothing to {target}");
+        };
+        let raw = if self.form.raw { " raw" } else { "" };
+        match (&self.resume, &self.base) {
+            (Some(point), _) => write!(
+                f,
+                "go on sending {}{raw} to {target} after {} bytes",
+                first.name, point.bytes
+            )?,
+            (None, Some(base)) if self.snapshots.len() == 1 => {
+                return write!(
+                    f,
+                    "send {}{raw} to {target} as an increment on {}",
+                    first.name,
+                    base.as_str()
+                );
+            }
+            (None, Some(base)) => {
+                return write!(
+                    f,
+                    "send {} snapshots{raw} to {target}, {} to @{}, as increments on {}",
+                    self.snapshots.len(),
+                    first.name,
+                    last.name.snapshot(),
+                    base.as_str()
+                );
+            }
+            (None, None) => write!(f, "send {}{raw} to {target} in full", first.name)?,
+        }
+        match self.snapshots.len() {
+            1 => Ok(()),
+            2 => write!(f, ", then @{} as an increment", last.name.snapshot()),
+            more => write!(
+                f,
+                ", then {} increments up to @{}",
+                more - 1,
+                last.name.snapshot()
+            ),
+        }
+    }
+}
+
+impl Mark {
+    fn sentence(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(create) = &self.create {
+            write!(f, "mark {} with {create}", self.of.as_str())?;
+        }
+        if !self.destroy.is_empty() {
+            let link = if self.create.is_some() { ", then " } else { "" };
+            write!(f, "{link}destroy ")?;
+            list(f, self.destroy.iter())?;
+        }
+        Ok(())
+    }
+}
+
+fn list<T: fmt::Display>(
+    f: &mut fmt::Formatter<'_>,
+    names: impl ExactSizeIterator<Item = T>,
+) -> fmt::Result {
+    let total = names.len();
+    for (index, name) in names.take(MAX_LISTED).enumerate() {
+        let comma = if index == 0 { "" } else { ", " };
+        write!(f, "{comma}{name}")?;
+    }
+    if total > MAX_LISTED {
+        write!(f, " and {} more", total - MAX_LISTED)?;
+    }
+    Ok(())
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Why::ParentMissing { child } => write!(f, "{child} goes below it"),
+            Why::NotOnTarget => f.write_str("the target does not have it yet"),
+            Why::Younger { newest } => {
+                write!(f, "they are younger than {newest}, the target's youngest")
+            }
+            Why::Interrupted { bytes } => write!(
+                f,
+                "an earlier run was interrupted, and the target kept {bytes} bytes of it"
+            ),
+            Why::Unusable(unusable) => write!(f, "it cannot go on, since {unusable}"),
+            Why::MarkerMissing => f.write_str("the target has it and the source has no marker yet"),
+            Why::MarkerStale => {
+                f.write_str("the target has gone on from what these markers stand for")
+            }
+            Why::UpToDate { newest } => write!(f, "it has everything up to {newest}"),
+            Why::NoSnapshots => f.write_str("the source has no snapshot to send"),
+            Why::GoneFromSource => {
+                f.write_str("the source no longer has this dataset; it is kept as it is")
+            }
+            Why::NoRoomForMarker => f.write_str(
+                "the source's name is too long for a marker, so nothing but the snapshot itself \
+                 keeps the base of the next increment",
+            ),
+            Why::Refused(refusal) => refusal.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unusable::SnapshotGone { name } => {
+                write!(f, "{name:?} is no longer on the source")
+            }
+            Unusable::OtherBase => {
+                f.write_str("it builds on something else than the target's youngest snapshot")
+            }
+            Unusable::AlreadyThere { name } => write!(f, "{name} has arrived since"),
+            Unusable::NotWanted { name } => write!(f, "{name} is not among what is to be sent"),
+            Unusable::Skips { name } => {
+                write!(
+                    f,
+                    "it leaves out {name}, which could not be sent afterwards"
+                )
+            }
+            Unusable::OtherForm { raw: false } => {
+                f.write_str("it is not raw, and would send encrypted data in plain")
+            }
+            Unusable::OtherForm { raw: true } => {
+                f.write_str("it is raw, and the data is to be sent in plain")
+            }
+            Unusable::Redacted => f.write_str("it is redacted, and all of the data is wanted"),
+            Unusable::Unreadable { problem } => {
+                write!(f, "its resume token cannot be read ({problem})")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Diverged {
+                common,
+                target_only,
+            } => {
+                write!(
+                    f,
+                    "the target has diverged; after {common}, the last common snapshot, it has "
+                )?;
+                list(f, target_only.iter())?;
+                write!(
+                    f,
+                    ", which the source has neither as a snapshot nor as a bookmark \
+                     (zfs rollback -r {common} would destroy them and let it go on)"
+                )
+            }
+            Refusal::Unrelated { newest } => write!(
+                f,
+                "the target has another dataset of that name, which shares no snapshot with the \
+                 source (its youngest is {newest}); rename it or choose another target"
+            ),
+            Refusal::Occupied => f.write_str(
+                "the target has a dataset of that name without any snapshot, and a full stream \
+                 would replace it; destroy or rename it, or choose another target",
+            ),
+            Refusal::OtherPartial { name } => write!(
+                f,
+                "the target's dataset holds an interrupted receive of something else ({name}); \
+                 finish it, or give it up with zfs receive -A"
+            ),
+            Refusal::SnapshotNameTaken { snapshot, taken_by } => write!(
+                f,
+                "the target has another snapshot called @{} (GUID {taken_by}); rename either of \
+                 them, the others are sent",
+                snapshot.snapshot()
+            ),
+            Refusal::NameTooLong { name } => {
+                write!(
+                    f,
+                    "{name:?} is not a name that ZFS allows; choose a shorter target"
+                )
+            }
+            Refusal::SourceKeyUnavailable { root } => write!(
+                f,
+                "its data is to be sent in plain, and its key is not loaded (zfs load-key {root})"
+            ),
+            Refusal::TargetKeyUnavailable { root } => write!(
+                f,
+                "the target encrypts what arrives there, and its key is not loaded \
+                 (zfs load-key {root})"
+            ),
+            Refusal::RawOntoPlain => f.write_str(
+                "the source is encrypted and is sent raw, and the target's dataset is not \
+                 encrypted, so it was once received in plain; choose another target",
+            ),
+            Refusal::ParentIsVolume { volume } => {
+                write!(f, "{volume} is a volume, and nothing can be below a volume")
+            }
+        }
+    }
+}
