@@ -1,5 +1,6 @@
 //! The project's own commands: `cargo xtask vm`, `test`, `demo`, `bench`.
 
+mod bindgen;
 mod cargo;
 mod test;
 mod vm;
@@ -15,12 +16,14 @@ enum Xtask {
     Vm(vm::Vm),
     /// All tests: on the host what needs no ZFS, the rest in the ZFS machine
     Test(test::Test),
+    Bindgen(bindgen::Bindgen),
 }
 
 fn main() -> ExitCode {
     let result = match Xtask::parse() {
         Xtask::Vm(vm) => vm.run(),
         Xtask::Test(test) => test.run(),
+        Xtask::Bindgen(bindgen) => bindgen.run(),
     };
     result.unwrap_or_else(|error| {
         if error.is::<vm::Interrupted>() {

@@ -4,15 +4,14 @@
 
 use core::ffi::{c_char, c_int};
 
+#[repr(C)]
+#[derive(Debug)]
+pub struct nvlist_t {
+    _opaque: [u8; 0],
+}
+
 pub const NV_ENCODE_NATIVE: u32 = 0;
 pub const NV_ENCODE_XDR: u32 = 1;
-#[repr(C)]
-#[repr(align(8))]
-#[derive(Debug, Copy, Clone)]
-pub struct nvlist {
-    pub _bindgen_opaque_blob: [u64; 3usize],
-}
-pub type nvlist_t = nvlist;
 crate::symbols::required! {
     pub struct NvPair;
 
