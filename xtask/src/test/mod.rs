@@ -73,6 +73,9 @@ impl Test {
         if !self.zfs_only {
             parts.push(Self::part("host, no ZFS", || self.host_tests())?);
         }
+        if !self.zfs_only && !self.host && self.filter.is_none() {
+            parts.push(Self::part("the ZFS machine itself", machine_tests)?);
+        }
         if self.host {
             parts.push(Self::part("ZFS of this host", || self.zfs_on_host())?);
         } else {
@@ -246,6 +249,22 @@ impl Test {
         arguments.extend(self.filter.clone());
         arguments
     }
+}
+
+/// What the machine promises: panics, hangs, power cuts, interrupts.
+fn machine_tests() -> Result<(Totals, Option<String>)> {
+    vm::build(Suite::Trixie)?;
+    let mut command = cargo::cargo();
+    command.args([
+        "test",
+        "-p",
+        "xtask",
+        "--test",
+        "machine",
+        "--",
+        "--test-threads=2",
+    ]);
+    run_counting(&mut command)
 }
 
 /// What would make the run a lie: a runner without a result, an ignored test.

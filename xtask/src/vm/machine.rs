@@ -179,10 +179,10 @@ impl Machine {
                 Ok(outcome)
             }
             Err(error) if error.is::<Interrupted>() => Err(error),
-            Err(error) => Err(error.context(format!(
-                "the end of the machine's serial log:\n{}{complaint}",
+            Err(error) => Err(anyhow!(
+                "{error:#}; the end of the machine's serial log:\n{}{complaint}",
                 tail(&serial, 60)
-            ))),
+            )),
         }
     }
 
