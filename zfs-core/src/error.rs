@@ -1,4 +1,210 @@
 //! What can go wrong, in sentences.
+//!
+//! A refusal by ZFS is a [`Failure`]: what was attempted, on which name, and
+//! the number that came back. Its text says what that number means for that
+//! operation and what to do, and [`Failure::kind`] says it to programs. Calls
+//! on many names at once fail with [`Error::Several`], which keeps the
+//! failure of each.
+
+mod errno;
+mod meaning;
+mod operation;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+pub use errno::Errno;
+pub use operation::Operation;
+
+/// Shorthand for what the calls of this crate return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why something on ZFS could not be done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A name that cannot be one.
+    #[error("{name:?} is not the name of a {what}: {problem}")]
+    InvalidName {
+        /// What it should have named: pool, dataset, snapshot or bookmark.
+        what: &'static str,
+        /// The name, cut at 256 characters.
+        name: String,
+        /// What is wrong with it.
+        problem: NameProblem,
+    },
+
+    /// Something that was asked for cannot be, whatever ZFS would say.
+    #[error("cannot {operation} {name}: {reason}")]
+    InvalidRequest {
+        /// What was attempted.
+        operation: Operation,
+        /// On what.
+        name: String,
+        /// What is wrong with the request, and how it would be right.
+        reason: String,
+    },
+
+    /// There is no ZFS to talk to on this machine, or not for this user.
+    #[error(transparent)]
+    Unavailable(#[from] zfs_sys::LoadError),
+
+    /// The ZFS on this machine is too old for it.
+    #[error("{what} needs OpenZFS {since} or later")]
+    Unsupported {
+        /// What was asked for.
+        what: String,
+        /// The release that brought it.
+        since: &'static str,
+    },
+
+    /// ZFS refused.
+    #[error(transparent)]
+    Zfs(Failure),
+
+    /// ZFS refused a call on several names.
+    ///
+    /// Unless the call's own documentation says otherwise, nothing was done
+    /// for any of them.
+    #[error("{}", several(failures, *more))]
+    Several {
+        /// What is known of each name that failed, at least one.
+        failures: Vec<Failure>,
+        /// How many more failed, of which ZFS did not tell the names.
+        more: u64,
+    },
+
+    /// What ZFS answered makes no sense to this crate.
+    #[error("cannot {operation} {name}: the answer of ZFS is not understood: {reason}")]
+    UnexpectedAnswer {
+        /// What was attempted.
+        operation: Operation,
+        /// On what.
+        name: String,
+        /// What is odd about the answer.
+        reason: String,
+    },
+
+    /// Names and values that no list for ZFS can hold, such as a text with a
+    /// zero byte in it.
+    #[error("cannot {operation} {name}: {source}")]
+    Nvlist {
+        /// What was attempted.
+        operation: Operation,
+        /// On what.
+        name: String,
+        /// What is wrong with the list.
+        source: zfs_stream::Error,
+    },
+
+    /// Bytes that cannot be a raw key.
+    #[error("a raw key has 32 bytes and this one {bytes} (head -c 32 /dev/urandom makes one)")]
+    InvalidKey {
+        /// How many there are.
+        bytes: usize,
+    },
+
+    /// A path that cannot be where a key is kept.
+    #[error("{0:?} cannot be a key's location: an absolute path without . and .. is wanted")]
+    InvalidKeyLocation(PathBuf),
+
+    /// What was to be received is not a stream that can be.
+    #[error("cannot receive {name}: {problem}")]
+    Stream {
+        /// The snapshot that was to be received.
+        name: String,
+        /// What is wrong with the stream.
+        problem: StreamProblem,
+    },
+
+    /// An operation of the system that was needed on the way.
+    #[error("cannot {operation} {name}: {what}: {source}")]
+    Io {
+        /// What was attempted.
+        operation: Operation,
+        /// On what.
+        name: String,
+        /// The step that failed.
+        what: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// What ZFS answered to one operation on one name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What was attempted.
+    pub operation: Operation,
+    /// On what.
+    pub name: String,
+    /// What came back.
+    pub errno: Errno,
+    /// What else is known: the holds that are in the way, the snapshot that
+    /// is in conflict.
+    pub detail: Option<String>,
+}
+
+/// Sorts of failure that programs react to.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// What was named, or what it needs, does not exist.
+    NotFound,
+    /// What was to be made exists already.
+    Exists,
+    /// It is in use, mounted, or in the middle of something else.
+    Busy,
+    /// A snapshot is held (or busy: ZFS has one number for both).
+    Held,
+    /// A snapshot has clones.
+    HasClones,
+    /// A dataset has datasets or snapshots below it.
+    HasChildren,
+    /// The user may not do that.
+    PermissionDenied,
+    /// The pool is read-only.
+    ReadOnly,
+    /// The pool's I/O is suspended.
+    Suspended,
+    /// The pool is full, or a quota reached.
+    NoSpace,
+    /// What was named is in different pools.
+    CrossPool,
+    /// An incremental source, base or bookmark source has no common history
+    /// with the rest.
+    Unrelated,
+    /// The destination of a receive was changed since its last snapshot.
+    Modified,
+    /// A rollback would have to destroy newer snapshots.
+    NotLatest,
+    /// An encryption key is needed and not loaded.
+    KeyUnavailable,
+    /// The encryption key is not the right one.
+    WrongKey,
+    /// The encryption key is loaded already.
+    KeyLoaded,
+    /// The dataset uses the key of another one.
+    NotEncryptionRoot,
+    /// A stream is damaged, foreign, or not one at all.
+    BadStream,
+    /// A stream ended before its end.
+    StreamTruncated,
+    /// It was interrupted, or the other end of the pipe went away.
+    Interrupted,
+    /// A feature that the pool, the kernel module or the library lacks.
+    NotSupported,
+    /// Data on the pool cannot be read.
+    Damaged,
+    /// Names, properties or options that make no sense together.
+    Invalid,
+    /// There is no ZFS on this machine.
+    Unavailable,
+    /// Anything else.
+    Other,
+}
 
 /// What is wrong with a name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,18 +250,204 @@ pub enum NameProblem {
     Reserved,
 }
 
-/// Why something on ZFS could not be done.
-#[derive(Debug, thiserror::Error)]
+/// What is wrong with the beginning of a stream.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Error {
-    /// A name that cannot be one.
-    #[error("{name:?} is not the name of a {what}: {problem}")]
-    InvalidName {
-        /// What it should have named: pool, dataset, snapshot or bookmark.
-        what: &'static str,
-        /// The name, cut at 256 characters.
-        name: String,
-        /// What is wrong with it.
-        problem: NameProblem,
+pub enum StreamProblem {
+    /// There was nothing in it.
+    #[error("the stream is empty: its sender ended before it wrote anything")]
+    Empty,
+    /// It ended within its first record.
+    #[error("the stream ends after {bytes} bytes, within its first record")]
+    Truncated {
+        /// How many bytes there were.
+        bytes: usize,
     },
+    /// It does not begin as a stream does.
+    #[error("this is not a ZFS send stream (compressed perhaps, or the output of something else)")]
+    NotAStream,
+    /// It is a package of streams or has properties with it.
+    #[error("this is a package as zfs send -R, -p and -b make it, not a single stream")]
+    Package,
+    /// It needed to be raw and is not.
+    #[error("the stream is not raw, and only a raw one is wanted")]
+    NotRaw,
 }
+
+impl Failure {
+    pub(crate) fn new(operation: Operation, name: impl Into<String>, errno: Errno) -> Failure {
+        Failure {
+            operation,
+            name: name.into(),
+            errno,
+            detail: None,
+        }
+    }
+
+    /// What sort of failure it is, the operation considered.
+    pub fn kind(&self) -> ErrorKind {
+        meaning::of(self.operation, self.errno).map_or(ErrorKind::Other, |meaning| meaning.kind)
+    }
+
+    /// What happened, in a half-sentence: "it exists already".
+    pub fn what(&self) -> String {
+        match meaning::of(self.operation, self.errno) {
+            Some(meaning) => self.fill(meaning.what),
+            None if self.errno.name().is_some_and(|n| n.starts_with("ZFS")) => {
+                format!("ZFS answered {}", self.errno)
+            }
+            None => format!("ZFS answered {}", io::Error::from(self.errno)),
+        }
+    }
+
+    /// What to do about it, if that is known: a command, or a sentence.
+    pub fn advice(&self) -> Option<String> {
+        if self.kind() == ErrorKind::PermissionDenied {
+            if let Some(permission) = self.operation.permission() {
+                return Some(format!(
+                    "run as root, or: zfs allow USER {permission} {}",
+                    self.dataset()
+                ));
+            }
+        }
+        let advice = meaning::of(self.operation, self.errno)?.advice;
+        (!advice.is_empty()).then(|| self.fill(advice))
+    }
+
+    fn dataset(&self) -> &str {
+        self.name.split(['@', '#']).next().unwrap_or_default()
+    }
+
+    fn fill(&self, text: &str) -> String {
+        let pool = self.dataset().split('/').next().unwrap_or_default();
+        text.replace("{name}", &self.name)
+            .replace("{dataset}", self.dataset())
+            .replace("{pool}", pool)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match &self.detail {
+            Some(detail) => Cow::Borrowed(detail.as_str()),
+            None => Cow::Owned(self.what()),
+        };
+        write!(f, "cannot {} {}: {what}", self.operation, self.name)?;
+        match self.advice() {
+            Some(advice) if self.detail.is_none() => write!(f, " ({advice})"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Everything that failed, on one line: errors end up in logs.
+fn several(failures: &[Failure], more: u64) -> String {
+    let mut parts: Vec<_> = failures.iter().map(Failure::to_string).collect();
+    if more > 0 {
+        parts.push(format!("and {more} more that ZFS does not name"));
+    }
+    parts.join("; ")
+}
+
+impl From<zfs_sys::DeviceError> for Error {
+    fn from(error: zfs_sys::DeviceError) -> Error {
+        Error::Unavailable(error.into())
+    }
+}
+
+impl Error {
+    pub(crate) fn zfs(operation: Operation, name: impl Into<String>, errno: Errno) -> Error {
+        Error::Zfs(Failure::new(operation, name, errno))
+    }
+
+    pub(crate) fn invalid(
+        operation: Operation,
+        name: impl Into<String>,
+        reason: impl Into<String>,
+    ) -> Error {
+        Error::InvalidRequest {
+            operation,
+            name: name.into(),
+            reason: reason.into(),
+        }
+    }
+
+    /// What ZFS answered, for each name of which that is known. Empty where
+    /// the error did not come from ZFS.
+    pub fn failures(&self) -> &[Failure] {
+        match self {
+            Error::Zfs(failure) => std::slice::from_ref(failure),
+            Error::Several { failures, .. } => failures,
+            _ => &[],
+        }
+    }
+
+    /// What sort of error it is. Several failures have the kind that they
+    /// share, or [`ErrorKind::Other`].
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Error::InvalidName { .. }
+            | Error::InvalidRequest { .. }
+            | Error::InvalidKey { .. }
+            | Error::InvalidKeyLocation(_)
+            | Error::Nvlist { .. } => ErrorKind::Invalid,
+            Error::Unavailable(_) => ErrorKind::Unavailable,
+            Error::Unsupported { .. } => ErrorKind::NotSupported,
+            Error::Zfs(failure) => failure.kind(),
+            Error::Several { failures, more } => {
+                let mut kinds = failures.iter().map(Failure::kind);
+                match kinds.next() {
+                    Some(kind) if *more == 0 && kinds.all(|other| other == kind) => kind,
+                    _ => ErrorKind::Other,
+                }
+            }
+            Error::Stream { problem, .. } => match problem {
+                StreamProblem::Empty | StreamProblem::Truncated { .. } => {
+                    ErrorKind::StreamTruncated
+                }
+                _ => ErrorKind::BadStream,
+            },
+            Error::UnexpectedAnswer { .. } | Error::Io { .. } => ErrorKind::Other,
+        }
+    }
+
+    /// What was named, or what it needs, does not exist.
+    pub fn is_not_found(&self) -> bool {
+        self.kind() == ErrorKind::NotFound
+    }
+
+    /// What was to be made exists already.
+    pub fn is_exists(&self) -> bool {
+        self.kind() == ErrorKind::Exists
+    }
+
+    /// It is in use, mounted or held.
+    pub fn is_busy(&self) -> bool {
+        matches!(self.kind(), ErrorKind::Busy | ErrorKind::Held)
+    }
+
+    /// The user may not do that.
+    pub fn is_permission(&self) -> bool {
+        self.kind() == ErrorKind::PermissionDenied
+    }
+
+    /// There is no ZFS on this machine, or not for this user.
+    pub fn is_unavailable(&self) -> bool {
+        self.kind() == ErrorKind::Unavailable
+    }
+
+    /// The pool, the kernel module or the library lacks a feature.
+    pub fn is_unsupported(&self) -> bool {
+        self.kind() == ErrorKind::NotSupported
+    }
+
+    /// It was interrupted, or the other end of the pipe went away.
+    pub fn is_interrupted(&self) -> bool {
+        self.kind() == ErrorKind::Interrupted
+    }
+}
+
+#[cfg(test)]
+mod tests;

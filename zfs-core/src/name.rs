@@ -32,7 +32,11 @@ use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
+pub use point::SnapshotOrBookmark;
+
 use crate::error::{Error, NameProblem};
+
+mod point;
 
 /// The longest name of a dataset, snapshot or bookmark, in bytes: one less
 /// than `ZFS_MAX_DATASET_NAME_LEN`, which counts C's closing zero.

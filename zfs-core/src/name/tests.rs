@@ -7,6 +7,7 @@ use super::*;
 fn problem<T: FromStr<Err = Error>>(name: &str) -> NameProblem {
     match name.parse::<T>() {
         Err(Error::InvalidName { problem, .. }) => problem,
+        Err(other) => panic!("{name:?}: {other}"),
         Ok(_) => panic!("{name:?} was accepted"),
     }
 }

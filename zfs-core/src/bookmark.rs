@@ -1,0 +1,106 @@
+//! Bookmarks: points in a dataset's history that cost no space.
+
+use std::time::{Duration, SystemTime};
+
+use zfs_stream::nvlist::{NvList, NvString};
+
+use crate::error::{Error, Operation};
+use crate::ffi::CallError;
+use crate::many::Names;
+use crate::name::{BookmarkName, DatasetName, Guid, SnapshotOrBookmark, Txg};
+use crate::zfs::Zfs;
+
+/// A bookmark and the snapshot it stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bookmark {
+    /// Its name.
+    pub name: BookmarkName,
+    /// The GUID of the snapshot that it was made from.
+    pub guid: Guid,
+    /// When that snapshot was taken, in transactions of its pool.
+    pub createtxg: Txg,
+    /// When that snapshot was taken.
+    pub creation: SystemTime,
+}
+
+impl Zfs {
+    /// Makes bookmarks, each from a snapshot or another bookmark of the same
+    /// dataset; all of them or none, and all in one pool.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Several`], or [`Error::Zfs`] where it is one, with the reason
+    /// for each; then none was made.
+    ///
+    /// # Example
+    ///
+    /// ```no_run
+    /// use zfs_core::{BookmarkName, SnapshotName, Zfs};
+    ///
+    /// let zfs = Zfs::open()?;
+    /// let monday: SnapshotName = "tank/home@monday".parse()?;
+    /// let mark: BookmarkName = "tank/home#monday".parse()?;
+    /// zfs.bookmark([(&mark, &monday.into())])?;
+    /// # Ok::<(), zfs_core::Error>(())
+    /// ```
+    pub fn bookmark<'a>(
+        &self,
+        bookmarks: impl IntoIterator<Item = (&'a BookmarkName, &'a SnapshotOrBookmark)>,
+    ) -> Result<(), Error> {
+        let (new, sources): (Vec<_>, Vec<_>) = bookmarks.into_iter().unzip();
+        let names = Names::new(Operation::Bookmark, new.iter().copied());
+        let mut list = NvList::new();
+        for (name, source) in new.iter().zip(sources) {
+            if list.contains(name.as_str()) {
+                return Err(Error::invalid(
+                    Operation::Bookmark,
+                    name.as_str(),
+                    "it is given twice in one call",
+                ));
+            }
+            NvString::try_from(source.as_str())
+                .and_then(|source| list.insert(name.as_str(), source))
+                .map_err(|error| names.call_error(error.into()))?;
+        }
+        names.outcome(self.lzc.bookmark(&list), |_| {})
+    }
+
+    /// The bookmarks of a dataset, the oldest first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Zfs`]: the dataset does not exist.
+    pub fn bookmarks(&self, dataset: &DatasetName) -> Result<Vec<Bookmark>, Error> {
+        let on = |error: CallError| error.on(Operation::GetBookmarks, dataset.as_str());
+        let mut wanted = NvList::new();
+        for property in ["guid", "createtxg", "creation"] {
+            wanted
+                .insert_flag(property)
+                .map_err(|error| on(error.into()))?;
+        }
+        let list = self
+            .lzc
+            .get_bookmarks(dataset.as_str(), &wanted)
+            .map_err(on)?;
+        let mut bookmarks = Vec::with_capacity(list.len());
+        for (name, _) in &list {
+            let properties = list
+                .require_nvlist(name)
+                .map_err(|error| on(CallError::Answer(error)))?;
+            let number = |property: &str| {
+                properties
+                    .require_nvlist(property)
+                    .and_then(|property| property.require_u64("value"))
+                    .map_err(|error| on(CallError::Answer(error)))
+            };
+            bookmarks.push(Bookmark {
+                name: dataset.with_bookmark(&name.to_string())?,
+                guid: Guid(number("guid")?),
+                createtxg: Txg(number("createtxg")?),
+                creation: SystemTime::UNIX_EPOCH + Duration::from_secs(number("creation")?),
+            });
+        }
+        bookmarks.sort_by(|a, b| (a.createtxg, &a.name).cmp(&(b.createtxg, &b.name)));
+        Ok(bookmarks)
+    }
+}

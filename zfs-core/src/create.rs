@@ -1,0 +1,187 @@
+//! Creating filesystems and volumes.
+
+use zfs_stream::nvlist::NvList;
+
+use crate::error::{Error, Operation};
+use crate::ffi::{CallError, DatasetType};
+use crate::key::Encryption;
+use crate::name::DatasetName;
+use crate::property::{Properties, PropertyValue};
+use crate::zfs::Zfs;
+
+/// What to create.
+///
+/// ```no_run
+/// use zfs_core::{CreateRequest, Encryption, WrappingKey, Zfs};
+///
+/// let zfs = Zfs::open()?;
+/// zfs.create(&CreateRequest::filesystem("tank/home".parse()?).property("recordsize", 1 << 20))?;
+/// zfs.create(&CreateRequest::volume("tank/disk".parse()?, 16 << 30).volblocksize(16 << 10))?;
+///
+/// let key = WrappingKey::from_slice(&std::fs::read("/etc/zfs/secret.key").unwrap())?;
+/// zfs.create(&CreateRequest::filesystem("tank/secret".parse()?).encryption(Encryption::raw(key)))?;
+/// # Ok::<(), zfs_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct CreateRequest {
+    name: DatasetName,
+    volsize: Option<u64>,
+    properties: Properties,
+    encryption: Option<Encryption>,
+    parents: bool,
+}
+
+impl CreateRequest {
+    /// A filesystem.
+    pub fn filesystem(name: DatasetName) -> CreateRequest {
+        CreateRequest {
+            name,
+            volsize: None,
+            properties: Properties::new(),
+            encryption: None,
+            parents: false,
+        }
+    }
+
+    /// A volume of `volsize` bytes, which must be a multiple of its block
+    /// size.
+    pub fn volume(name: DatasetName, volsize: u64) -> CreateRequest {
+        CreateRequest {
+            volsize: Some(volsize),
+            ..CreateRequest::filesystem(name)
+        }
+    }
+
+    /// The block size of a volume in bytes, a power of two; else ZFS' default.
+    #[must_use]
+    pub fn volblocksize(self, bytes: u64) -> CreateRequest {
+        self.property("volblocksize", bytes)
+    }
+
+    /// With that property set.
+    #[must_use]
+    pub fn property(
+        mut self,
+        name: impl Into<String>,
+        value: impl Into<PropertyValue>,
+    ) -> CreateRequest {
+        self.properties.set(name, value);
+        self
+    }
+
+    /// With these properties set.
+    #[must_use]
+    pub fn properties(mut self, properties: &Properties) -> CreateRequest {
+        self.properties.extend(
+            properties
+                .iter()
+                .map(|(name, value)| (name.to_owned(), value.clone())),
+        );
+        self
+    }
+
+    /// Encrypted, with a key of its own. Without this it is as its parent is.
+    #[must_use]
+    pub fn encryption(mut self, encryption: Encryption) -> CreateRequest {
+        self.encryption = Some(encryption);
+        self
+    }
+
+    /// Creates the filesystems above it that are missing, with the properties
+    /// that they inherit.
+    #[must_use]
+    pub fn parents(mut self) -> CreateRequest {
+        self.parents = true;
+        self
+    }
+
+    fn to_nvlist(&self) -> zfs_stream::Result<NvList> {
+        let mut list = self.properties.to_nvlist()?;
+        if let Some(volsize) = self.volsize {
+            list.insert("volsize", volsize)?;
+        }
+        if let Some(encryption) = &self.encryption {
+            encryption.describe(&mut list)?;
+        }
+        Ok(list)
+    }
+}
+
+impl Zfs {
+    /// Creates a filesystem or a volume. It is not mounted.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Zfs`]: it exists already, what is above it does not exist or
+    /// is a volume, or a property cannot be set. Then nothing was created,
+    /// but for the parents that were asked for.
+    pub fn create(&self, request: &CreateRequest) -> Result<(), Error> {
+        if request.parents {
+            self.create_parents(&request.name)?;
+        }
+        let on = |error: CallError| error.on(Operation::Create, request.name.as_str());
+        let properties = request.to_nvlist().map_err(|error| on(error.into()))?;
+        let kind = match request.volsize {
+            Some(_) => DatasetType::Volume,
+            None => DatasetType::Filesystem,
+        };
+        let key = request
+            .encryption
+            .as_ref()
+            .map(|encryption| &encryption.key);
+        self.lzc
+            .create(request.name.as_str(), kind, &properties, key)
+            .map_err(on)
+    }
+
+    /// Creates the filesystems above a dataset that are missing, with the
+    /// properties that they inherit. They are not mounted.
+    ///
+    /// # Errors
+    ///
+    /// As [`Zfs::create`].
+    pub fn create_parents(&self, name: &DatasetName) -> Result<(), Error> {
+        let mut missing = Vec::new();
+        for ancestor in name.ancestors() {
+            if self.exists(&ancestor)? {
+                break;
+            }
+            missing.push(ancestor);
+        }
+        for ancestor in missing.into_iter().rev() {
+            match self.create(&CreateRequest::filesystem(ancestor)) {
+                // Somebody else may be creating a sibling with the same wish.
+                Err(error) if error.is_exists() => {}
+                result => result?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_volume_s_size_goes_with_its_properties() {
+        let request = CreateRequest::volume("tank/v".parse().unwrap(), 1 << 30)
+            .volblocksize(8192)
+            .property("org.example:a", "b");
+        let list = request.to_nvlist().unwrap();
+        assert_eq!(list.get_u64("volsize"), Some(1 << 30));
+        assert_eq!(list.get_u64("volblocksize"), Some(8192));
+        assert_eq!(list.get_str("org.example:a"), Some("b"));
+    }
+
+    #[test]
+    fn a_raw_key_is_announced_and_not_among_the_properties() {
+        let encryption = Encryption::raw([0x5a; 32].into());
+        let request = CreateRequest::filesystem("tank/e".parse().unwrap()).encryption(encryption);
+        let list = request.to_nvlist().unwrap();
+        assert_eq!(list.get_u64("encryption"), Some(1));
+        assert_eq!(list.get_u64("keyformat"), Some(1));
+        assert_eq!(list.get_str("keylocation"), Some("prompt"));
+        assert_eq!(list.len(), 3);
+    }
+}

@@ -1,0 +1,116 @@
+//! Destroying datasets, snapshots and bookmarks.
+
+use zfs_stream::nvlist::Value;
+
+use crate::error::{Error, ErrorKind, Failure, Operation};
+use crate::many::Names;
+use crate::name::{BookmarkName, DatasetName, SnapshotName};
+use crate::zfs::Zfs;
+
+/// What becomes of snapshots that are held or have clones when they are
+/// destroyed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Defer {
+    /// The call fails, and none is destroyed.
+    #[default]
+    No,
+    /// They are marked, and go when the last hold or clone goes.
+    Yes,
+}
+
+impl Zfs {
+    /// Destroys a filesystem or volume that has neither datasets nor
+    /// snapshots below it.
+    ///
+    /// Unlike zfs-destroy(8) this does not unmount it first: a mounted
+    /// filesystem is busy.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Zfs`]: it does not exist, is mounted, or something is below
+    /// it.
+    pub fn destroy(&self, dataset: &DatasetName) -> Result<(), Error> {
+        self.lzc
+            .destroy(dataset.as_str())
+            .map_err(|error| error.on(Operation::Destroy, dataset.as_str()))
+    }
+
+    /// Destroys snapshots of one pool, all of them or none.
+    ///
+    /// Those that do not exist are counted as destroyed, so that a call that
+    /// was interrupted can be repeated. Where a snapshot is mounted below
+    /// `.zfs/snapshot`, it is unmounted.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Several`], or [`Error::Zfs`] where it is one, with the reason
+    /// for each: held, with the tags of the holds; or with clones. Then none
+    /// was destroyed.
+    ///
+    /// # Example
+    ///
+    /// ```no_run
+    /// use zfs_core::{Defer, SnapshotName, Zfs};
+    ///
+    /// let zfs = Zfs::open()?;
+    /// let old: SnapshotName = "tank/home@2024-01-01".parse()?;
+    /// if let Err(error) = zfs.destroy_snapshots([&old], Defer::No) {
+    ///     // cannot destroy tank/home@2024-01-01: it is held by "backup"
+    ///     // (zfs release backup tank/home@2024-01-01)
+    ///     eprintln!("{error}");
+    /// }
+    /// # Ok::<(), zfs_core::Error>(())
+    /// ```
+    pub fn destroy_snapshots<'a>(
+        &self,
+        snapshots: impl IntoIterator<Item = &'a SnapshotName>,
+        defer: Defer,
+    ) -> Result<(), Error> {
+        let names = Names::new(Operation::DestroySnapshots, snapshots);
+        let list = names.list(|_| Ok(Value::Boolean))?;
+        names.outcome(
+            self.lzc.destroy_snapshots(&list, defer == Defer::Yes),
+            |failure| {
+                if failure.kind() == ErrorKind::Held {
+                    self.explain_holds(failure);
+                }
+            },
+        )
+    }
+
+    /// Says by what a snapshot is held. It stays with the general text where
+    /// that cannot be found out, or where it is busy in another way.
+    fn explain_holds(&self, failure: &mut Failure) {
+        let Ok(snapshot) = SnapshotName::parse(&failure.name) else {
+            return;
+        };
+        let Ok(holds) = self.holds(&snapshot) else {
+            return;
+        };
+        let tags: Vec<_> = holds.iter().map(|hold| format!("{:?}", hold.tag)).collect();
+        let Some(first) = holds.first() else {
+            return;
+        };
+        failure.detail = Some(format!(
+            "it is held by {} (zfs release {} {snapshot})",
+            tags.join(", "),
+            first.tag
+        ));
+    }
+
+    /// Destroys bookmarks of one pool, all of them or none. Those that do not
+    /// exist are counted as destroyed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Several`], or [`Error::Zfs`] where it is one; then none was
+    /// destroyed.
+    pub fn destroy_bookmarks<'a>(
+        &self,
+        bookmarks: impl IntoIterator<Item = &'a BookmarkName>,
+    ) -> Result<(), Error> {
+        let names = Names::new(Operation::DestroyBookmarks, bookmarks);
+        let list = names.list(|_| Ok(Value::Boolean))?;
+        names.outcome(self.lzc.destroy_bookmarks(&list), |_| {})
+    }
+}

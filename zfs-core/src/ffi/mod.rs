@@ -1,0 +1,75 @@
+//! The border to C: the only place of this crate with `unsafe` in it.
+//!
+//! ```text
+//! names, NvList -> CString, nvlist_t -> libzfs_core -> errno, nvlist_t -> CallError, NvList
+//! ```
+//!
+//! What goes in is borrowed for the whole call: C strings and lists live in
+//! variables of the calling function, never in a closure's temporary (other
+//! crates hand C the pointer of a string that is gone by then). What comes
+//! out is copied and freed before the call returns.
+#![allow(unsafe_code)]
+
+mod calls;
+mod nvlist;
+mod pipe;
+mod signal;
+
+use std::os::raw::c_int;
+
+use crate::error::{Errno, Error, Operation};
+
+pub(crate) use calls::{Answer, DatasetType, Lzc, Receive, Send};
+pub(crate) use pipe::stream_pipe;
+
+/// Why a call did not succeed, before it is known on what it was.
+#[derive(Debug)]
+pub(crate) enum CallError {
+    /// ZFS or libnvpair answered with a number.
+    Zfs(Errno),
+    /// A list that was to go in cannot.
+    Request(zfs_stream::Error),
+    /// A list that came out cannot be read.
+    Answer(zfs_stream::Error),
+    /// The library has no such function.
+    Unsupported {
+        what: &'static str,
+        since: &'static str,
+    },
+}
+
+impl From<zfs_stream::Error> for CallError {
+    fn from(error: zfs_stream::Error) -> CallError {
+        CallError::Request(error)
+    }
+}
+
+impl CallError {
+    fn check(errno: c_int) -> Result<(), CallError> {
+        match errno {
+            0 => Ok(()),
+            errno => Err(CallError::Zfs(Errno(errno))),
+        }
+    }
+
+    /// The error for users, who want to know what it was about.
+    pub(crate) fn on(self, operation: Operation, name: impl Into<String>) -> Error {
+        match self {
+            CallError::Zfs(errno) => Error::zfs(operation, name, errno),
+            CallError::Request(source) => Error::Nvlist {
+                operation,
+                name: name.into(),
+                source,
+            },
+            CallError::Answer(source) => Error::UnexpectedAnswer {
+                operation,
+                name: name.into(),
+                reason: source.to_string(),
+            },
+            CallError::Unsupported { what, since } => Error::Unsupported {
+                what: what.into(),
+                since,
+            },
+        }
+    }
+}

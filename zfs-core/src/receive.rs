@@ -1,0 +1,372 @@
+//! Receiving: a stream becomes a snapshot.
+//!
+//! ```text
+//! whoever sends -> pipe or file -> begin record (read here) -> Zfs::receive -> pool
+//! ```
+//!
+//! The kernel reads from the descriptor to the stream's end, or to the first
+//! thing in it that is wrong; what it leaves in the pipe then keeps its
+//! writer waiting until the reading end is closed.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::os::unix::fs::FileTypeExt;
+
+use zfs_stream::nvlist::{NvList, Value};
+
+use crate::begin::{BEGIN_RECORD_BYTES, BeginRecord};
+use crate::error::{Errno, Error, Failure, Operation, StreamProblem};
+use crate::ffi::{self, CallError};
+use crate::key::Encryption;
+use crate::name::SnapshotName;
+use crate::property::{Properties, PropertyValue};
+use crate::zfs::Zfs;
+
+/// Where to receive a stream, and how.
+///
+/// ```no_run
+/// use std::os::fd::AsFd;
+/// use zfs_core::{ReceiveRequest, Zfs};
+///
+/// let zfs = Zfs::open()?;
+/// let request = ReceiveRequest::new("vault/home@monday".parse()?)
+///     .resumable()
+///     .exclude("mountpoint")
+///     .property("org.example:from", "tank/home");
+/// let stream = std::fs::File::open("/backup/home.zfs").unwrap();
+/// let received = zfs.receive(&request, stream.as_fd())?;
+/// println!("{} bytes", received.bytes_read);
+/// # Ok::<(), zfs_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ReceiveRequest {
+    snapshot: SnapshotName,
+    origin: Option<SnapshotName>,
+    received: Properties,
+    local: Properties,
+    excluded: Vec<String>,
+    encryption: Option<Encryption>,
+    begin: Option<BeginRecord>,
+    flags: Flags,
+}
+
+bitflags::bitflags! {
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    struct Flags: u32 {
+        const ONLY_RAW = 1;
+        const FORCE = 1 << 1;
+        const HEAL = 1 << 2;
+        const RESUMABLE = 1 << 3;
+    }
+}
+
+impl ReceiveRequest {
+    /// A stream that shall become this snapshot. Its dataset is created by a
+    /// full stream; an incremental one needs it there, with the stream's
+    /// source as its latest snapshot.
+    pub fn new(snapshot: SnapshotName) -> ReceiveRequest {
+        ReceiveRequest {
+            snapshot,
+            origin: None,
+            received: Properties::new(),
+            local: Properties::new(),
+            excluded: Vec::new(),
+            encryption: None,
+            begin: None,
+            flags: Flags::empty(),
+        }
+    }
+
+    /// Keeps what came through where the stream ends too early, so that the
+    /// rest can be sent later (`zfs receive -s`): the dataset then has the
+    /// property `receive_resume_token`.
+    #[must_use]
+    pub fn resumable(mut self) -> ReceiveRequest {
+        self.flags |= Flags::RESUMABLE;
+        self
+    }
+
+    /// Refuses a stream that is not raw. Raw streams are received without
+    /// this as well; it keeps plaintext out of where none shall be.
+    #[must_use]
+    pub fn raw(mut self) -> ReceiveRequest {
+        self.flags |= Flags::ONLY_RAW;
+        self
+    }
+
+    /// Rolls the dataset back to its latest snapshot first, or receives a full
+    /// stream over a dataset that has none (`zfs receive -F`, of which this
+    /// does only what one stream needs: it destroys no snapshots).
+    #[must_use]
+    pub fn force(mut self) -> ReceiveRequest {
+        self.flags |= Flags::FORCE;
+        self
+    }
+
+    /// Repairs damaged blocks of the snapshot, which is there already, from
+    /// the stream (`zfs receive -c`; OpenZFS 2.2 and later).
+    #[must_use]
+    pub fn heal(mut self) -> ReceiveRequest {
+        self.flags |= Flags::HEAL;
+        self
+    }
+
+    /// Makes the new dataset a clone of this snapshot, for a stream that is
+    /// incremental from it.
+    #[must_use]
+    pub fn origin(mut self, origin: SnapshotName) -> ReceiveRequest {
+        self.origin = Some(origin);
+        self
+    }
+
+    /// Sets a property on the dataset, whatever the sender had
+    /// (`zfs receive -o`).
+    #[must_use]
+    pub fn property(
+        mut self,
+        name: impl Into<String>,
+        value: impl Into<PropertyValue>,
+    ) -> ReceiveRequest {
+        self.local.set(name, value);
+        self
+    }
+
+    /// Leaves a property inherited, whatever the sender had
+    /// (`zfs receive -x`).
+    #[must_use]
+    pub fn exclude(mut self, name: impl Into<String>) -> ReceiveRequest {
+        self.excluded.push(name.into());
+        self
+    }
+
+    /// Sets a property as one that came with the stream: it gives way to a
+    /// local setting, and is replaced by the next receive's.
+    #[must_use]
+    pub fn received_property(
+        mut self,
+        name: impl Into<String>,
+        value: impl Into<PropertyValue>,
+    ) -> ReceiveRequest {
+        self.received.set(name, value);
+        self
+    }
+
+    /// Encrypts what is received as a new encryption root. The stream must be
+    /// full, and not raw.
+    #[must_use]
+    pub fn encryption(mut self, encryption: Encryption) -> ReceiveRequest {
+        self.encryption = Some(encryption);
+        self
+    }
+
+    /// The stream's begin record, which the caller has read from it already.
+    #[must_use]
+    pub fn begin_record(mut self, begin: BeginRecord) -> ReceiveRequest {
+        self.begin = Some(begin);
+        self
+    }
+
+    fn local_properties(&self) -> zfs_stream::Result<Option<NvList>> {
+        let mut list = self.local.to_nvlist()?;
+        for name in &self.excluded {
+            list.insert(name, Value::Boolean)?;
+        }
+        if let Some(encryption) = &self.encryption {
+            encryption.describe(&mut list)?;
+        }
+        Ok((!list.is_empty()).then_some(list))
+    }
+
+    fn received_properties(&self) -> zfs_stream::Result<Option<NvList>> {
+        if self.received.is_empty() {
+            return Ok(None);
+        }
+        self.received.to_nvlist().map(Some)
+    }
+}
+
+/// What came of a receive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Received {
+    /// How long the stream was, in bytes, its begin record included.
+    pub bytes_read: u64,
+    /// The properties that could not be set. The snapshot is there all the
+    /// same.
+    pub property_errors: Vec<PropertyError>,
+}
+
+/// A property that could not be set on what was received.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the property {property} could not be set: {}", failure.what())]
+#[non_exhaustive]
+pub struct PropertyError {
+    /// Its name.
+    pub property: String,
+    /// What ZFS said.
+    #[source]
+    pub failure: Failure,
+}
+
+impl Zfs {
+    /// Receives a stream from a pipe or a file.
+    ///
+    /// It returns when the snapshot is complete. After an error close the
+    /// pipe: its writer may be waiting to write the rest.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stream`] where it does not begin as a stream does.
+    /// [`Error::Zfs`]: it does not fit what is there, is cut off, damaged, or
+    /// of another lineage. [`Error::InvalidRequest`] where the descriptor is
+    /// neither a pipe nor a file: the kernel reads from sockets and terminals
+    /// not at all, or only the first bytes.
+    pub fn receive(
+        &self,
+        request: &ReceiveRequest,
+        stream: BorrowedFd<'_>,
+    ) -> Result<Received, Error> {
+        let name = request.snapshot.as_str();
+        let on = |error: CallError| error.on(Operation::Receive, name);
+        let io_error = |source| stream_error(name, source);
+        if !is_pipe_or_file(stream).map_err(io_error)? {
+            return Err(Error::invalid(
+                Operation::Receive,
+                name,
+                "the descriptor to read from is neither a pipe nor a file; make a pipe \
+                 (zfs_core::stream_pipe), receive from it, and let another thread copy the \
+                 stream into it",
+            ));
+        }
+        let local = request
+            .local_properties()
+            .map_err(|error| on(error.into()))?;
+        let received = request
+            .received_properties()
+            .map_err(|error| on(error.into()))?;
+        let read;
+        let begin = if let Some(begin) = &request.begin {
+            begin
+        } else {
+            read = BeginRecord::read_fd(stream).map_err(io_error)?;
+            &read
+        };
+        if request.flags.contains(Flags::ONLY_RAW) && !begin.is_raw() {
+            return Err(Error::Stream {
+                name: name.into(),
+                problem: StreamProblem::NotRaw,
+            });
+        }
+        let call = ffi::Receive {
+            snapshot: name,
+            received: received.as_ref(),
+            local: local.as_ref(),
+            key: request
+                .encryption
+                .as_ref()
+                .map(|encryption| &encryption.key),
+            origin: request.origin.as_ref().map(SnapshotName::as_str),
+            force: request.flags.contains(Flags::FORCE),
+            heal: request.flags.contains(Flags::HEAL),
+            resumable: request.flags.contains(Flags::RESUMABLE),
+            begin: begin.bytes(),
+        };
+        let (bytes, errors) = self.lzc.receive(&call, stream).map_err(on)?;
+        Ok(Received {
+            bytes_read: bytes + BEGIN_RECORD_BYTES as u64,
+            property_errors: property_errors(&request.snapshot, &errors),
+        })
+    }
+}
+
+/// The list may hold entries that are no numbers (`ZFS_RECV_ERR_STREAM` of
+/// later versions) and are about the stream, not a property.
+fn property_errors(snapshot: &SnapshotName, errors: &NvList) -> Vec<PropertyError> {
+    errors
+        .iter()
+        .filter_map(|(property, value)| match value {
+            Value::Int32(errno) => Some(PropertyError {
+                property: property.to_string(),
+                failure: Failure::new(
+                    Operation::SetProperty,
+                    snapshot.dataset().as_str(),
+                    Errno(*errno),
+                ),
+            }),
+            _ => None,
+        })
+        .collect()
+}
+
+fn stream_error(name: &str, source: io::Error) -> Error {
+    match source
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<StreamProblem>())
+    {
+        Some(problem) => Error::Stream {
+            name: name.into(),
+            problem: problem.clone(),
+        },
+        None => Error::Io {
+            operation: Operation::Receive,
+            name: name.into(),
+            what: "the stream cannot be read",
+            source,
+        },
+    }
+}
+
+fn is_pipe_or_file(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    let kind = File::from(fd.try_clone_to_owned()?).metadata()?.file_type();
+    Ok(kind.is_fifo() || kind.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    fn request() -> ReceiveRequest {
+        ReceiveRequest::new("tank/a@x".parse().unwrap())
+    }
+
+    #[test]
+    fn overrides_have_values_and_exclusions_have_none() {
+        let request = request().property("a:b", "c").exclude("mountpoint");
+        let list = request.local_properties().unwrap().unwrap();
+        assert_eq!(list.get_str("a:b"), Some("c"));
+        assert_eq!(list.get("mountpoint"), Some(&Value::Boolean));
+        assert_eq!(request.received_properties().unwrap(), None);
+    }
+
+    #[test]
+    fn no_properties_are_no_list() {
+        assert_eq!(request().local_properties().unwrap(), None);
+    }
+
+    #[test]
+    fn an_error_that_is_no_number_is_no_property_s() {
+        let mut errors = NvList::new();
+        errors.insert("recordsize", libc::EINVAL).unwrap();
+        errors.insert("stream", true).unwrap();
+        let errors = property_errors(&"tank/a@x".parse().unwrap(), &errors);
+        assert_eq!(errors.len(), 1);
+        assert_eq!(errors[0].property, "recordsize");
+        assert!(
+            errors[0].to_string().contains("recordsize"),
+            "{}",
+            errors[0]
+        );
+    }
+
+    #[test]
+    fn sockets_are_refused() {
+        let (socket, _other) = UnixStream::pair().unwrap();
+        assert!(!is_pipe_or_file(socket.as_fd()).unwrap());
+        let (reader, _writer) = crate::stream_pipe().unwrap();
+        assert!(is_pipe_or_file(reader.as_fd()).unwrap());
+    }
+}

@@ -1,0 +1,88 @@
+//! The handle.
+
+use crate::error::{Error, Operation};
+use crate::ffi::Lzc;
+use crate::name::{BookmarkName, DatasetName, SnapshotName};
+
+/// ZFS on this machine.
+///
+/// A handle is cheap, can be cloned, and may be used from many threads at
+/// once. What it can do is spread over the modules of this crate by zfs(8)'s
+/// words; each call is complete when it returns, and none of them mounts or
+/// unmounts anything unless it says so.
+///
+/// ```no_run
+/// use zfs_core::{DatasetName, Zfs};
+///
+/// let zfs = Zfs::open()?;
+/// let home: DatasetName = "tank/home".parse()?;
+/// if zfs.exists(&home)? {
+///     zfs.snapshot([&home.with_snapshot("monday")?])?;
+/// }
+/// # Ok::<(), zfs_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Zfs {
+    pub(crate) lzc: Lzc,
+}
+
+impl Zfs {
+    /// Finds libzfs_core and opens /dev/zfs.
+    ///
+    /// The library is loaded at the first call and stays for the life of the
+    /// process; a call that failed can be repeated, after the kernel module
+    /// was loaded for instance.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`], which says what to install or to load.
+    pub fn open() -> Result<Zfs, Error> {
+        Ok(Zfs { lzc: Lzc::open()? })
+    }
+
+    /// Whether a dataset, snapshot or bookmark of that name exists.
+    ///
+    /// For datasets and snapshots libzfs_core answers yes or no, and says no
+    /// as well where it could not find out (a suspended pool).
+    ///
+    /// # Errors
+    ///
+    /// For bookmarks alone: what kept ZFS from finding out.
+    pub fn exists<N: Name>(&self, name: &N) -> Result<bool, Error> {
+        let on = |error: crate::ffi::CallError| error.on(Operation::List, name.as_ref());
+        if !N::IS_BOOKMARK {
+            return self.lzc.exists(name.as_ref()).map_err(on);
+        }
+        match self.lzc.get_bookmark_properties(name.as_ref()).map_err(on) {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// What can exist on a pool: [`DatasetName`], [`SnapshotName`],
+/// [`BookmarkName`].
+pub trait Name: AsRef<str> + sealed::Sealed {
+    #[doc(hidden)]
+    const IS_BOOKMARK: bool;
+}
+
+impl Name for DatasetName {
+    const IS_BOOKMARK: bool = false;
+}
+
+impl Name for SnapshotName {
+    const IS_BOOKMARK: bool = false;
+}
+
+impl Name for BookmarkName {
+    const IS_BOOKMARK: bool = true;
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::DatasetName {}
+    impl Sealed for super::SnapshotName {}
+    impl Sealed for super::BookmarkName {}
+}
