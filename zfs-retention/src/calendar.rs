@@ -1,6 +1,6 @@
 //! Periods of the calendar in a time zone.
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 /// A period of the calendar, in the zone of the `now` that a plan is made for.
 ///
@@ -47,8 +47,14 @@ impl Moment {
         }
     }
 
-    fn local_seconds(self) -> i64 {
+    /// What a clock on the wall would have counted since 1970.
+    pub(crate) fn local_seconds(self) -> i64 {
         self.at.as_second().saturating_add(i64::from(self.offset))
+    }
+
+    /// How long ago it was at `now`; real time, whatever the clocks did.
+    pub(crate) fn age(self, now: Timestamp) -> SignedDuration {
+        self.at.duration_until(now)
     }
 
     /// Year, month, day of the local calendar.

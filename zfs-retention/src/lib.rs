@@ -51,7 +51,9 @@
 struct Readme;
 
 mod calendar;
+mod error;
 mod keep;
+mod length;
 mod names;
 mod part;
 mod plan;
@@ -60,16 +62,21 @@ mod protection;
 mod reason;
 mod rule;
 mod snapshot;
+mod space;
 mod target;
+mod tier;
 
 pub use calendar::Unit;
+pub use error::Error;
 pub use keep::Keep;
 pub use names::{Glob, Names};
 pub use part::Part;
-pub use plan::{Decision, Plan, Verdict};
+pub use plan::{Change, Decision, Plan, Reclaimable, Verdict};
 pub use policy::Policy;
 pub use protection::Protection;
-pub use reason::{Missed, Reason};
-pub use rule::Rule;
+pub use reason::{Kept, Missed, Reason};
+pub use rule::{End, Grid, GridInterval, Rule, Thinning};
 pub use snapshot::{Guid, Snapshot, Txg};
+pub use space::Space;
 pub use target::Target;
+pub use tier::Tier;

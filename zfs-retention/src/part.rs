@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::{Names, Rule, Unit};
+use jiff::SignedDuration;
+
+use crate::{End, Error, Grid, Keep, Names, Rule, Thinning, Unit};
 
 /// A rule, and which names it covers.
 ///
@@ -11,12 +13,18 @@ use crate::{Names, Rule, Unit};
 pub struct Part {
     pub(crate) rule: Rule,
     pub(crate) names: Option<Names>,
+    /// What reasons call it, where its rule alone would not say enough.
+    pub(crate) label: Option<String>,
 }
 
 impl Part {
     /// A part with this rule.
     pub fn new(rule: Rule) -> Self {
-        Self { rule, names: None }
+        Self {
+            rule,
+            names: None,
+            label: None,
+        }
     }
 
     /// Keeps the newest `count`.
@@ -59,6 +67,55 @@ impl Part {
         Self::new(Rule::Calendar { unit, count })
     }
 
+    /// Keeps what was created at most `age` before now.
+    pub fn newer_than(age: SignedDuration) -> Self {
+        Self::new(Rule::NewerThan { age })
+    }
+
+    /// Keeps one for each epoch-aligned slot of length `every`; see
+    /// [`Rule::PerInterval`].
+    pub fn per_interval(every: SignedDuration, end: End) -> Self {
+        Self::new(Rule::PerInterval {
+            every,
+            within: None,
+            end,
+        })
+    }
+
+    /// zrepl's `grid` rule; see [`Grid`]. zrepl's `regex` becomes
+    /// [`covering`](Self::covering).
+    pub fn grid(grid: Grid) -> Self {
+        Self::new(Rule::Grid(grid))
+    }
+
+    /// znapzend's backup plan; see [`Thinning`].
+    pub fn thinning(thinning: Thinning) -> Self {
+        Self::new(Rule::Thinning(thinning))
+    }
+
+    /// The parts that a zfs_autobackup schedule such as `10,1d1w,1w1m,1m1y`
+    /// stands for: the last ten, and the oldest of every day for a week, of
+    /// every week for a month of 30 days, of every month for a year of 365.25
+    /// days (`zfs_autobackup/Thinner.py`).
+    ///
+    /// ```
+    /// let parts = zfs_retention::Part::zfs_autobackup("10,1d1w")?;
+    /// assert_eq!(parts[1].to_string(), "oldest per 1d for 7d");
+    /// # Ok::<(), zfs_retention::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Where zfs_autobackup would refuse it, and where anything is left over.
+    pub fn zfs_autobackup(schedule: &str) -> Result<Vec<Self>, Error> {
+        crate::rule::slots::zfs_autobackup(schedule)
+    }
+
+    /// Proxmox Backup Server's `keep-*` options; see [`Rule::Chained`].
+    pub fn proxmox(keep: Keep) -> Self {
+        Self::new(Rule::Chained(keep))
+    }
+
     /// Keeps all that `names` match, as zrepl's `regex` rule does.
     pub fn every(names: Names) -> Self {
         Self::new(Rule::Every).covering(names)
@@ -69,6 +126,23 @@ impl Part {
     pub fn covering(mut self, names: Names) -> Self {
         self.names = Some(names);
         self
+    }
+
+    /// What reasons call it, instead of its rule and names.
+    #[must_use]
+    pub fn called(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    /// The same part with another count, where its rule has one. Only its
+    /// rule is shown then.
+    pub(crate) fn with_count(&self, count: u32) -> Option<Self> {
+        Some(Self {
+            rule: self.rule.with_count(count)?,
+            names: self.names.clone(),
+            label: None,
+        })
     }
 
     /// What it asks.
@@ -88,6 +162,9 @@ impl Part {
 
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(label) = &self.label {
+            return f.write_str(label);
+        }
         self.rule.fmt(f)?;
         match &self.names {
             Some(names) => write!(f, " of {names}"),

@@ -3,10 +3,12 @@
 //! A plan stores one small outcome for each snapshot and part; reasons are
 //! worked out from them when someone asks.
 
+use std::collections::HashSet;
+
 use jiff::Zoned;
 
 use crate::{
-    Missed, Part, Policy, Protection, Reason, Snapshot, Target, calendar::Moment,
+    Kept, Missed, Part, Policy, Protection, Reason, Snapshot, Target, calendar::Moment,
     protection::protections, rule::Outcome, target::newest_per_name,
 };
 
@@ -39,6 +41,14 @@ struct Entry {
     index: usize,
     managed: bool,
     verdict: Verdict,
+    reprieve: Option<Reprieve>,
+}
+
+/// What saves a snapshot that no part keeps and nothing protects.
+#[derive(Clone, Copy, Debug)]
+enum Reprieve {
+    Space,
+    Group,
 }
 
 impl<'a, Id> Plan<'a, Id> {
@@ -75,7 +85,7 @@ impl<'a, Id> Plan<'a, Id> {
                     })
                     .map(|(position, _)| position),
             );
-            let judged = part.rule.judge(&moments, &covered);
+            let judged = part.rule.judge(&moments, &covered, present);
             for (&position, outcome) in covered.iter().zip(judged) {
                 if let Some(slot) = outcomes.get_mut(position as usize * parts + nth) {
                     *slot = outcome;
@@ -104,18 +114,122 @@ impl<'a, Id> Plan<'a, Id> {
                     index,
                     managed,
                     verdict,
+                    reprieve: None,
                 }
             })
             .collect();
 
-        Self {
+        let mut plan = Self {
             snapshots,
             policy,
             targets,
             now: now.clone(),
             entries,
             outcomes,
+        };
+        plan.spare_what_space_does_not_need();
+        plan
+    }
+
+    fn spare_what_space_does_not_need(&mut self) {
+        let Some(space) = self.policy.space else {
+            return;
+        };
+        let mut wanted = space.wanted(self.snapshots);
+        for entry in self.entries.iter_mut().rev() {
+            if entry.verdict == Verdict::Keep {
+                continue;
+            }
+            if wanted == 0 {
+                entry.spare(Reprieve::Space);
+            }
+            let used = self.snapshots.get(entry.index).and_then(|it| it.used);
+            wanted = wanted.saturating_sub(used.unwrap_or(0));
         }
+    }
+
+    /// Makes snapshots of one name on several datasets, taken as a group, live
+    /// and die together: if one of them stays in its plan, all do.
+    ///
+    /// ```
+    /// # use zfs_retention::{Guid, Names, Part, Plan, Policy, Snapshot, Txg};
+    /// # let now: jiff::Zoned = "2026-04-03T12:00:00Z[UTC]".parse()?;
+    /// # let at = now.timestamp();
+    /// let policy = Policy::managing(Names::Any).with(Part::last(0));
+    /// let database = [Snapshot::new("a", Guid(1), Txg(1), at)];
+    /// let logs = [Snapshot::new("a", Guid(2), Txg(1), at).held(1)];
+    /// let mut plans = [&database, &logs].map(|all| policy.plan(all, &[], &now));
+    /// Plan::keep_groups_whole(&mut plans);
+    /// assert_eq!(plans[0].destroyed().count(), 0);
+    /// # Ok::<(), jiff::Error>(())
+    /// ```
+    pub fn keep_groups_whole(plans: &mut [Self]) {
+        let staying: HashSet<String> = plans
+            .iter()
+            .flat_map(Self::kept)
+            .map(|snapshot| snapshot.name.clone())
+            .collect();
+        for plan in plans {
+            for entry in &mut plan.entries {
+                let name = plan.snapshots.get(entry.index).map(|it| it.name.as_str());
+                let stays = name.is_none_or(|name| staying.contains(name));
+                if stays && entry.verdict == Verdict::Destroy {
+                    entry.spare(Reprieve::Group);
+                }
+            }
+        }
+    }
+
+    /// What a part with another count would change, or `None` where the
+    /// policy has no such part or the part has no count.
+    ///
+    /// ```
+    /// # use zfs_retention::{Guid, Names, Part, Policy, Snapshot, Txg};
+    /// # let now: jiff::Zoned = "2026-04-03T12:00:00Z[UTC]".parse()?;
+    /// # let at = now.timestamp();
+    /// let snapshots = [1, 2, 3].map(|n| Snapshot::new(format!("a{n}"), Guid(n), Txg(n), at));
+    /// let policy = Policy::managing(Names::Any).with(Part::last(1));
+    /// let plan = policy.plan(&snapshots, &[], &now);
+    /// let change = plan.if_count(0, 2).unwrap();
+    /// assert_eq!(change.saved[0].name, "a2");
+    /// assert!(change.lost.is_empty());
+    /// # Ok::<(), jiff::Error>(())
+    /// ```
+    pub fn if_count(&self, part: usize, count: u32) -> Option<Change<'a, Id>> {
+        let mut policy = self.policy.clone();
+        let part = policy.parts.get_mut(part)?;
+        *part = part.with_count(count)?;
+        let other = Plan::new(&policy, self.snapshots, &self.targets, &self.now);
+        let mut change = Change {
+            saved: Vec::new(),
+            lost: Vec::new(),
+        };
+        for (here, there) in self.entries.iter().zip(&other.entries).rev() {
+            let Some(snapshot) = self.snapshots.get(here.index) else {
+                continue;
+            };
+            match (here.verdict, there.verdict) {
+                (Verdict::Destroy, Verdict::Keep) => change.saved.push(snapshot),
+                (Verdict::Keep, Verdict::Destroy) => change.lost.push(snapshot),
+                _ => {}
+            }
+        }
+        Some(change)
+    }
+
+    /// What the plan frees, as far as sizes are known.
+    pub fn reclaimable(&self) -> Reclaimable {
+        let mut sum = Reclaimable {
+            bytes: 0,
+            unknown: 0,
+        };
+        for snapshot in self.destroyed() {
+            match snapshot.used {
+                Some(used) => sum.bytes = sum.bytes.saturating_add(used),
+                None => sum.unknown += 1,
+            }
+        }
+        sum
     }
 
     /// Every snapshot's decision, from the oldest to the newest.
@@ -186,6 +300,33 @@ fn manages(policy: &Policy, name: &str) -> bool {
         && (policy.parts.is_empty() || policy.parts.iter().any(|part| part.covers(name)))
 }
 
+impl Entry {
+    fn spare(&mut self, reprieve: Reprieve) {
+        self.verdict = Verdict::Keep;
+        self.reprieve = Some(reprieve);
+    }
+}
+
+/// How another count would change a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change<'a, Id = ()> {
+    /// What it would keep and the plan destroys, from the oldest on.
+    pub saved: Vec<&'a Snapshot<Id>>,
+    /// What it would destroy and the plan keeps, from the oldest on.
+    pub lost: Vec<&'a Snapshot<Id>>,
+}
+
+/// What destroying all that a plan destroys would free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Reclaimable {
+    /// The sum of `used` over those where it is known: at least this much,
+    /// since blocks that only they share are in none of the numbers.
+    pub bytes: u64,
+    /// How many have no known size.
+    pub unknown: usize,
+}
+
 /// What a plan says about one snapshot.
 #[derive(Clone, Copy, Debug)]
 pub struct Decision<'a, Id = ()> {
@@ -224,6 +365,11 @@ impl<'a, Id> Decision<'a, Id> {
         if self.plan.policy.parts.is_empty() {
             reasons.push(Reason::EmptyPolicy);
         }
+        match self.entry.reprieve {
+            None => {}
+            Some(Reprieve::Space) => reasons.push(Reason::SpaceSuffices),
+            Some(Reprieve::Group) => reasons.push(Reason::Group),
+        }
         let parts = || self.plan.policy.parts.iter().zip(self.outcomes);
         for keeping in [true, false] {
             reasons.extend(
@@ -236,26 +382,46 @@ impl<'a, Id> Decision<'a, Id> {
     }
 
     fn reason(&self, part: &'a Part, outcome: Outcome) -> Option<Reason<'a>> {
-        let period = part.rule.unit().map(|unit| {
-            Moment::new(self.snapshot.creation, self.plan.now.time_zone()).period_name(unit)
-        });
-        let kept = |rank, period| Reason::Kept { part, rank, period };
-        let missed = |missed, period| Reason::Missed {
-            part,
-            missed,
-            period,
-        };
-        Some(match outcome {
+        let moment = Moment::new(self.snapshot.creation, self.plan.now.time_zone());
+        let period = part.rule.period_name(outcome, moment);
+        let kept = match outcome {
             Outcome::Outside => return None,
-            Outcome::Every => kept(None, period),
-            Outcome::Ranked(rank) => kept(Some(rank), period),
-            Outcome::BeyondCount(rank) => missed(Missed::BeyondCount { rank }, period),
+            Outcome::Every => Kept::Covered,
+            Outcome::Young => Kept::Young,
+            Outcome::Anchor => Kept::Newest,
+            Outcome::Ranked(rank) => match period {
+                None => Kept::Counted { rank },
+                Some(period) => Kept::Period {
+                    period,
+                    rank: Some(rank),
+                },
+            },
+            Outcome::Chosen(_) | Outcome::Option(_) => Kept::Period {
+                period: period.unwrap_or_default(),
+                rank: None,
+            },
+            Outcome::BeyondCount(rank) => {
+                return Some(missed(part, Missed::BeyondCount { rank, period }));
+            }
+            Outcome::BeyondBoth(needed) => {
+                return Some(missed(part, Missed::BeyondCountAndAge { needed }));
+            }
             Outcome::Superseded(by) => {
                 let by = self.plan.name_at(by);
-                missed(Missed::Superseded { by }, period)
+                return Some(missed(part, Missed::Superseded { by, period }));
             }
-        })
+            Outcome::TooOld => return Some(missed(part, Missed::TooOld)),
+            Outcome::BucketFull(_) => {
+                let period = period.unwrap_or_default();
+                return Some(missed(part, Missed::BucketFull { period }));
+            }
+        };
+        Some(Reason::Kept { part, kept })
     }
+}
+
+fn missed<'a>(part: &'a Part, missed: Missed<'a>) -> Reason<'a> {
+    Reason::Missed { part, missed }
 }
 
 #[cfg(feature = "serde")]

@@ -2,7 +2,7 @@
 
 use jiff::Zoned;
 
-use crate::{Names, Part, Plan, Snapshot, Target};
+use crate::{Names, Part, Plan, Snapshot, Space, Target};
 
 /// Which snapshots are managed at all, and what of them is kept.
 ///
@@ -13,6 +13,7 @@ use crate::{Names, Part, Plan, Snapshot, Target};
 pub struct Policy {
     pub(crate) names: Names,
     pub(crate) parts: Vec<Part>,
+    pub(crate) space: Option<Space>,
 }
 
 impl Policy {
@@ -21,6 +22,7 @@ impl Policy {
         Self {
             names,
             parts: Vec::new(),
+            space: None,
         }
     }
 
@@ -28,6 +30,32 @@ impl Policy {
     #[must_use]
     pub fn with(mut self, part: Part) -> Self {
         self.parts.push(part);
+        self
+    }
+
+    /// The same policy with more parts.
+    #[must_use]
+    pub fn with_all(mut self, parts: impl IntoIterator<Item = Part>) -> Self {
+        self.parts.extend(parts);
+        self
+    }
+
+    /// The same policy, destroying only until `space` is reached: of what no
+    /// part keeps and nothing protects, the oldest first. To destroy more than
+    /// the usual when space is short, make a second policy with fewer parts.
+    ///
+    /// ```
+    /// use zfs_retention::{Names, Part, Policy, Space};
+    ///
+    /// // Whatever goes, the newest 24 stay.
+    /// let policy = Policy::managing(Names::prefix("auto_"))
+    ///     .with(Part::last(24))
+    ///     .until(Space::Free(10 << 30));
+    /// # let _ = policy;
+    /// ```
+    #[must_use]
+    pub fn until(mut self, space: Space) -> Self {
+        self.space = Some(space);
         self
     }
 

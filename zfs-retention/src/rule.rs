@@ -2,7 +2,20 @@
 
 use std::fmt;
 
-use crate::calendar::{Moment, PeriodRank, PeriodRanks, Unit};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    Keep,
+    calendar::{Moment, PeriodRank, PeriodRanks, Unit},
+    length,
+};
+
+pub(crate) mod grid;
+pub(crate) mod proxmox;
+pub(crate) mod slots;
+
+pub use grid::{Grid, GridInterval};
+pub use slots::{End, Thinning};
 
 /// What keeps a snapshot. Every rule sees the snapshots that its part covers,
 /// from the newest to the oldest, those of the future left out.
@@ -16,10 +29,16 @@ pub enum Rule {
         /// How many.
         count: u32,
     },
+    /// Those created at most so long before now.
+    NewerThan {
+        /// The age that still lives.
+        age: SignedDuration,
+    },
     /// The newest of each of the last `count` periods that have any: what
     /// restic calls `--keep-hourly` to `--keep-yearly`. Periods without a
     /// snapshot do not count, so a machine that was off for a month still has
-    /// its seven dailies.
+    /// its seven dailies. (restic since 0.16 also keeps the oldest snapshot
+    /// of all while a tier is not full; this does not.)
     ///
     /// With `daily` 3, snapshots of 1 April 08:00, 1 April 20:00, 2 April
     /// 08:00, 9 April 08:00 and 9 April 20:00: kept are 9 April 20:00,
@@ -30,6 +49,51 @@ pub enum Rule {
         /// How many periods.
         count: u32,
     },
+    /// The newest `count`, and beyond them whatever is not older than `count`
+    /// times `period`. So a snapshot goes only when it is too old *and* there
+    /// are enough newer ones: sanoid's rule (`sanoid` 2.3.0), and bzfs' with
+    /// its own lengths.
+    ///
+    /// With `count` 3 and a `period` of one day, at 10 April 12:00, snapshots
+    /// of 1, 2, 3 April and one of 10 April 06:00: kept are the newest three,
+    /// 10, 3 and 2 April; the others are older than three days and go.
+    Aged {
+        /// How long one of them counts for.
+        period: SignedDuration,
+        /// How many of them, and how many periods.
+        count: u32,
+    },
+    /// zrepl's grid; see [`Grid`].
+    Grid(Grid),
+    /// One for each slot of time; zfs_autobackup's `1d1w` is the oldest for
+    /// each day, while at most a week old.
+    ///
+    /// Slots are aligned with the epoch, in UTC: days begin at 00:00 UTC,
+    /// weeks on Thursday. With `every` 1d, `within` 7d and the oldest end, at
+    /// 10 April 12:00, snapshots of 1 April, 9 April 06:00 and 9 April 18:00:
+    /// kept is 9 April 06:00.
+    PerInterval {
+        /// How long a slot is.
+        every: SignedDuration,
+        /// The greatest age, or any.
+        within: Option<SignedDuration>,
+        /// Which end of each slot is kept.
+        end: End,
+    },
+    /// znapzend's backup plan; see [`Thinning`].
+    Thinning(Thinning),
+    /// Proxmox Backup Server's `keep-*` options, where each begins behind what
+    /// those before it kept: last, then hourly, daily, weekly, monthly,
+    /// yearly. A period in which an earlier option kept something is not
+    /// counted, and nothing else of it is kept.
+    ///
+    /// With `keep-last` 1 and `keep-daily` 2, snapshots at noon of 1, 2, 3 and
+    /// 4 April: the last is 4 April, which covers that day, and the dailies
+    /// are 3 and 2 April. Counted each by itself as [`Calendar`] does, the
+    /// dailies would be 4 and 3 April.
+    ///
+    /// [`Calendar`]: Self::Calendar
+    Chained(Keep),
 }
 
 /// How one snapshot fares under one part; eight bytes, since a plan has one
@@ -42,15 +106,37 @@ pub(crate) enum Outcome {
     Every,
     /// Kept: the `0`-th of those counted, within the count.
     Ranked(u32),
+    /// Kept: young enough.
+    Young,
+    /// Kept: the newest of all, which other edges are measured from.
+    Anchor,
+    /// Kept: chosen for its bucket or slot.
+    Chosen(u32),
+    /// Kept: chosen for a period by the option at this place.
+    Option(u32),
     /// Not kept: the `0`-th of those counted, beyond the count.
     BeyondCount(u32),
+    /// Not kept: beyond the count and too old; so high a count would keep it.
+    BeyondBoth(u32),
     /// Not kept by any count: the one at this position stands for its period.
     Superseded(u32),
+    /// Not kept: too old.
+    TooOld,
+    /// Not kept: its bucket has its number of older ones.
+    BucketFull(u32),
 }
 
 impl Outcome {
     pub(crate) fn keeps(self) -> bool {
-        matches!(self, Self::Every | Self::Ranked(_))
+        matches!(
+            self,
+            Self::Every
+                | Self::Ranked(_)
+                | Self::Young
+                | Self::Anchor
+                | Self::Chosen(_)
+                | Self::Option(_)
+        )
     }
 
     fn counted(rank: u32, count: u32) -> Self {
@@ -66,43 +152,97 @@ impl Rule {
     /// Judges the snapshots a part covers. `covered` are positions in
     /// `moments`, both from the newest to the oldest; the answers are in the
     /// order of `covered`.
-    pub(crate) fn judge(&self, moments: &[Moment], covered: &[u32]) -> Vec<Outcome> {
-        match *self {
-            Self::Every => vec![Outcome::Every; covered.len()],
-            Self::Last { count } => (1..=u32::MAX)
-                .zip(covered)
-                .map(|(rank, _)| Outcome::counted(rank, count))
+    pub(crate) fn judge(
+        &self,
+        moments: &[Moment],
+        covered: &[u32],
+        now: Timestamp,
+    ) -> Vec<Outcome> {
+        let seen: Vec<(u32, Moment)> = covered
+            .iter()
+            .filter_map(|&position| Some((position, *moments.get(position as usize)?)))
+            .collect();
+        let ranked = || (1..=u32::MAX).zip(&seen);
+        match self {
+            Self::Every => vec![Outcome::Every; seen.len()],
+            Self::Last { count } => ranked()
+                .map(|(rank, _)| Outcome::counted(rank, *count))
+                .collect(),
+            Self::NewerThan { age } => seen
+                .iter()
+                .map(|(_, moment)| {
+                    if moment.age(now) <= *age {
+                        Outcome::Young
+                    } else {
+                        Outcome::TooOld
+                    }
+                })
                 .collect(),
             Self::Calendar { unit, count } => {
                 let mut ranks = PeriodRanks::default();
-                covered_moments(moments, covered)
+                seen.iter()
                     .map(
-                        |(position, moment)| match ranks.rank(moment.period(unit), position) {
-                            PeriodRank::Newest { rank } => Outcome::counted(rank, count),
+                        |&(position, moment)| match ranks.rank(moment.period(*unit), position) {
+                            PeriodRank::Newest { rank } => Outcome::counted(rank, *count),
                             PeriodRank::Superseded { by } => Outcome::Superseded(by),
                         },
                     )
                     .collect()
             }
+            Self::Aged { period, count } => ranked()
+                .map(|(rank, (_, moment))| {
+                    let periods = periods_of(moment.age(now), *period);
+                    if rank <= *count {
+                        Outcome::Ranked(rank)
+                    } else if periods <= i128::from(*count) {
+                        Outcome::Young
+                    } else {
+                        let needed = u32::try_from(periods).unwrap_or(u32::MAX);
+                        Outcome::BeyondBoth(rank.min(needed))
+                    }
+                })
+                .collect(),
+            Self::Grid(grid) => grid.judge(&seen),
+            Self::PerInterval { every, within, end } => {
+                slots::judge_interval(*every, *within, *end, &seen, now)
+            }
+            Self::Thinning(thinning) => thinning.judge(&seen, now),
+            Self::Chained(keep) => proxmox::judge(keep, &seen),
         }
     }
 
-    /// The calendar period that a reason should name.
-    pub(crate) fn unit(&self) -> Option<Unit> {
-        match self {
-            Self::Calendar { unit, .. } => Some(*unit),
+    /// The period, bucket or slot that a reason should name.
+    pub(crate) fn period_name(&self, outcome: Outcome, moment: Moment) -> Option<String> {
+        match (self, outcome) {
+            (Self::Calendar { unit, .. }, _) => Some(moment.period_name(*unit)),
+            (Self::Grid(_), Outcome::Chosen(bucket) | Outcome::BucketFull(bucket)) => {
+                Some(format!("bucket {bucket}"))
+            }
+            (Self::PerInterval { every, .. }, _) => Some(slots::slot_name(*every, moment)),
+            (Self::Thinning(thinning), Outcome::Chosen(step)) => thinning.slot_name(step, moment),
+            (Self::Chained(keep), Outcome::Option(nth)) => proxmox::period_name(keep, nth, moment),
             _ => None,
         }
     }
+
+    /// The same rule with another count, where it has one.
+    pub(crate) fn with_count(&self, new: u32) -> Option<Self> {
+        let mut rule = self.clone();
+        match &mut rule {
+            Self::Last { count } | Self::Calendar { count, .. } | Self::Aged { count, .. } => {
+                *count = new;
+            }
+            _ => return None,
+        }
+        Some(rule)
+    }
 }
 
-fn covered_moments<'a>(
-    moments: &'a [Moment],
-    covered: &'a [u32],
-) -> impl Iterator<Item = (u32, Moment)> + 'a {
-    covered
-        .iter()
-        .filter_map(|&position| Some((position, *moments.get(position as usize)?)))
+/// How many periods an age takes up, begun ones counted: an age of exactly
+/// two is two, a nanosecond more is three.
+fn periods_of(age: SignedDuration, period: SignedDuration) -> i128 {
+    let (age, period) = (age.as_nanos(), period.as_nanos().max(1));
+    age.div_euclid(period) + i128::from(age.rem_euclid(period) > 0)
 }
 
 impl fmt::Display for Rule {
@@ -110,6 +250,7 @@ impl fmt::Display for Rule {
         match self {
             Self::Every => f.write_str("all"),
             Self::Last { count } => write!(f, "last {count}"),
+            Self::NewerThan { age } => write!(f, "newer than {}", length::show(*age)),
             Self::Calendar { unit, count } => match unit {
                 Unit::Minutes(minutes) => write!(f, "every {minutes} minutes {count}"),
                 Unit::Hour => write!(f, "hourly {count}"),
@@ -118,6 +259,25 @@ impl fmt::Display for Rule {
                 Unit::Month => write!(f, "monthly {count}"),
                 Unit::Year => write!(f, "yearly {count}"),
             },
+            Self::Aged { period, count } => {
+                write!(f, "{count} of {} each", length::show(*period))
+            }
+            Self::Grid(grid) => write!(f, "grid {grid}"),
+            Self::PerInterval { every, within, end } => {
+                write!(f, "{end} per {}", length::show(*every))?;
+                match within {
+                    Some(within) => write!(f, " for {}", length::show(*within)),
+                    None => Ok(()),
+                }
+            }
+            Self::Thinning(thinning) => write!(f, "plan {thinning}"),
+            Self::Chained(keep) => {
+                f.write_str("in turn")?;
+                for (name, count) in proxmox::options(keep) {
+                    write!(f, " {name} {count}")?;
+                }
+                Ok(())
+            }
         }
     }
 }

@@ -1,0 +1,32 @@
+//! What can be wrong with what a person wrote.
+
+/// Why a policy, a schedule, a template or a configuration was not understood.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A text does not have the form it should have.
+    #[error("cannot read {what} {text:?}: {problem}")]
+    Syntax {
+        /// What it was taken for: `zrepl grid`, `crontab expression`, …
+        what: &'static str,
+        /// The text, shortened where it is long.
+        text: String,
+        /// What is wrong, and what was expected.
+        problem: String,
+    },
+}
+
+impl Error {
+    pub(crate) fn syntax(what: &'static str, text: &str, problem: impl Into<String>) -> Self {
+        const LONGEST: usize = 200;
+        let mut shown: String = text.chars().take(LONGEST).collect();
+        if shown.len() < text.len() {
+            shown.push('…');
+        }
+        Self::Syntax {
+            what,
+            text: shown,
+            problem: problem.into(),
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! One snapshot for each slot of time: zfs_autobackup's and znapzend's way.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    fmt,
+    str::FromStr,
+};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Outcome;
+use crate::{Error, Part, Rule, calendar::Moment, length};
+
+/// Which snapshot of a slot stands for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum End {
+    /// The first one taken in it, which stays the same while others come.
+    Oldest,
+    /// The last one taken in it.
+    Newest,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Oldest => "oldest",
+            Self::Newest => "newest",
+        })
+    }
+}
+
+/// znapzend's backup plan: the older, the sparser.
+///
+/// Written as znapzend writes it (`lib/ZnapZend/Time.pm`): `7d=>1h,30d=>4h`
+/// keeps one an hour for seven days and one every four hours for thirty. A
+/// snapshot's age picks the step with the smallest retention that it does not
+/// exceed, and the first of each of that step's slots survives; slots begin
+/// at multiples of their length in local time. A month has 30 days, a year
+/// 365.25. As in znapzend, a snapshot taken this very moment survives.
+///
+/// Ages are real time here; znapzend subtracts local times, so it is an hour
+/// off for a while after each change of the clocks.
+///
+/// With `1d=>1h,7d=>1d` at 10 April 12:00 UTC, snapshots of 8 April 09:00 and
+/// 15:00 and of 10 April 11:10, 11:20 and 11:50: of the first step 11:10
+/// survives, of the second 8 April 09:00.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Thinning {
+    /// Retention and slot, by retention.
+    steps: Vec<(SignedDuration, SignedDuration)>,
+}
+
+impl Thinning {
+    /// The slot that the step numbered from 1 has a snapshot in.
+    pub(super) fn slot_name(&self, step: u32, moment: Moment) -> Option<String> {
+        let (_, slot) = self.steps.get(step.checked_sub(1)? as usize)?;
+        let local = moment.local_seconds();
+        let begin = local - local.rem_euclid(slot.as_secs().max(1));
+        let begin = Timestamp::from_second(begin).ok()?;
+        let begin = begin.strftime("%Y-%m-%d %H:%M");
+        Some(format!("{} from {begin}", length::show(*slot)))
+    }
+
+    fn step(&self, age: SignedDuration) -> Option<(u32, SignedDuration)> {
+        (0..)
+            .zip(&self.steps)
+            .find(|(_, (retention, _))| *retention >= age)
+            .map(|(nth, (_, slot))| (nth, *slot))
+    }
+
+    pub(super) fn judge(&self, seen: &[(u32, Moment)], now: Timestamp) -> Vec<Outcome> {
+        let mut slots = Slots::default();
+        let mut oldest_first: Vec<Outcome> = seen
+            .iter()
+            .rev()
+            .map(|&(position, moment)| {
+                let Some((step, slot)) = self.step(moment.age(now)) else {
+                    return Outcome::TooOld;
+                };
+                let number = slot_number(moment.local_seconds(), slot);
+                match slots.take((step, number), position) {
+                    None => Outcome::Chosen(step + 1),
+                    Some(_) if moment.at == now => Outcome::Young,
+                    Some(by) => Outcome::Superseded(by),
+                }
+            })
+            .collect();
+        oldest_first.reverse();
+        oldest_first
+    }
+}
+
+impl FromStr for Thinning {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let wrong = |problem: String| Error::syntax("znapzend plan", text, problem);
+        let mut steps = Vec::new();
+        for step in text.split(',') {
+            let (retention, slot) = step
+                .split_once("=>")
+                .ok_or_else(|| wrong(format!("{step:?} is not of the form RETENTION=>INTERVAL")))?;
+            steps.push((
+                length::parse(retention.trim(), length::ZNAPZEND).map_err(wrong)?,
+                length::parse(slot.trim(), length::ZNAPZEND).map_err(wrong)?,
+            ));
+        }
+        steps.sort();
+        let twice = steps
+            .iter()
+            .zip(steps.iter().skip(1))
+            .find(|(a, b)| a.0 == b.0);
+        if let Some(((retention, _), _)) = twice {
+            let retention = length::show(*retention);
+            return Err(wrong(format!("there are two steps for {retention}")));
+        }
+        Ok(Self { steps })
+    }
+}
+
+impl fmt::Display for Thinning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (nth, (retention, slot)) in self.steps.iter().enumerate() {
+            let comma = if nth > 0 { "," } else { "" };
+            let (retention, slot) = (length::show(*retention), length::show(*slot));
+            write!(f, "{comma}{retention}=>{slot}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The parts of a zfs_autobackup schedule such as `10,1d1w,1w1m,1m1y`
+/// (`zfs_autobackup/ThinnerRule.py`): a bare number keeps the last so many,
+/// each other rule the oldest of every epoch-aligned period until a lifetime.
+pub(crate) fn zfs_autobackup(text: &str) -> Result<Vec<Part>, Error> {
+    let wrong = |problem: String| Error::syntax("zfs_autobackup schedule", text, problem);
+    let lower = text.to_ascii_lowercase();
+    let mut parts = Vec::new();
+    for rule in lower.split(',') {
+        if !rule.is_empty() && rule.bytes().all(|byte| byte.is_ascii_digit()) {
+            let count = rule
+                .parse()
+                .map_err(|_| wrong(format!("{rule} is too many snapshots")))?;
+            parts.push(Part::last(count));
+            continue;
+        }
+        let (every, rest) = length::take(rule, length::ZFS_AUTOBACKUP).map_err(wrong)?;
+        let within = length::parse(rest, length::ZFS_AUTOBACKUP).map_err(wrong)?;
+        if every > within {
+            return Err(wrong(format!(
+                "in {rule:?} the period outlasts the lifetime"
+            )));
+        }
+        parts.push(Part::new(Rule::PerInterval {
+            every,
+            within: Some(within),
+            end: End::Oldest,
+        }));
+    }
+    Ok(parts)
+}
+
+pub(super) fn judge_interval(
+    every: SignedDuration,
+    within: Option<SignedDuration>,
+    end: End,
+    seen: &[(u32, Moment)],
+    now: Timestamp,
+) -> Vec<Outcome> {
+    let mut slots = Slots::default();
+    let mut judge = |&(position, moment): &(u32, Moment)| {
+        if within.is_some_and(|within| moment.age(now) > within) {
+            return Outcome::TooOld;
+        }
+        let number = slot_number(moment.at.as_second(), every);
+        match slots.take((0, number), position) {
+            None => Outcome::Chosen(0),
+            Some(by) => Outcome::Superseded(by),
+        }
+    };
+    match end {
+        End::Newest => seen.iter().map(judge).collect(),
+        End::Oldest => {
+            let mut oldest_first: Vec<Outcome> = seen.iter().rev().map(&mut judge).collect();
+            oldest_first.reverse();
+            oldest_first
+        }
+    }
+}
+
+/// The slot as a person reads it: `1d from 2026-04-03T00:00:00Z`.
+pub(super) fn slot_name(every: SignedDuration, moment: Moment) -> String {
+    let second = moment.at.as_second();
+    let begin = second - second.rem_euclid(every.as_secs().max(1));
+    // Only the first slot of all time begins before any timestamp can.
+    let begin = Timestamp::from_second(begin).unwrap_or(Timestamp::MIN);
+    format!("{} from {begin}", length::show(every))
+}
+
+fn slot_number(seconds: i64, length: SignedDuration) -> i64 {
+    seconds.div_euclid(length.as_secs().max(1))
+}
+
+/// Which slots, by step and number, have their snapshot, and at which position.
+#[derive(Default)]
+struct Slots(HashMap<(u32, i64), u32>);
+
+impl Slots {
+    /// `None` where the slot was free, else who has it.
+    fn take(&mut self, slot: (u32, i64), position: u32) -> Option<u32> {
+        match self.0.entry(slot) {
+            Entry::Occupied(taken) => Some(*taken.get()),
+            Entry::Vacant(free) => {
+                free.insert(position);
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn znapzend_plans_are_read_and_sorted() {
+        let plan: Thinning = "30d=>4h,7days=>1hour,1y=>1mon".parse().unwrap();
+        assert_eq!(plan.to_string(), "7d=>1h,30d=>4h,8766h=>30d");
+    }
+
+    #[test]
+    fn plans_that_make_no_sense_are_refused() {
+        for text in [
+            "",
+            "7d",
+            "7d=>",
+            "7d=>1x",
+            "7d=>1h,7d=>2h",
+            "0d=>1h",
+            "7d=>1h,",
+        ] {
+            assert!(text.parse::<Thinning>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn zfs_autobackup_schedules_are_read() {
+        let parts = zfs_autobackup("10,1d1w,1W1M").unwrap();
+        let shown: Vec<_> = parts.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            shown,
+            ["last 10", "oldest per 1d for 7d", "oldest per 7d for 30d"]
+        );
+    }
+
+    #[test]
+    fn schedules_that_zfs_autobackup_refuses_are_refused() {
+        for text in ["", "1d", "1w1d", "x", "1d1w,", "99999999999", "1d1w2"] {
+            assert!(zfs_autobackup(text).is_err(), "{text}");
+        }
+    }
+}
