@@ -2,6 +2,7 @@
 
 mod bindgen;
 mod cargo;
+mod demo;
 mod test;
 mod vm;
 
@@ -17,6 +18,8 @@ enum Xtask {
     /// All tests: on the host what needs no ZFS, the rest in the ZFS machine
     Test(test::Test),
     Bindgen(bindgen::Bindgen),
+    /// Two pools, three rounds of change and replication, and every byte compared
+    Demo(demo::Demo),
 }
 
 fn main() -> ExitCode {
@@ -24,6 +27,7 @@ fn main() -> ExitCode {
         Xtask::Vm(vm) => vm.run(),
         Xtask::Test(test) => test.run(),
         Xtask::Bindgen(bindgen) => bindgen.run(),
+        Xtask::Demo(demo) => demo.run(),
     };
     result.unwrap_or_else(|error| {
         if error.is::<vm::Interrupted>() {

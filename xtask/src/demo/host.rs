@@ -25,6 +25,7 @@ use super::steps::Steps;
 use super::table::{Row, render, size};
 use super::tamper::tamper;
 use super::volume;
+use crate::vm::Interrupted;
 
 const ROUNDS: u64 = 3;
 const SEED: u64 = 0x5eed;
@@ -76,6 +77,14 @@ pub fn run(plan: &Plan) -> Result<Verdict> {
     };
     let verdict = demo.play();
     let Demo { steps, pools, .. } = demo;
+    if let Err(error) = &verdict {
+        let how = if error.is::<Interrupted>() {
+            "interrupted"
+        } else {
+            "failed"
+        };
+        steps.say(format_args!("{how}: taking the pools away"));
+    }
     let closed = pools.close();
     let verdict = verdict?;
     closed?;

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context as _, Result, bail};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
+use crate::vm::Interrupted;
+
 /// Whether the operator asked the demo to end.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt(Arc<AtomicBool>);
@@ -25,7 +27,7 @@ impl Interrupt {
     /// An error once a signal came; called wherever work can stop.
     pub fn check(&self) -> Result<()> {
         if self.0.load(Ordering::Relaxed) {
-            bail!("interrupted by a signal");
+            bail!(Interrupted);
         }
         Ok(())
     }

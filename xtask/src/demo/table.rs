@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 const HEADINGS: [&str; 9] = [
     "dataset",
     "snapshots a",
-    "b",
+    "snapshots b",
     "sent full",
     "incremental",
     "rate",
@@ -45,8 +45,16 @@ impl Row {
             size(self.full_bytes),
             size(self.incremental_bytes),
             rate,
-            self.files.to_string(),
-            size(self.compared_bytes),
+            if self.files == 0 {
+                "-".to_owned()
+            } else {
+                self.files.to_string()
+            },
+            if self.compared_bytes == 0 {
+                "-".to_owned()
+            } else {
+                size(self.compared_bytes)
+            },
             match self.differences {
                 0 => "identical".to_owned(),
                 1 => "1 DIFFERENCE".to_owned(),
