@@ -3,7 +3,7 @@
 use crate::error::{Error, ErrorKind, Failure, Operation};
 use crate::ffi::CallError;
 use crate::name::{DatasetName, SnapshotName};
-use crate::property::Properties;
+use crate::property::{Moment, Properties};
 use crate::zfs::Zfs;
 
 impl Zfs {
@@ -22,7 +22,9 @@ impl Zfs {
         properties: &Properties,
     ) -> Result<(), Error> {
         let on = |error: CallError| error.on(Operation::Clone, name.as_str());
-        let properties = properties.to_nvlist().map_err(|error| on(error.into()))?;
+        let properties = properties
+            .to_nvlist(self.version(), Moment::Creation)
+            .map_err(on)?;
         self.lzc
             .clone_snapshot(name.as_str(), origin.as_str(), &properties)
             .map_err(on)

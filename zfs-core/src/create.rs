@@ -6,7 +6,8 @@ use crate::error::{Error, Operation};
 use crate::ffi::{CallError, DatasetType};
 use crate::key::Encryption;
 use crate::name::DatasetName;
-use crate::property::{Properties, PropertyValue};
+use crate::property::{Moment, Properties, PropertyValue};
+use crate::version::Version;
 use crate::zfs::Zfs;
 
 /// What to create.
@@ -95,8 +96,8 @@ impl CreateRequest {
         self
     }
 
-    fn to_nvlist(&self) -> zfs_stream::Result<NvList> {
-        let mut list = self.properties.to_nvlist()?;
+    fn to_nvlist(&self, version: Version) -> Result<NvList, CallError> {
+        let mut list = self.properties.to_nvlist(version, Moment::Creation)?;
         if let Some(volsize) = self.volsize {
             list.insert("volsize", volsize)?;
         }
@@ -120,7 +121,7 @@ impl Zfs {
             self.create_parents(&request.name)?;
         }
         let on = |error: CallError| error.on(Operation::Create, request.name.as_str());
-        let properties = request.to_nvlist().map_err(|error| on(error.into()))?;
+        let properties = request.to_nvlist(self.version()).map_err(on)?;
         let kind = match request.volsize {
             Some(_) => DatasetType::Volume,
             None => DatasetType::Filesystem,
@@ -168,7 +169,7 @@ mod tests {
         let request = CreateRequest::volume("tank/v".parse().unwrap(), 1 << 30)
             .volblocksize(8192)
             .property("org.example:a", "b");
-        let list = request.to_nvlist().unwrap();
+        let list = request.to_nvlist(Version::NEWEST).unwrap();
         assert_eq!(list.get_u64("volsize"), Some(1 << 30));
         assert_eq!(list.get_u64("volblocksize"), Some(8192));
         assert_eq!(list.get_str("org.example:a"), Some("b"));
@@ -178,7 +179,7 @@ mod tests {
     fn a_raw_key_is_announced_and_not_among_the_properties() {
         let encryption = Encryption::raw([0x5a; 32].into());
         let request = CreateRequest::filesystem("tank/e".parse().unwrap()).encryption(encryption);
-        let list = request.to_nvlist().unwrap();
+        let list = request.to_nvlist(Version::NEWEST).unwrap();
         assert_eq!(list.get_u64("encryption"), Some(1));
         assert_eq!(list.get_u64("keyformat"), Some(1));
         assert_eq!(list.get_str("keylocation"), Some("prompt"));

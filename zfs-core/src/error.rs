@@ -15,6 +15,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use crate::property::PropertyError;
+
 pub use errno::Errno;
 pub use operation::Operation;
 
@@ -74,6 +76,15 @@ pub enum Error {
         failures: Vec<Failure>,
         /// How many more failed, of which ZFS did not tell the names.
         more: u64,
+    },
+
+    /// Properties that could not be set; those that are not named are set.
+    #[error("cannot set properties of {name}: {}", properties(errors))]
+    Properties {
+        /// The dataset or snapshot.
+        name: String,
+        /// What is known of each property that failed, at least one.
+        errors: Vec<PropertyError>,
     },
 
     /// What ZFS answered makes no sense to this crate.
@@ -351,6 +362,14 @@ fn several(failures: &[Failure], more: u64) -> String {
     parts.join("; ")
 }
 
+fn properties(errors: &[PropertyError]) -> String {
+    let texts: Vec<String> = errors
+        .iter()
+        .map(|error| format!("{}: {}", error.property, error.failure.what()))
+        .collect();
+    texts.join("; ")
+}
+
 impl From<zfs_sys::DeviceError> for Error {
     fn from(error: zfs_sys::DeviceError) -> Error {
         Error::Unavailable(error.into())
@@ -400,6 +419,13 @@ impl Error {
                 let mut kinds = failures.iter().map(Failure::kind);
                 match kinds.next() {
                     Some(kind) if *more == 0 && kinds.all(|other| other == kind) => kind,
+                    _ => ErrorKind::Other,
+                }
+            }
+            Error::Properties { errors, .. } => {
+                let mut kinds = errors.iter().map(|error| error.failure.kind());
+                match kinds.next() {
+                    Some(kind) if kinds.all(|other| other == kind) => kind,
                     _ => ErrorKind::Other,
                 }
             }

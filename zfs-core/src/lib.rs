@@ -9,14 +9,18 @@ pub mod error;
 mod ffi;
 mod hold;
 mod key;
+mod list;
 mod many;
 pub mod name;
+mod pool;
+mod progress;
 mod property;
 mod receive;
 mod rename;
 mod rollback;
 mod send;
 mod snapshot;
+mod version;
 mod zfs;
 
 pub use begin::BeginRecord;
@@ -26,8 +30,15 @@ pub use destroy::Defer;
 pub use error::{Errno, Error, ErrorKind, Failure, NameProblem, Operation, Result, StreamProblem};
 pub use hold::{Hold, TemporaryHolds};
 pub use key::{Cipher, Encryption, KeyLocation, WRAPPING_KEY_BYTES, WrappingKey};
+pub use list::{
+    Dataset, DatasetKind, DatasetKinds, Datasets, KeyStatus, ListDatasets, ListSnapshots, Snapshot,
+    Snapshots,
+};
 pub use name::{BookmarkName, DatasetName, Guid, PoolName, SnapshotName, SnapshotOrBookmark, Txg};
-pub use property::{Properties, PropertyValue};
-pub use receive::{PropertyError, ReceiveRequest, Received};
+pub use pool::Pool;
+pub use progress::SendProgress;
+pub use property::{DatasetProperties, Properties, Property, PropertyError, PropertyValue, Source};
+pub use receive::{ReceiveRequest, Received};
 pub use send::{SendFlags, SendRequest, stream_pipe};
+pub use version::Version;
 pub use zfs::{Name, Zfs};

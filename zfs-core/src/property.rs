@@ -1,13 +1,21 @@
 //! Properties: names and values, as ZFS takes them.
 
+mod read;
+mod set;
+mod table;
+
 use std::collections::BTreeMap;
 
-use zfs_stream::nvlist::{NvList, NvString, Value};
+use crate::error::Failure;
+
+pub use read::{DatasetProperties, Property, Source};
+pub(crate) use set::Moment;
 
 /// The value of a property.
 ///
-/// The kernel takes sizes, counts and the choices of a fixed set (`on`,
-/// `lz4`) as numbers, everything else and all user properties as text.
+/// Both forms are taken for most properties: `"128K"` and 131072 for
+/// `recordsize`, `"lz4"` and the kernel's own number for `compression`. User
+/// properties are texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PropertyValue {
     /// A size in bytes, a count, or the number of a choice.
@@ -84,18 +92,18 @@ impl Properties {
     pub fn iter(&self) -> impl Iterator<Item = (&str, &PropertyValue)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
+}
 
-    pub(crate) fn to_nvlist(&self) -> zfs_stream::Result<NvList> {
-        let mut list = NvList::new();
-        for (name, value) in &self.0 {
-            let value = match value {
-                PropertyValue::Number(number) => Value::Uint64(*number),
-                PropertyValue::Text(text) => Value::String(NvString::try_from(text.as_str())?),
-            };
-            list.insert(name, value)?;
-        }
-        Ok(list)
-    }
+/// A property that could not be set.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the property {property} could not be set: {}", failure.what())]
+#[non_exhaustive]
+pub struct PropertyError {
+    /// Its name.
+    pub property: String,
+    /// What ZFS said.
+    #[source]
+    pub failure: Failure,
 }
 
 impl<N: Into<String>, V: Into<PropertyValue>> FromIterator<(N, V)> for Properties {
@@ -111,25 +119,5 @@ impl<N: Into<String>, V: Into<PropertyValue>> Extend<(N, V)> for Properties {
         for (name, value) in properties {
             self.set(name, value);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_and_texts_become_what_the_kernel_expects() {
-        let properties: Properties = [("a:b", "text"), ("c:d", "")].into_iter().collect();
-        let list = properties.with("volsize", 4096).to_nvlist().unwrap();
-        assert_eq!(list.get_str("a:b"), Some("text"));
-        assert_eq!(list.get_str("c:d"), Some(""));
-        assert_eq!(list.get_u64("volsize"), Some(4096));
-    }
-
-    #[test]
-    fn a_zero_byte_is_refused_and_not_cut_at() {
-        assert!(Properties::new().with("a:b", "x\0y").to_nvlist().is_err());
-        assert!(Properties::new().with("a\0b", "x").to_nvlist().is_err());
     }
 }

@@ -20,7 +20,8 @@ use crate::error::{Errno, Error, Failure, Operation, StreamProblem};
 use crate::ffi::{self, CallError};
 use crate::key::Encryption;
 use crate::name::SnapshotName;
-use crate::property::{Properties, PropertyValue};
+use crate::property::{Moment, Properties, PropertyError, PropertyValue};
+use crate::version::Version;
 use crate::zfs::Zfs;
 
 /// Where to receive a stream, and how.
@@ -167,8 +168,8 @@ impl ReceiveRequest {
         self
     }
 
-    fn local_properties(&self) -> zfs_stream::Result<Option<NvList>> {
-        let mut list = self.local.to_nvlist()?;
+    fn local_properties(&self, version: Version) -> Result<Option<NvList>, CallError> {
+        let mut list = self.local.to_nvlist(version, Moment::Creation)?;
         for name in &self.excluded {
             list.insert(name, Value::Boolean)?;
         }
@@ -178,11 +179,11 @@ impl ReceiveRequest {
         Ok((!list.is_empty()).then_some(list))
     }
 
-    fn received_properties(&self) -> zfs_stream::Result<Option<NvList>> {
+    fn received_properties(&self, version: Version) -> Result<Option<NvList>, CallError> {
         if self.received.is_empty() {
             return Ok(None);
         }
-        self.received.to_nvlist().map(Some)
+        self.received.to_nvlist(version, Moment::Creation).map(Some)
     }
 }
 
@@ -195,18 +196,6 @@ pub struct Received {
     /// The properties that could not be set. The snapshot is there all the
     /// same.
     pub property_errors: Vec<PropertyError>,
-}
-
-/// A property that could not be set on what was received.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the property {property} could not be set: {}", failure.what())]
-#[non_exhaustive]
-pub struct PropertyError {
-    /// Its name.
-    pub property: String,
-    /// What ZFS said.
-    #[source]
-    pub failure: Failure,
 }
 
 impl Zfs {
@@ -239,12 +228,9 @@ impl Zfs {
                  stream into it",
             ));
         }
-        let local = request
-            .local_properties()
-            .map_err(|error| on(error.into()))?;
-        let received = request
-            .received_properties()
-            .map_err(|error| on(error.into()))?;
+        let version = self.version();
+        let local = request.local_properties(version).map_err(on)?;
+        let received = request.received_properties(version).map_err(on)?;
         let read;
         let begin = if let Some(begin) = &request.begin {
             begin
@@ -336,15 +322,15 @@ mod tests {
     #[test]
     fn overrides_have_values_and_exclusions_have_none() {
         let request = request().property("a:b", "c").exclude("mountpoint");
-        let list = request.local_properties().unwrap().unwrap();
+        let list = request.local_properties(Version::NEWEST).unwrap().unwrap();
         assert_eq!(list.get_str("a:b"), Some("c"));
         assert_eq!(list.get("mountpoint"), Some(&Value::Boolean));
-        assert_eq!(request.received_properties().unwrap(), None);
+        assert_eq!(request.received_properties(Version::NEWEST).unwrap(), None);
     }
 
     #[test]
     fn no_properties_are_no_list() {
-        assert_eq!(request().local_properties().unwrap(), None);
+        assert_eq!(request().local_properties(Version::NEWEST).unwrap(), None);
     }
 
     #[test]

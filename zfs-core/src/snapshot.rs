@@ -5,7 +5,7 @@ use zfs_stream::nvlist::Value;
 use crate::error::{Errno, Error, Operation};
 use crate::many::Names;
 use crate::name::SnapshotName;
-use crate::property::Properties;
+use crate::property::{Moment, Properties};
 use crate::zfs::Zfs;
 
 impl Zfs {
@@ -55,9 +55,9 @@ impl Zfs {
         let names = Names::new(Operation::Snapshot, snapshots);
         let list = names.list(|_| Ok(Value::Boolean))?;
         let properties = (!properties.is_empty())
-            .then(|| properties.to_nvlist())
+            .then(|| properties.to_nvlist(self.version(), Moment::Creation))
             .transpose()
-            .map_err(|error| names.call_error(error.into()))?;
+            .map_err(|error| names.call_error(error))?;
         let same_pool = names.same_pool();
         names.outcome(
             self.lzc.snapshot(&list, properties.as_ref()),

@@ -2,7 +2,9 @@
 
 use crate::error::{Error, Operation};
 use crate::ffi::Lzc;
+use crate::ffi::ioctl::Device;
 use crate::name::{BookmarkName, DatasetName, SnapshotName};
+use crate::version::Version;
 
 /// ZFS on this machine.
 ///
@@ -24,6 +26,7 @@ use crate::name::{BookmarkName, DatasetName, SnapshotName};
 #[derive(Clone, Debug)]
 pub struct Zfs {
     pub(crate) lzc: Lzc,
+    pub(crate) device: Device,
 }
 
 impl Zfs {
@@ -37,7 +40,15 @@ impl Zfs {
     ///
     /// [`Error::Unavailable`], which says what to install or to load.
     pub fn open() -> Result<Zfs, Error> {
-        Ok(Zfs { lzc: Lzc::open()? })
+        Ok(Zfs {
+            lzc: Lzc::open()?,
+            device: Device::open()?,
+        })
+    }
+
+    /// The version of the kernel module, on which what it can do depends.
+    pub fn version(&self) -> Version {
+        self.device.version()
     }
 
     /// Whether a dataset, snapshot or bookmark of that name exists.

@@ -11,6 +11,7 @@
 #![allow(unsafe_code)]
 
 mod calls;
+pub(crate) mod ioctl;
 mod nvlist;
 mod pipe;
 mod signal;
@@ -29,6 +30,8 @@ pub(crate) enum CallError {
     Zfs(Errno),
     /// A list that was to go in cannot.
     Request(zfs_stream::Error),
+    /// Something was asked for that cannot be, whatever ZFS would say.
+    Invalid(String),
     /// A list that came out cannot be read.
     Answer(zfs_stream::Error),
     /// The library has no such function.
@@ -61,6 +64,7 @@ impl CallError {
                 name: name.into(),
                 source,
             },
+            CallError::Invalid(reason) => Error::invalid(operation, name, reason),
             CallError::Answer(source) => Error::UnexpectedAnswer {
                 operation,
                 name: name.into(),

@@ -1,0 +1,195 @@
+//! Requests to /dev/zfs, for what libzfs_core cannot do: listing, properties,
+//! progress, pools.
+//!
+//! No `unsafe` here: `zfs_sys` owns the buffers and checks the addresses.
+
+use std::fs;
+use std::sync::Arc;
+
+use zfs_stream::nvlist::{ByteOrder, Encoding, NvList};
+use zfs_sys::{DevZfs, ZfsCmd, dmu_objset_stats, zfs_ioc_t};
+
+use super::CallError;
+use crate::error::{Errno, Error};
+use crate::version::Version;
+
+/// Room for a dataset's properties at first: what most of them need. The
+/// buffer grows where one needs more, and stays grown.
+pub(crate) const ANSWER: usize = 16 << 10;
+
+/// /dev/zfs, and what is known of the module behind it.
+#[derive(Clone, Debug)]
+pub(crate) struct Device {
+    file: Arc<DevZfs>,
+    version: Version,
+}
+
+/// One entry of a listing, or its end.
+pub(crate) enum Next {
+    Entry,
+    /// There are no more; or the dataset is not there (any more), which the
+    /// kernel says with the same number.
+    End,
+}
+
+impl Device {
+    pub(crate) fn open() -> Result<Device, Error> {
+        let version = fs::read_to_string("/sys/module/zfs/version").unwrap_or_default();
+        Ok(Device {
+            file: Arc::new(DevZfs::open()?),
+            version: version.parse().unwrap_or(Version::NEWEST),
+        })
+    }
+
+    /// The kernel module's version.
+    pub(crate) fn version(&self) -> Version {
+        self.version
+    }
+
+    pub(crate) fn request(&self, request: zfs_ioc_t, cmd: &mut ZfsCmd) -> Result<(), CallError> {
+        self.file
+            .request(request, cmd)
+            .map_err(|errno| CallError::Zfs(Errno(errno)))
+    }
+
+    /// As [`Device::request`], again where a signal came in between. Only for
+    /// what reads: the kernel gives up between two entries, with the place
+    /// kept in the cookie.
+    fn read(&self, request: zfs_ioc_t, cmd: &mut ZfsCmd) -> Result<(), Errno> {
+        loop {
+            match self.file.request(request, cmd) {
+                Err(libc::EINTR) => {}
+                result => return result.map_err(Errno),
+            }
+        }
+    }
+
+    /// Asks for the next entry below `parent`.
+    pub(crate) fn next(
+        &self,
+        request: zfs_ioc_t,
+        parent: &str,
+        cmd: &mut ZfsCmd,
+    ) -> Result<Next, CallError> {
+        // The kernel has put the last entry's name in its place.
+        set_name(cmd, parent)?;
+        // 2.1 leaves the record as it is in simple mode: what stands in it
+        // would be the entry's before.
+        cmd.clear_stats();
+        match self.read(request, cmd) {
+            Ok(()) => Ok(Next::Entry),
+            Err(Errno::ESRCH | Errno::ENOENT) => Ok(Next::End),
+            Err(errno) => Err(CallError::Zfs(errno)),
+        }
+    }
+
+    /// What the kernel keeps of a dataset or snapshot: its record, and with
+    /// `properties` those.
+    pub(crate) fn stats(&self, name: &str, properties: bool) -> Result<ZfsCmd, CallError> {
+        let mut cmd = command(name)?;
+        if properties {
+            cmd.want_answer(ANSWER);
+        }
+        self.read(zfs_ioc_t::ZFS_IOC_OBJSET_STATS, &mut cmd)
+            .map_err(CallError::Zfs)?;
+        Ok(cmd)
+    }
+
+    /// The properties that a filesystem keeps in itself: version,
+    /// normalization, utf8only, casesensitivity.
+    pub(crate) fn zpl_properties(&self, name: &str) -> Result<NvList, CallError> {
+        let mut cmd = command(name)?;
+        cmd.want_answer(ANSWER);
+        self.read(zfs_ioc_t::ZFS_IOC_OBJSET_ZPLPROPS, &mut cmd)
+            .map_err(CallError::Zfs)?;
+        answer(&cmd)
+    }
+
+    /// Sets properties. Answers which of them could not be set, each with its
+    /// number; the others are set.
+    pub(crate) fn set_properties(
+        &self,
+        name: &str,
+        properties: &NvList,
+    ) -> Result<(), (CallError, NvList)> {
+        let alone = |error| (error, NvList::new());
+        let mut cmd = command(name).map_err(alone)?;
+        let packed = packed(properties).map_err(alone)?;
+        // The kernel does not say so where the list does not fit: room for
+        // more names than can be sent.
+        cmd.want_answer(ANSWER + 16 * packed.len());
+        cmd.set_source(packed);
+        self.request(zfs_ioc_t::ZFS_IOC_SET_PROP, &mut cmd)
+            .map_err(|error| (error, answer(&cmd).unwrap_or_default()))
+    }
+
+    /// Gives a property back to its parent's value, or with `received` to the
+    /// value that came with a stream.
+    pub(crate) fn inherit(
+        &self,
+        name: &str,
+        property: &str,
+        received: bool,
+    ) -> Result<(), CallError> {
+        let mut cmd = command(name)?;
+        cmd.set_value(property).map_err(errno)?;
+        cmd.set_cookie(u64::from(received));
+        self.request(zfs_ioc_t::ZFS_IOC_INHERIT_PROP, &mut cmd)
+    }
+
+    /// Bytes written and blocks looked at by the send of `snapshot` that this
+    /// process runs into the descriptor of that number.
+    pub(crate) fn send_progress(&self, snapshot: &str, fd: u64) -> Result<(u64, u64), CallError> {
+        let mut cmd = command(snapshot)?;
+        cmd.set_cookie(fd);
+        self.request(zfs_ioc_t::ZFS_IOC_SEND_PROGRESS, &mut cmd)?;
+        Ok((cmd.cookie(), cmd.objset_type()))
+    }
+
+    /// The configuration of every imported pool, by name.
+    pub(crate) fn pool_configs(&self) -> Result<NvList, CallError> {
+        let mut cmd = command("")?;
+        cmd.want_answer(ANSWER);
+        self.read(zfs_ioc_t::ZFS_IOC_POOL_CONFIGS, &mut cmd)
+            .map_err(CallError::Zfs)?;
+        answer(&cmd)
+    }
+}
+
+/// A request about `name`, without an answer asked for.
+pub(crate) fn command(name: &str) -> Result<ZfsCmd, CallError> {
+    ZfsCmd::new(name).map_err(errno)
+}
+
+fn set_name(cmd: &mut ZfsCmd, name: &str) -> Result<(), CallError> {
+    cmd.set_name(name).map_err(errno)
+}
+
+fn errno(number: i32) -> CallError {
+    CallError::Zfs(Errno(number))
+}
+
+/// A list as this machine's kernel reads it.
+pub(crate) fn packed(list: &NvList) -> Result<Vec<u8>, CallError> {
+    list.encode(Encoding::Native, ByteOrder::NATIVE)
+        .map_err(CallError::Request)
+}
+
+/// The list that came with the answer; none is an empty one.
+pub(crate) fn answer(cmd: &ZfsCmd) -> Result<NvList, CallError> {
+    match cmd.answer() {
+        Some(bytes) => NvList::decode(bytes).map_err(CallError::Answer),
+        None => Ok(NvList::new()),
+    }
+}
+
+/// The origin in a dataset's record, where it has one.
+pub(crate) fn origin(stats: &dmu_objset_stats) -> Option<String> {
+    let bytes: Vec<u8> = stats
+        .dds_origin
+        .iter()
+        .map(|letter| letter.to_ne_bytes()[0])
+        .take_while(|letter| *letter != 0)
+        .collect();
+    (!bytes.is_empty()).then(|| String::from_utf8_lossy(&bytes).into_owned())
+}

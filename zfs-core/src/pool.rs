@@ -1,0 +1,49 @@
+//! Pools that are imported.
+
+use crate::error::{Error, Operation};
+use crate::name::{Guid, PoolName};
+use crate::zfs::Zfs;
+
+/// An imported pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// Its name, which is that of its topmost filesystem as well.
+    pub name: PoolName,
+    /// Its GUID.
+    pub guid: Guid,
+}
+
+impl Zfs {
+    /// Lists the imported pools, by name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Zfs`] with what the kernel said. Any user may list.
+    pub fn list_pools(&self) -> Result<Vec<Pool>, Error> {
+        let odd = |name: &str, reason: String| Error::UnexpectedAnswer {
+            operation: Operation::List,
+            name: name.to_owned(),
+            reason,
+        };
+        let configs = self
+            .device
+            .pool_configs()
+            .map_err(|error| error.on(Operation::List, "the pools"))?;
+        let mut pools = Vec::with_capacity(configs.len());
+        for (name, _) in &configs {
+            let text = name.to_string();
+            let guid = configs
+                .get_nvlist(name)
+                .and_then(|config| config.get_u64("pool_guid"))
+                .ok_or_else(|| odd(&text, "its configuration has no pool_guid".into()))?;
+            pools.push(Pool {
+                name: text
+                    .parse()
+                    .map_err(|error: Error| odd(&text, error.to_string()))?,
+                guid: Guid(guid),
+            });
+        }
+        pools.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(pools)
+    }
+}

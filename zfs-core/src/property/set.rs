@@ -1,0 +1,330 @@
+//! Setting and inheriting properties.
+
+use zfs_stream::nvlist::{NvList, NvString, Value};
+
+use super::table::{self, Access, Kind, Native};
+use super::{Properties, PropertyError, PropertyValue};
+use crate::error::{Errno, Error, Failure, Operation};
+use crate::ffi::CallError;
+use crate::version::Version;
+use crate::zfs::{Name, Zfs};
+
+/// What a property is to be set on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// A dataset that is being created: everything can be chosen.
+    Creation,
+    /// One that exists.
+    Later,
+}
+
+impl Properties {
+    /// The list that the kernel takes: its numbers in place of people's words.
+    pub(crate) fn to_nvlist(&self, version: Version, moment: Moment) -> Result<NvList, CallError> {
+        let mut list = NvList::new();
+        for (property, value) in self.iter() {
+            let value = kernel_value(property, value, version, moment)
+                .map_err(|reason| CallError::Invalid(format!("{property}: {reason}")))?;
+            let value = match value {
+                PropertyValue::Number(number) => Value::Uint64(number),
+                PropertyValue::Text(text) => Value::String(NvString::try_from(text.as_str())?),
+            };
+            let property = table::native(property).map_or(property, |native| native.name);
+            list.insert(property, value)?;
+        }
+        Ok(list)
+    }
+}
+
+/// What the kernel takes for a value as people write it, or why there is no
+/// such thing.
+fn kernel_value(
+    property: &str,
+    value: &PropertyValue,
+    version: Version,
+    moment: Moment,
+) -> Result<PropertyValue, String> {
+    let Some(native) = table::native(property) else {
+        // A user property is text, whatever is in it. Anything else is one of
+        // a later version, which the kernel knows better.
+        return Ok(match value {
+            PropertyValue::Number(number) if property.contains(':') => {
+                PropertyValue::Text(number.to_string())
+            }
+            other => other.clone(),
+        });
+    };
+    match native.access {
+        Access::ReadOnly => return Err("it cannot be set, ZFS reports it".into()),
+        Access::Once if moment == Moment::Later => {
+            return Err("it can be chosen only when the dataset is created".into());
+        }
+        _ => {}
+    }
+    match (native.kind, value) {
+        (Kind::Text, PropertyValue::Number(number)) => Ok(PropertyValue::Text(number.to_string())),
+        (Kind::Text, text) => Ok(text.clone()),
+        (_, PropertyValue::Number(number)) => Ok(PropertyValue::Number(*number)),
+        (_, PropertyValue::Text(text)) => number(native, text, version).map(PropertyValue::Number),
+    }
+}
+
+fn number(native: &Native, text: &str, version: Version) -> Result<u64, String> {
+    let choices = native.choices(version);
+    if let Some((_, number)) = choices.iter().find(|(word, _)| *word == text) {
+        return Ok(*number);
+    }
+    if !choices.is_empty() {
+        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+        return Err(format!("{text:?} is none of {}", words.join(", ")));
+    }
+    match (text, native.kind) {
+        ("none", Kind::Count) if native.name != "pbkdf2iters" => Ok(u64::MAX),
+        ("none", Kind::Bytes) => Ok(0),
+        _ => parse_size(text).ok_or_else(|| {
+            format!("{text:?} is not a number, or one with a unit (K, M, G, T, P, E)")
+        }),
+    }
+}
+
+/// A number as zfs(8) takes it: `131072`, `128K`, `1.5G`, `1MiB`, `512B`.
+fn parse_size(text: &str) -> Option<u64> {
+    let end = text
+        .find(|letter: char| !letter.is_ascii_digit() && letter != '.')
+        .unwrap_or(text.len());
+    let (digits, unit) = text.split_at_checked(end)?;
+    let mut unit = unit.to_ascii_uppercase();
+    for suffix in ["IB", "B"] {
+        if unit.len() >= suffix.len() && unit != "IB" {
+            if let Some(rest) = unit.strip_suffix(suffix) {
+                unit = rest.to_owned();
+                break;
+            }
+        }
+    }
+    let shift = match unit.as_str() {
+        "" => 0,
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        "T" => 40,
+        "P" => 50,
+        "E" => 60,
+        _ => return None,
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    // Exact where a float would not be, and refused where digits say more
+    // than fits.
+    let scale = 10_u128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
+    let whole: u128 = whole.parse().ok()?;
+    let fraction: u128 = if fraction.is_empty() {
+        0
+    } else {
+        fraction.parse().ok()?
+    };
+    let hundredfold = whole.checked_mul(scale)?.checked_add(fraction)?;
+    u64::try_from(hundredfold.checked_mul(1 << shift)? / scale).ok()
+}
+
+impl Zfs {
+    /// Sets properties on a dataset, or user properties on a snapshot.
+    ///
+    /// Values are as zfs(8) takes them (`compression` `zstd-3`, `quota`
+    /// `10G`), or numbers. Nothing is mounted, unmounted or shared anew: a
+    /// changed mountpoint counts from the next mount.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Properties`] says which could not be set; **the others are
+    /// set**. [`Error::InvalidRequest`] for a value that the property cannot
+    /// have; then none is set.
+    ///
+    /// # Example
+    ///
+    /// ```no_run
+    /// use zfs_core::{DatasetName, Properties, Zfs};
+    ///
+    /// let zfs = Zfs::open()?;
+    /// let home: DatasetName = "tank/home".parse()?;
+    /// zfs.set_properties(&home, &Properties::new().with("compression", "zstd").with("quota", "10G"))?;
+    /// # Ok::<(), zfs_core::Error>(())
+    /// ```
+    pub fn set_properties<N: Name>(&self, name: &N, properties: &Properties) -> Result<(), Error> {
+        let name = name.as_ref();
+        let list = properties
+            .to_nvlist(self.version(), Moment::Later)
+            .map_err(|error| error.on(Operation::SetProperty, name))?;
+        if list.is_empty() {
+            return Ok(());
+        }
+        let Err((error, failed)) = self.device.set_properties(name, &list) else {
+            return Ok(());
+        };
+        let errors: Vec<PropertyError> = failed
+            .iter()
+            .filter_map(|(property, value)| match value {
+                Value::Int32(errno) => Some(PropertyError {
+                    property: property.to_string(),
+                    failure: Failure::new(Operation::SetProperty, name, Errno(*errno)),
+                }),
+                _ => None,
+            })
+            .collect();
+        if errors.is_empty() {
+            return Err(error.on(Operation::SetProperty, name));
+        }
+        Err(Error::Properties {
+            name: name.to_owned(),
+            errors,
+        })
+    }
+
+    /// Gives a property back to what the dataset above has, or to the default
+    /// (`zfs inherit`). A received value stays stored, and unused.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Zfs`] where it is no property, or none that is inherited
+    /// (`quota`); [`Zfs::revert_property`] clears those.
+    pub fn inherit_property<N: Name>(&self, name: &N, property: &str) -> Result<(), Error> {
+        self.inherit(name.as_ref(), property, false)
+    }
+
+    /// Gives a property back to the value that came with a stream, or where
+    /// there is none to what is inherited (`zfs inherit -S`).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Zfs`] where it is no property, or one that cannot be changed.
+    pub fn revert_property<N: Name>(&self, name: &N, property: &str) -> Result<(), Error> {
+        self.inherit(name.as_ref(), property, true)
+    }
+
+    fn inherit(&self, name: &str, property: &str, received: bool) -> Result<(), Error> {
+        let property = table::native(property).map_or(property, |native| native.name);
+        self.device
+            .inherit(name, property, received)
+            .map_err(|error| match error {
+                CallError::Zfs(errno) => Error::Properties {
+                    name: name.to_owned(),
+                    errors: vec![PropertyError {
+                        property: property.to_owned(),
+                        failure: Failure::new(Operation::InheritProperty, name, errno),
+                    }],
+                },
+                other => other.on(Operation::InheritProperty, name),
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn value(property: &str, value: impl Into<PropertyValue>) -> Result<PropertyValue, String> {
+        kernel_value(property, &value.into(), Version::new(2, 3), Moment::Later)
+    }
+
+    #[test]
+    fn numbers_and_texts_become_what_the_kernel_expects() {
+        let properties: Properties = [("a:b", "text"), ("c:d", "")].into_iter().collect();
+        let properties = properties.with("volsize", "4K").with("compress", "lz4");
+        let list = properties
+            .to_nvlist(Version::NEWEST, Moment::Later)
+            .unwrap();
+        assert_eq!(list.get_str("a:b"), Some("text"));
+        assert_eq!(list.get_str("c:d"), Some(""));
+        assert_eq!(list.get_u64("volsize"), Some(4096));
+        assert_eq!(list.get_u64("compression"), Some(15));
+    }
+
+    #[test]
+    fn a_zero_byte_is_refused_and_not_cut_at() {
+        let list = |properties: Properties| properties.to_nvlist(Version::NEWEST, Moment::Later);
+        assert!(list(Properties::new().with("a:b", "x\0y")).is_err());
+        assert!(list(Properties::new().with("a\0b", "x")).is_err());
+    }
+
+    #[test]
+    fn words_become_the_kernel_s_numbers() {
+        assert_eq!(value("compression", "zstd-3"), Ok((16_u64 | 3 << 7).into()));
+        assert_eq!(value("readonly", "on"), Ok(1_u64.into()));
+        assert_eq!(value("canmount", "noauto"), Ok(2_u64.into()));
+        assert_eq!(value("copies", "2"), Ok(2_u64.into()));
+        assert_eq!(value("recsize", "128K"), Ok(131_072_u64.into()));
+        assert_eq!(value("quota", "none"), Ok(0_u64.into()));
+        assert_eq!(value("snapshot_limit", "none"), Ok(u64::MAX.into()));
+        assert_eq!(value("mountpoint", "none"), Ok("none".into()));
+        assert_eq!(value("a:b", "on"), Ok("on".into()));
+        assert_eq!(value("a:b", 7_u64), Ok("7".into()));
+    }
+
+    #[test]
+    fn a_word_that_is_none_is_refused_with_those_that_are() {
+        let error = value("canmount", "maybe").unwrap_err();
+        assert_eq!(error, "\"maybe\" is none of off, on, noauto");
+        assert!(value("quota", "lots").unwrap_err().contains("not a number"));
+    }
+
+    #[test]
+    fn what_zfs_reports_cannot_be_set() {
+        assert!(value("used", 1_u64).unwrap_err().contains("reports"));
+        assert!(value("encryption", "on").unwrap_err().contains("created"));
+        let created = kernel_value(
+            "encryption",
+            &"on".into(),
+            Version::new(2, 1),
+            Moment::Creation,
+        );
+        assert_eq!(created, Ok(1_u64.into()));
+    }
+
+    #[test]
+    fn sizes_are_read_as_zfs_reads_them() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("131072", 131_072),
+            ("128K", 131_072),
+            ("128k", 131_072),
+            ("1MiB", 1 << 20),
+            ("1MB", 1 << 20),
+            ("512B", 512),
+            ("1.5G", 3 << 29),
+            ("15E", 15 << 60),
+            ("18446744073709551615", u64::MAX),
+        ] {
+            assert_eq!(parse_size(text), Some(bytes), "{text}");
+        }
+        for text in [
+            "",
+            "K",
+            ".",
+            ".5G",
+            "-1",
+            "1 K",
+            "1X",
+            "1KK",
+            "1iB",
+            "16E",
+            "1e3",
+            "1.2.3K",
+            "99999999999999999999999999999999999999999",
+            "1.0000000000000000000000000000000000000001K",
+        ] {
+            assert_eq!(parse_size(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_a_size_panic(text in "\\PC{0,24}") {
+            let _ = parse_size(&text);
+        }
+
+        #[test]
+        fn a_plain_number_is_itself(number: u64) {
+            prop_assert_eq!(parse_size(&number.to_string()), Some(number));
+        }
+    }
+}
