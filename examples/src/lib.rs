@@ -1,1 +1,9 @@
-//! The binaries: thin over the libraries.
+//! What the binaries share, and the parts of them that are worth testing
+//! without starting a process.
+
+#![forbid(unsafe_code)]
+
+pub mod exit;
+pub mod logging;
+pub mod pipeline;
+pub mod stop;

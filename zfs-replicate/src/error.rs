@@ -1,6 +1,8 @@
 //! What can go wrong, in sentences.
 
-use zfs_core::DatasetName;
+use std::io;
+
+use zfs_core::{DatasetName, Guid, SnapshotName};
 
 /// Why a replication could not be planned or carried out.
 #[derive(Debug, thiserror::Error)]
@@ -32,5 +34,65 @@ pub enum Error {
         source_root: DatasetName,
         /// The top of the target's tree.
         target_root: DatasetName,
+    },
+    /// ZFS refused.
+    #[error(transparent)]
+    Zfs(#[from] zfs_core::Error),
+    /// The caller wanted it to stop.
+    #[error(
+        "the transfer of {snapshot} to {target} was stopped on request; what the target has of \
+         it is kept, and the next run goes on from there"
+    )]
+    Cancelled {
+        /// What was being sent.
+        snapshot: SnapshotName,
+        /// Where to.
+        target: DatasetName,
+    },
+    /// What arrived is not what was meant to.
+    #[error(
+        "{snapshot} arrived with GUID {found} instead of {expected}, so it is not the snapshot \
+         that was to be sent; no marker was moved"
+    )]
+    WrongSnapshot {
+        /// The snapshot on the target.
+        snapshot: SnapshotName,
+        /// The GUID on the source.
+        expected: Guid,
+        /// The GUID on the target.
+        found: Guid,
+    },
+    /// There is no interrupted receive to give up, although the plan saw one.
+    #[error(
+        "cannot give up the interrupted receive into {dataset}: there is none any more; \
+         run again"
+    )]
+    NothingPartial {
+        /// The dataset on the target.
+        dataset: DatasetName,
+    },
+    /// Something above it could not be made.
+    #[error("cannot replicate to {target}: {parent}, above it, could not be made")]
+    ParentFailed {
+        /// The dataset on the target.
+        target: DatasetName,
+        /// What is missing.
+        parent: DatasetName,
+    },
+    /// The system has no pipe for a stream.
+    #[error("cannot make a pipe for the stream of {snapshot}: {source}")]
+    Pipe {
+        /// What was to be sent.
+        snapshot: SnapshotName,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The copy of the stream that was asked for cannot be written.
+    #[error("cannot keep a copy of the stream of {snapshot}: {source}; the transfer was stopped")]
+    Tap {
+        /// What was being sent.
+        snapshot: SnapshotName,
+        /// What the system said.
+        source: io::Error,
     },
 }

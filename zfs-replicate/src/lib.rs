@@ -1,11 +1,13 @@
 //! Replication of ZFS datasets: a pure planner and an executor that resumes.
 //!
 //! ```text
-//! two endpoints -> tree::Tree x 2 -> plan::plan -> steps -> executor -> events
+//! two endpoints -> two trees -> plan -> steps -> executor -> events
 //! ```
 //!
 //! - [`tree`]: what a side has: datasets with their snapshots and bookmarks.
 //! - [`plan`]: from two trees to steps, each with its reason. It does no I/O.
+//! - [`endpoint`]: the two ends, of which the local one is zfs-core in process.
+//! - [`execute`]: carries a plan out between two endpoints.
 //! - [`marker`]: the bookmarks that remember on the source what a target has.
 //!
 //! Everything is matched by GUID, never by name alone, and no state is kept
@@ -14,6 +16,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod endpoint;
+pub mod execute;
 pub mod marker;
 pub mod plan;
 pub mod tree;

@@ -1,0 +1,113 @@
+//! The two ends of a replication.
+
+mod local;
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Weak;
+
+use zfs_core::{BookmarkName, DatasetName, Guid, SnapshotName};
+
+pub use local::Local;
+
+use crate::error::Error;
+use crate::plan::{Base, Stream};
+use crate::tree::Tree;
+
+/// A place with ZFS on it.
+///
+/// Streams go through pipes: [`Endpoint::send`] writes into one and
+/// [`Endpoint::receive`] reads from one, each for as long as its stream
+/// takes, so they run in threads of their own. An end that is elsewhere puts
+/// a process or a connection at the other side of the pipe.
+pub trait Endpoint: Send + Sync {
+    /// A dataset with everything below it. Where there is none of that name,
+    /// the tree is empty and says what is above.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be listed.
+    fn tree(&self, root: &DatasetName) -> Result<Tree, Error>;
+
+    /// The size of a stream in bytes, as ZFS estimates it; of a resumed one
+    /// what is still to be sent.
+    ///
+    /// # Errors
+    ///
+    /// The snapshot or its base is gone.
+    fn estimate(&self, stream: &Stream) -> Result<u64, Error>;
+
+    /// Writes a stream into a pipe, to its end.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be sent, or nobody reads it.
+    fn send(&self, stream: &Stream, pipe: BorrowedFd<'_>) -> Result<(), Error>;
+
+    /// How many bytes a send that is going on has written into its pipe;
+    /// `None` where that cannot be told.
+    fn sent(&self, stream: &Stream, pipe: &Weak<OwnedFd>) -> Option<u64>;
+
+    /// Reads a stream from a pipe into a snapshot, and returns how many bytes
+    /// that took. Nothing gets mounted. If it is interrupted, what arrived is
+    /// kept.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be received, or ends too early.
+    fn receive(&self, receive: &Receive, pipe: BorrowedFd<'_>) -> Result<u64, Error>;
+
+    /// The GUID of a snapshot.
+    ///
+    /// # Errors
+    ///
+    /// There is none of that name.
+    fn guid(&self, snapshot: &SnapshotName) -> Result<Guid, Error>;
+
+    /// Makes an empty filesystem that is never mounted.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be made, or exists.
+    fn create(&self, dataset: &DatasetName) -> Result<(), Error>;
+
+    /// Gives up what an interrupted receive left in a dataset.
+    ///
+    /// # Errors
+    ///
+    /// There is nothing to give up, or a receive is going on.
+    fn abort_receive(&self, dataset: &DatasetName) -> Result<(), Error>;
+
+    /// Makes a bookmark.
+    ///
+    /// # Errors
+    ///
+    /// What it shall stand for is gone, or the name is taken.
+    fn bookmark(&self, of: &Base, name: &BookmarkName) -> Result<(), Error>;
+
+    /// Destroys bookmarks; those that are gone already do not matter.
+    ///
+    /// # Errors
+    ///
+    /// ZFS refuses.
+    fn destroy_bookmarks(&self, names: &[BookmarkName]) -> Result<(), Error>;
+}
+
+/// What to receive, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receive {
+    /// What the snapshot is called on the target.
+    pub snapshot: SnapshotName,
+    /// Whether it makes a new dataset.
+    pub into: Into,
+    /// Whether the stream has to be raw.
+    pub raw: bool,
+}
+
+/// What a stream is received into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Into {
+    /// A dataset that comes with it. It gets `readonly=on`.
+    New,
+    /// A dataset that is there and keeps its properties.
+    Existing,
+}

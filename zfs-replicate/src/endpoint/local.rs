@@ -1,0 +1,333 @@
+//! This system's own ZFS, in process.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Weak;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use zfs_core::{
+    BookmarkName, CreateRequest, DatasetKind, DatasetName, Guid, KeyStatus, ListDatasets,
+    ListSnapshots, ReceiveRequest, SendFlags, SendRequest, SnapshotName, SnapshotOrBookmark, Zfs,
+};
+use zfs_stream::token::ResumeToken;
+
+use super::{Endpoint, Into, Receive};
+use crate::error::Error;
+use crate::plan::{Base, Stream};
+use crate::tree::{
+    Bookmark, Dataset, Encryption, Key, Kind, Partial, ResumePoint, Snapshot, StreamForm, Tree,
+};
+
+/// Datasets are listed by this many threads: the kernel opens each one anew
+/// for its snapshots, and that can go on side by side.
+const LISTERS: usize = 4;
+
+/// The ZFS of the system that this runs on.
+#[derive(Clone, Debug)]
+pub struct Local {
+    zfs: Zfs,
+}
+
+impl Local {
+    /// With a handle that is open already.
+    pub fn new(zfs: Zfs) -> Local {
+        Local { zfs }
+    }
+
+    /// A dataset with its snapshots and bookmarks.
+    fn contents(&self, listed: &zfs_core::Dataset) -> Result<Dataset, Error> {
+        let mut dataset = plain(listed);
+        for snapshot in self.zfs.list_snapshots(&listed.name, ListSnapshots::new()) {
+            let snapshot = snapshot?;
+            dataset.snapshots.push(Snapshot {
+                name: snapshot.name,
+                guid: snapshot.guid,
+                createtxg: snapshot.createtxg,
+            });
+        }
+        for bookmark in self.zfs.bookmarks(&listed.name)? {
+            dataset.bookmarks.push(Bookmark {
+                name: bookmark.name,
+                guid: bookmark.guid,
+                createtxg: bookmark.createtxg,
+            });
+        }
+        Ok(dataset)
+    }
+
+    /// Fills the datasets side by side, in their order. One that went away
+    /// since it was listed is left out.
+    fn fill(&self, listed: &[zfs_core::Dataset]) -> Result<Vec<Dataset>, Error> {
+        let next = AtomicUsize::new(0);
+        let mut filled = thread::scope(|scope| {
+            let workers: Vec<_> = (0..LISTERS.min(listed.len()))
+                .map(|_| {
+                    scope.spawn(|| {
+                        let mut mine = Vec::new();
+                        loop {
+                            let index = next.fetch_add(1, Ordering::Relaxed);
+                            let Some(dataset) = listed.get(index) else {
+                                return Ok(mine);
+                            };
+                            match self.contents(dataset) {
+                                Ok(dataset) => mine.push((index, dataset)),
+                                Err(Error::Zfs(error)) if error.is_not_found() => {}
+                                Err(error) => return Err(error),
+                            }
+                        }
+                    })
+                })
+                .collect();
+            let mut all = Vec::with_capacity(listed.len());
+            for worker in workers {
+                match worker.join() {
+                    Ok(mine) => all.extend(mine?),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            Ok::<_, Error>(all)
+        })?;
+        filled.sort_by_key(|(index, _)| *index);
+        Ok(filled.into_iter().map(|(_, dataset)| dataset).collect())
+    }
+
+    fn nearest_above(&self, root: &DatasetName) -> Result<Option<Dataset>, Error> {
+        for name in root.ancestors() {
+            match self.zfs.dataset(&name) {
+                Ok(listed) => return Ok(Some(plain(&listed))),
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A dataset without its snapshots and bookmarks.
+fn plain(listed: &zfs_core::Dataset) -> Dataset {
+    let mut dataset = Dataset::new(listed.name.clone(), listed.guid);
+    dataset.kind = match listed.kind {
+        DatasetKind::Filesystem => Kind::Filesystem,
+        DatasetKind::Volume => Kind::Volume,
+    };
+    dataset.encryption = listed.encryption_root().map(|root| Encryption {
+        root,
+        key: match listed.key_status() {
+            Some(KeyStatus::Available) => Key::Loaded,
+            _ => Key::Unavailable,
+        },
+    });
+    dataset.origin.clone_from(&listed.origin);
+    dataset.partial = listed.receive_resume_token().map(partial);
+    dataset
+}
+
+/// What a resume token says.
+fn partial(token: &str) -> Partial {
+    match ResumeToken::decode(token) {
+        Ok(token) => Partial::Token(ResumePoint {
+            to_guid: Guid(token.to_guid),
+            redacted: token.redact_snaps.is_some() || token.book_redact_snaps.is_some(),
+            to_name: token.to_name,
+            from_guid: token.from_guid.map(Guid),
+            object: token.object,
+            offset: token.offset,
+            bytes: token.bytes,
+            form: StreamForm {
+                raw: token.raw,
+                large_blocks: token.large_block,
+                compressed: token.compress,
+                embedded: token.embed,
+            },
+        }),
+        Err(error) => Partial::Unreadable {
+            problem: error.to_string(),
+        },
+    }
+}
+
+fn source(base: &Base) -> SnapshotOrBookmark {
+    match base {
+        Base::Snapshot { name, .. } => name.clone().into(),
+        Base::Bookmark { name, .. } => name.clone().into(),
+    }
+}
+
+fn request(stream: &Stream) -> SendRequest {
+    let form = stream.form;
+    let mut flags = SendFlags::empty();
+    flags.set(SendFlags::RAW, form.raw);
+    flags.set(SendFlags::LARGE_BLOCK, form.large_blocks);
+    flags.set(SendFlags::COMPRESS, form.compressed);
+    flags.set(SendFlags::EMBED_DATA, form.embedded);
+    let mut request = SendRequest::snapshot(stream.to.name.clone()).flags(flags);
+    if let Some(base) = &stream.from {
+        request = request.from(source(base));
+    }
+    if let Some(point) = &stream.resume {
+        request = request
+            .resume(point.object, point.offset)
+            .already_received(point.bytes);
+    }
+    request
+}
+
+impl Endpoint for Local {
+    fn tree(&self, root: &DatasetName) -> Result<Tree, Error> {
+        let listing = self
+            .zfs
+            .list_datasets(root, ListDatasets::new().recursive());
+        let listed = match listing.collect::<Result<Vec<_>, _>>() {
+            Ok(listed) => listed,
+            // Not there, or gone while it was listed: to the planner both
+            // are the same.
+            Err(error) if error.is_not_found() => Vec::new(),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Tree {
+            root: root.clone(),
+            datasets: self.fill(&listed)?,
+            above: self.nearest_above(root)?,
+        })
+    }
+
+    fn estimate(&self, stream: &Stream) -> Result<u64, Error> {
+        Ok(self.zfs.send_space(&request(stream))?)
+    }
+
+    fn send(&self, stream: &Stream, pipe: BorrowedFd<'_>) -> Result<(), Error> {
+        Ok(self.zfs.send(&request(stream), pipe)?)
+    }
+
+    fn sent(&self, stream: &Stream, pipe: &Weak<OwnedFd>) -> Option<u64> {
+        // The kernel knows the send by this process and this descriptor. It
+        // must not be closed in between, and must be closed when the sender
+        // is done, or the receiver would wait for more.
+        let pipe = pipe.upgrade()?;
+        let progress = self
+            .zfs
+            .send_progress(&stream.to.name, pipe.as_fd())
+            .ok()??;
+        Some(progress.bytes_written)
+    }
+
+    fn receive(&self, receive: &Receive, pipe: BorrowedFd<'_>) -> Result<u64, Error> {
+        let mut request = ReceiveRequest::new(receive.snapshot.clone()).resumable();
+        if receive.raw {
+            request = request.raw();
+        }
+        if receive.into == Into::New {
+            request = request.property("readonly", "on");
+        }
+        let received = self.zfs.receive(&request, pipe)?;
+        for error in &received.property_errors {
+            tracing::warn!(property = error.property, "{}", error.failure);
+        }
+        Ok(received.bytes_read)
+    }
+
+    fn guid(&self, snapshot: &SnapshotName) -> Result<Guid, Error> {
+        Ok(self.zfs.snapshot_entry(snapshot)?.guid)
+    }
+
+    fn create(&self, dataset: &DatasetName) -> Result<(), Error> {
+        let request = CreateRequest::filesystem(dataset.clone())
+            .property("canmount", "off")
+            .property("readonly", "on");
+        Ok(self.zfs.create(&request)?)
+    }
+
+    fn abort_receive(&self, dataset: &DatasetName) -> Result<(), Error> {
+        match self.zfs.destroy(&dataset.partial_receive()?) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error.into()),
+        }
+        // Without the hidden child the dataset itself is what was being
+        // received. Looked at again, since a dataset is about to be destroyed
+        // (the kernel refuses where there are snapshots of it).
+        let listed = self.zfs.dataset(dataset)?;
+        if !listed.inconsistent || listed.receive_resume_token().is_none() {
+            return Err(Error::NothingPartial {
+                dataset: dataset.clone(),
+            });
+        }
+        Ok(self.zfs.destroy(dataset)?)
+    }
+
+    fn bookmark(&self, of: &Base, name: &BookmarkName) -> Result<(), Error> {
+        Ok(self.zfs.bookmark([(name, &source(of))])?)
+    }
+
+    fn destroy_bookmarks(&self, names: &[BookmarkName]) -> Result<(), Error> {
+        Ok(self.zfs.destroy_bookmarks(names)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zfs_core::Txg;
+
+    use super::*;
+
+    fn stream() -> Stream {
+        Stream {
+            from: Some(Base::Bookmark {
+                name: "tank/a#m".parse().unwrap(),
+                guid: Guid(1),
+            }),
+            to: Snapshot {
+                name: "tank/a@2".parse().unwrap(),
+                guid: Guid(2),
+                createtxg: Txg(20),
+            },
+            form: StreamForm {
+                raw: true,
+                large_blocks: true,
+                compressed: true,
+                embedded: false,
+            },
+            resume: None,
+        }
+    }
+
+    #[test]
+    fn a_stream_becomes_the_request_for_it() {
+        let wanted = SendRequest::snapshot("tank/a@2".parse().unwrap())
+            .from("tank/a#m".parse::<BookmarkName>().unwrap())
+            .flags(SendFlags::RAW | SendFlags::LARGE_BLOCK | SendFlags::COMPRESS);
+        assert_eq!(request(&stream()), wanted);
+    }
+
+    #[test]
+    fn a_resumed_stream_goes_on_where_its_token_says() {
+        let token = ResumeToken {
+            to_guid: 2,
+            to_name: "tank/a@2".to_owned(),
+            from_guid: Some(1),
+            object: 7,
+            offset: 4096,
+            bytes: 999,
+            raw: true,
+            ..ResumeToken::default()
+        };
+        let Partial::Token(point) = partial(&token.encode().unwrap()) else {
+            panic!("not read");
+        };
+        assert_eq!((point.from_guid, point.bytes), (Some(Guid(1)), 999));
+        let mut stream = stream();
+        stream.form = point.form;
+        stream.resume = Some(point);
+        let wanted = SendRequest::snapshot("tank/a@2".parse().unwrap())
+            .from("tank/a#m".parse::<BookmarkName>().unwrap())
+            .flags(SendFlags::RAW)
+            .resume(7, 4096)
+            .already_received(999);
+        assert_eq!(request(&stream), wanted);
+    }
+
+    #[test]
+    fn a_token_that_is_none_is_reported_as_such() {
+        assert!(matches!(partial("1-xyz"), Partial::Unreadable { .. }));
+    }
+}

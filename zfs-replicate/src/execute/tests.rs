@@ -1,0 +1,407 @@
+//! The executor between two ends that exist in memory only.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use zfs_core::{BookmarkName, DatasetName, Guid, SnapshotName, Txg};
+
+use super::{Cancel, Event, Executor, Observer, Outcome, Tap};
+use crate::endpoint::{Endpoint, Receive};
+use crate::error::Error;
+use crate::marker::TargetId;
+use crate::plan::{Base, Options, Plan, Stream, plan};
+use crate::tree::{Dataset, Encryption, Key, Snapshot, Tree};
+
+const STREAM_BYTES: usize = 3 << 20;
+
+/// An end whose snapshots are names with GUIDs. What it is asked to do is
+/// written down in order.
+#[derive(Default)]
+struct Fake {
+    snapshots: Mutex<BTreeMap<SnapshotName, Guid>>,
+    done: Mutex<Vec<String>>,
+    /// Streams of this snapshot break in the middle.
+    breaks: Option<&'static str>,
+    /// Streams of this snapshot have no end.
+    endless: Option<&'static str>,
+    /// This dataset takes nothing.
+    refuses: Option<&'static str>,
+    /// What arrives under this name gets another GUID.
+    mistakes: Option<&'static str>,
+}
+
+impl Fake {
+    fn note(&self, what: String) {
+        self.done.lock().unwrap().push(what);
+    }
+}
+
+/// Some error or other, about this name.
+fn failed(name: &str) -> Error {
+    Error::SourceMissing {
+        dataset: name.split(['@', '#']).next().unwrap().parse().unwrap(),
+    }
+}
+
+fn write(pipe: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> {
+    File::from(pipe.try_clone_to_owned()?).write_all(bytes)
+}
+
+impl Endpoint for Fake {
+    fn tree(&self, _: &DatasetName) -> Result<Tree, Error> {
+        unreachable!("the executor does not list")
+    }
+
+    fn estimate(&self, _: &Stream) -> Result<u64, Error> {
+        Ok(STREAM_BYTES as u64)
+    }
+
+    fn send(&self, stream: &Stream, pipe: BorrowedFd<'_>) -> Result<(), Error> {
+        let name = stream.to.name.as_str();
+        self.note(format!("send {name}"));
+        let broken = |_| {
+            Error::Zfs(zfs_core::Error::Zfs(zfs_core::Failure {
+                operation: zfs_core::Operation::Send,
+                name: name.to_owned(),
+                errno: zfs_core::Errno::EPIPE,
+                detail: None,
+            }))
+        };
+        let guid = stream.to.guid.0.to_be_bytes();
+        write(pipe, &guid).map_err(broken)?;
+        while self.endless == Some(name) {
+            write(pipe, &guid).map_err(broken)?;
+        }
+        if self.breaks == Some(name) {
+            return Err(failed(name));
+        }
+        write(pipe, &vec![7; STREAM_BYTES - 8]).map_err(broken)
+    }
+
+    fn sent(&self, _: &Stream, pipe: &Weak<OwnedFd>) -> Option<u64> {
+        pipe.upgrade().map(|_| 42)
+    }
+
+    fn receive(&self, receive: &Receive, pipe: BorrowedFd<'_>) -> Result<u64, Error> {
+        let name = receive.snapshot.as_str();
+        let raw = if receive.raw { " raw" } else { "" };
+        self.note(format!("receive {name} {:?}{raw}", receive.into));
+        if self.refuses == Some(receive.snapshot.dataset().as_str()) {
+            return Err(failed(name));
+        }
+        let mut bytes = Vec::new();
+        let read = File::from(pipe.try_clone_to_owned().unwrap()).read_to_end(&mut bytes);
+        if read.is_err() || bytes.len() != STREAM_BYTES {
+            return Err(failed("cut/off"));
+        }
+        let mut guid = u64::from_be_bytes(bytes[..8].try_into().unwrap());
+        if self.mistakes == Some(name) {
+            guid += 1;
+        }
+        let mut snapshots = self.snapshots.lock().unwrap();
+        snapshots.insert(receive.snapshot.clone(), Guid(guid));
+        Ok(bytes.len() as u64)
+    }
+
+    fn guid(&self, snapshot: &SnapshotName) -> Result<Guid, Error> {
+        let snapshots = self.snapshots.lock().unwrap();
+        snapshots
+            .get(snapshot)
+            .copied()
+            .ok_or_else(|| failed(snapshot.as_str()))
+    }
+
+    fn create(&self, dataset: &DatasetName) -> Result<(), Error> {
+        self.note(format!("create {dataset}"));
+        if self.refuses == Some(dataset.as_str()) {
+            return Err(failed(dataset.as_str()));
+        }
+        Ok(())
+    }
+
+    fn abort_receive(&self, dataset: &DatasetName) -> Result<(), Error> {
+        self.note(format!("abort {dataset}"));
+        Ok(())
+    }
+
+    fn bookmark(&self, of: &Base, name: &BookmarkName) -> Result<(), Error> {
+        self.note(format!("bookmark {} {name}", of.as_str()));
+        Ok(())
+    }
+
+    fn destroy_bookmarks(&self, names: &[BookmarkName]) -> Result<(), Error> {
+        for name in names {
+            self.note(format!("destroy {name}"));
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Log(Mutex<Vec<String>>);
+
+impl Observer for Log {
+    fn event(&self, event: &Event<'_>) {
+        let line = match event {
+            Event::Started(transfer) => format!("started {}", transfer.stream.to.name),
+            Event::Finished { bytes, .. } => format!("finished {bytes}"),
+            Event::Failed {
+                error, resumable, ..
+            } => format!("failed resumable={resumable} {error}"),
+            Event::Progress { .. } => return,
+            other => format!("{other:?}")
+                .split([' ', '{'])
+                .next()
+                .unwrap()
+                .to_owned(),
+        };
+        self.0.lock().unwrap().push(line);
+    }
+}
+
+fn dataset(name: &str, snapshots: &[u64]) -> Dataset {
+    let name: DatasetName = name.parse().unwrap();
+    let mut dataset = Dataset::new(name.clone(), Guid(1));
+    for guid in snapshots {
+        dataset.snapshots.push(Snapshot {
+            name: name.with_snapshot(&guid.to_string()).unwrap(),
+            guid: Guid(*guid),
+            createtxg: Txg(*guid),
+        });
+    }
+    dataset
+}
+
+fn planned(datasets: Vec<Dataset>, target: &str, marker: bool) -> Plan {
+    let source = Tree {
+        root: "tank".parse().unwrap(),
+        datasets,
+        above: None,
+    };
+    let target = Tree {
+        root: target.parse().unwrap(),
+        datasets: Vec::new(),
+        above: Some(Dataset::new("vault".parse().unwrap(), Guid(2))),
+    };
+    let id: TargetId = "siteb".parse().unwrap();
+    let options = Options::new();
+    let options = if marker { options.marker(&id) } else { options };
+    plan(&source, &target, &options).unwrap()
+}
+
+fn run(source: &Fake, target: &Fake, plan: &Plan) -> (Outcome, Vec<String>) {
+    let log = Log::default();
+    let outcome = Executor::new(source, target, &log).run(plan);
+    (outcome, log.0.into_inner().unwrap())
+}
+
+#[test]
+fn snapshots_arrive_in_order_and_the_marker_follows_each() {
+    let (source, target) = (Fake::default(), Fake::default());
+    let plan = planned(vec![dataset("tank", &[1, 2])], "vault/deep/t", true);
+    let (outcome, log) = run(&source, &target, &plan);
+    assert_eq!(
+        outcome,
+        Outcome {
+            streams: 2,
+            bytes: 2 * STREAM_BYTES as u64,
+            ..Outcome::default()
+        }
+    );
+    assert_eq!(
+        log,
+        [
+            "Created",
+            "started tank@1",
+            "finished 3145728",
+            "started tank@2",
+            "finished 3145728",
+        ]
+    );
+    assert_eq!(
+        source.done.into_inner().unwrap(),
+        [
+            "send tank@1",
+            "bookmark tank@1 tank#replica-siteb-0000000000000001",
+            "send tank@2",
+            "bookmark tank@2 tank#replica-siteb-0000000000000002",
+            "destroy tank#replica-siteb-0000000000000001",
+        ]
+    );
+    assert_eq!(
+        target.done.into_inner().unwrap(),
+        [
+            "create vault/deep",
+            "receive vault/deep/t@1 New",
+            "receive vault/deep/t@2 Existing",
+        ]
+    );
+}
+
+#[test]
+fn what_fails_for_one_dataset_does_not_stop_the_others() {
+    let source = Fake {
+        breaks: Some("tank/a@1"),
+        ..Fake::default()
+    };
+    let target = Fake::default();
+    let plan = planned(
+        vec![
+            dataset("tank", &[9]),
+            dataset("tank/a", &[1, 2]),
+            dataset("tank/a/below", &[3]),
+            dataset("tank/b", &[4]),
+        ],
+        "vault/t",
+        false,
+    );
+    let (outcome, log) = run(&source, &target, &plan);
+    assert_eq!((outcome.streams, outcome.failed), (2, 2));
+    assert_eq!(
+        log,
+        [
+            "started tank@9",
+            "finished 3145728",
+            "started tank/a@1",
+            // The sender's error, since the receiver's is only its echo.
+            "failed resumable=true cannot replicate tank/a: there is no such dataset on the source",
+            "failed resumable=true cannot replicate to vault/t/a/below: vault/t/a, above it, \
+             could not be made",
+            "started tank/b@4",
+            "finished 3145728",
+        ]
+    );
+}
+
+#[test]
+fn where_the_receiver_gives_up_its_error_is_the_one_that_is_told() {
+    let target = Fake {
+        refuses: Some("vault/t"),
+        ..Fake::default()
+    };
+    let plan = planned(vec![dataset("tank", &[1])], "vault/t", true);
+    let source = Fake::default();
+    let (outcome, log) = run(&source, &target, &plan);
+    assert_eq!(outcome.failed, 1);
+    assert!(log[1].ends_with("cannot replicate vault/t: there is no such dataset on the source"));
+    assert_eq!(source.done.into_inner().unwrap(), ["send tank@1"]);
+}
+
+#[test]
+fn no_marker_moves_for_a_snapshot_that_is_not_the_one() {
+    let target = Fake {
+        mistakes: Some("vault/t@1"),
+        ..Fake::default()
+    };
+    let source = Fake::default();
+    let plan = planned(vec![dataset("tank", &[1, 2])], "vault/t", true);
+    let (outcome, log) = run(&source, &target, &plan);
+    assert_eq!((outcome.streams, outcome.failed), (0, 1));
+    assert!(
+        log[1].contains("arrived with GUID 2 instead of 1"),
+        "{log:?}"
+    );
+    assert_eq!(source.done.into_inner().unwrap(), ["send tank@1"]);
+}
+
+#[test]
+fn a_request_to_stop_ends_a_stream_that_has_no_end() {
+    let source = Fake {
+        endless: Some("tank@1"),
+        ..Fake::default()
+    };
+    let target = Fake::default();
+    let plan = planned(
+        vec![dataset("tank", &[1]), dataset("tank/a", &[2])],
+        "vault/t",
+        true,
+    );
+    let cancel = Cancel::new();
+    let log = Log::default();
+    let outcome = std::thread::scope(|scope| {
+        let running = scope.spawn(|| {
+            Executor::new(&source, &target, &log)
+                .cancel(cancel.clone())
+                .run(&plan)
+        });
+        std::thread::sleep(Duration::from_millis(300));
+        cancel.cancel();
+        running.join().unwrap()
+    });
+    assert!(outcome.cancelled && outcome.failed == 0 && !outcome.is_ok());
+    let log = log.0.into_inner().unwrap();
+    assert_eq!(log.len(), 2, "{log:?}");
+    assert!(log[1].contains("was stopped on request"), "{log:?}");
+}
+
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Tap for Shared {
+    fn open(&self, _: &DatasetName, _: &Stream) -> io::Result<Option<Box<dyn Write + Send>>> {
+        Ok(Some(Box::new(self.clone())))
+    }
+}
+
+struct Full;
+
+impl Tap for Full {
+    fn open(&self, _: &DatasetName, _: &Stream) -> io::Result<Option<Box<dyn Write + Send>>> {
+        let full = File::options().write(true).open("/dev/full")?;
+        Ok(Some(Box::new(full)))
+    }
+}
+
+#[test]
+fn a_tap_gets_every_byte_and_the_target_too() {
+    let (source, target) = (Fake::default(), Fake::default());
+    let plan = planned(vec![dataset("tank", &[1])], "vault/t", false);
+    let tap = Shared::default();
+    let outcome = Executor::new(&source, &target, &()).tap(&tap).run(&plan);
+    assert!(outcome.is_ok());
+    let copy = tap.0.lock().unwrap();
+    assert_eq!(copy.len(), STREAM_BYTES);
+    assert_eq!(copy[..8], 1_u64.to_be_bytes());
+}
+
+#[test]
+fn a_tap_that_cannot_write_fails_the_transfer_and_is_named_as_the_cause() {
+    let (source, target) = (Fake::default(), Fake::default());
+    let plan = planned(vec![dataset("tank", &[1])], "vault/t", false);
+    let log = Log::default();
+    let outcome = Executor::new(&source, &target, &log).tap(&Full).run(&plan);
+    assert_eq!(outcome.failed, 1);
+    let log = log.0.into_inner().unwrap();
+    assert!(log[1].contains("cannot keep a copy of the stream of tank@1"));
+}
+
+#[test]
+fn a_receive_says_whether_it_makes_a_dataset_and_must_be_raw() {
+    let mut encrypted = dataset("tank", &[1]);
+    encrypted.encryption = Some(Encryption {
+        root: encrypted.name.clone(),
+        key: Key::Unavailable,
+    });
+    let target = Fake::default();
+    let plan = planned(vec![encrypted], "vault/t", false);
+    let outcome = Executor::new(&Fake::default(), &target, &()).run(&plan);
+    assert!(outcome.is_ok());
+    assert_eq!(
+        target.done.into_inner().unwrap(),
+        ["receive vault/t@1 New raw"]
+    );
+}

@@ -1,0 +1,220 @@
+//! One stream from end to end.
+
+use std::io::Write;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use zfs_core::SnapshotName;
+
+use super::Executor;
+use super::cancel::break_off;
+use super::event::{Event, Transfer};
+use super::pump::{Stopped, pump};
+use crate::endpoint::{Into, Receive};
+use crate::error::Error;
+use crate::plan::{Step, Stream};
+
+/// How often progress is looked at, and a request to stop.
+const TICK: Duration = Duration::from_millis(200);
+
+/// What ended a transfer, on each side.
+struct Ended {
+    sent: Result<(), Error>,
+    received: Result<u64, Error>,
+    pumped: Result<(), Stopped>,
+}
+
+impl Executor<'_> {
+    /// Sends a stream and returns how many bytes arrived.
+    pub(super) fn transfer(&self, step: &Step, stream: &Stream) -> Result<u64, Error> {
+        let snapshot = stream.to.name.on(&step.target)?;
+        let transfer = Transfer {
+            source: &step.source,
+            target: &step.target,
+            stream,
+            estimate: self.source.estimate(stream).ok(),
+        };
+        let receive = Receive {
+            snapshot,
+            into: match stream.from {
+                None => Into::New,
+                Some(_) => Into::Existing,
+            },
+            raw: stream.form.raw,
+        };
+        let copy = self
+            .tap
+            .open(&step.target, stream)
+            .map_err(|source| tap_failed(stream, source))?;
+        self.observer.event(&Event::Started(transfer));
+        let began = Instant::now();
+        let ended = self.flow(transfer, &receive, copy)?;
+        let bytes = self.verdict(transfer, ended)?;
+        self.check(stream, &receive.snapshot)?;
+        self.observer.event(&Event::Finished {
+            transfer,
+            bytes,
+            elapsed: began.elapsed(),
+        });
+        Ok(bytes)
+    }
+
+    /// Lets the stream flow, and returns when nothing flows any more.
+    ///
+    /// Without a copy there is one pipe, and both of its ends are in the
+    /// kernel; with one there are two, and a thread between them.
+    fn flow(
+        &self,
+        transfer: Transfer<'_>,
+        receive: &Receive,
+        copy: Option<Box<dyn Write + Send>>,
+    ) -> Result<Ended, Error> {
+        let stream = transfer.stream;
+        let (mut reader, writer) = pipe(stream)?;
+        let mut between = None;
+        if let Some(copy) = copy {
+            let (behind, to) = pipe(stream)?;
+            between = Some((std::mem::replace(&mut reader, behind), to, copy));
+        }
+        let (reader, writer) = (Arc::new(reader), Arc::new(writer));
+        let ends = [Arc::downgrade(&reader), Arc::downgrade(&writer)];
+        let is_pumped = between.is_some();
+        let moved = AtomicU64::new(0);
+        let moved = &moved;
+        // Each thread drops its sender at its end, so the channel is
+        // disconnected when all of them are through.
+        let (done, running) = mpsc::channel::<()>();
+        Ok(thread::scope(|scope| {
+            let done_sending = done.clone();
+            let sender = scope.spawn(move || {
+                let result = self.source.send(stream, writer.as_fd());
+                // Closed before anything else: it is the stream's end.
+                drop(writer);
+                drop(done_sending);
+                result
+            });
+            let pumping = between.map(|(from, to, copy)| {
+                let done = done.clone();
+                scope.spawn(move || {
+                    let count = |bytes| {
+                        moved.fetch_add(bytes, Ordering::Relaxed);
+                    };
+                    let result = pump(from, to, copy, count, || self.cancel.is_cancelled());
+                    drop(done);
+                    result
+                })
+            });
+            let receiver = scope.spawn(move || {
+                let result = self.target.receive(receive, reader.as_fd());
+                drop(reader);
+                drop(done);
+                result
+            });
+            let mut sent = 0;
+            while running.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                if self.cancel.is_cancelled() {
+                    break_off(&ends);
+                }
+                sent = if is_pumped {
+                    moved.load(Ordering::Relaxed)
+                } else {
+                    // A send that is through is unknown to the kernel.
+                    let [_, writer] = &ends;
+                    self.source.sent(stream, writer).unwrap_or(sent)
+                };
+                self.observer.event(&Event::Progress {
+                    transfer,
+                    bytes: sent,
+                });
+            }
+            Ended {
+                sent: join(sender),
+                received: join(receiver),
+                pumped: pumping.map_or(Ok(()), join),
+            }
+        }))
+    }
+
+    /// Which of the errors is the cause, and which only its echo.
+    fn verdict(&self, transfer: Transfer<'_>, ended: Ended) -> Result<u64, Error> {
+        let stream = transfer.stream;
+        match ended {
+            // A receive that completed is complete, whoever wanted what.
+            Ended {
+                sent: Ok(()),
+                received: Ok(bytes),
+                pumped: Ok(()),
+            } => Ok(bytes),
+            Ended {
+                pumped: Err(Stopped::Tap(source)),
+                ..
+            } => Err(tap_failed(stream, source)),
+            _ if self.cancel.is_cancelled() => Err(Error::Cancelled {
+                snapshot: stream.to.name.clone(),
+                target: transfer.target.clone(),
+            }),
+            // Where the receiver gave up, the sender finds a closed pipe;
+            // where the sender gave up, the receiver finds its stream cut off.
+            Ended {
+                sent: Err(sent),
+                received: Err(received),
+                ..
+            } => Err(if is_echo(&sent) { received } else { sent }),
+            Ended {
+                sent: Err(error), ..
+            }
+            | Ended {
+                received: Err(error),
+                ..
+            } => Err(error),
+            Ended {
+                pumped: Err(Stopped::Cancelled | Stopped::Pipe),
+                received: Ok(bytes),
+                ..
+            } => Ok(bytes),
+        }
+    }
+
+    /// A resumed stream is named by what the token said, so what arrived is
+    /// looked at before a marker is made of it.
+    fn check(&self, stream: &Stream, snapshot: &SnapshotName) -> Result<(), Error> {
+        let found = self.target.guid(snapshot)?;
+        if found == stream.to.guid {
+            return Ok(());
+        }
+        Err(Error::WrongSnapshot {
+            snapshot: snapshot.clone(),
+            expected: stream.to.guid,
+            found,
+        })
+    }
+}
+
+fn is_echo(sent: &Error) -> bool {
+    matches!(sent, Error::Zfs(error) if error.is_interrupted())
+}
+
+fn tap_failed(stream: &Stream, source: std::io::Error) -> Error {
+    Error::Tap {
+        snapshot: stream.to.name.clone(),
+        source,
+    }
+}
+
+fn pipe(stream: &Stream) -> Result<(OwnedFd, OwnedFd), Error> {
+    zfs_core::stream_pipe().map_err(|source| Error::Pipe {
+        snapshot: stream.to.name.clone(),
+        source,
+    })
+}
+
+fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
+    match thread.join() {
+        Ok(value) => value,
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
