@@ -88,4 +88,20 @@ pub enum Error {
         /// What differs.
         mismatch: crate::token::Mismatch,
     },
+
+    /// Bytes that are not a send stream, or records that cannot be one.
+    #[cfg(feature = "stream")]
+    #[error("not a valid send stream: {problem} (record {record}, at byte {offset})")]
+    Stream {
+        /// Where the record begins, in bytes from the stream's start.
+        offset: u64,
+        /// Which record it is; the first is 0.
+        record: u64,
+        /// What is wrong.
+        problem: crate::record::Problem,
+    },
+
+    /// Reading or writing failed.
+    #[error("reading or writing failed")]
+    Io(#[from] std::io::Error),
 }

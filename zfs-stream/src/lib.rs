@@ -7,11 +7,14 @@
 //! - [`nvlist`]: the name-value lists that ZFS speaks everywhere, in both of
 //!   libnvpair's encodings and both byte orders.
 //! - [`fletcher`]: the checksum of streams and tokens.
+//! - `record` (feature `stream`): the records of a send stream.
 //! - `token` (feature `token`): resume tokens.
 
 mod error;
 pub mod fletcher;
 pub mod nvlist;
+#[cfg(feature = "stream")]
+pub mod record;
 #[cfg(feature = "token")]
 pub mod token;
 
