@@ -3,6 +3,7 @@
 mod bindgen;
 mod cargo;
 mod demo;
+mod msrv;
 mod test;
 mod vm;
 
@@ -17,6 +18,8 @@ enum Xtask {
     Vm(vm::Vm),
     /// All tests: on the host what needs no ZFS, the rest in the ZFS machine
     Test(test::Test),
+    /// Check the workspace with the oldest compiler it supports, Debian 13's
+    Msrv,
     Bindgen(bindgen::Bindgen),
     /// Two pools, three rounds of change and replication, and every byte compared
     Demo(demo::Demo),
@@ -26,6 +29,7 @@ fn main() -> ExitCode {
     let result = match Xtask::parse() {
         Xtask::Vm(vm) => vm.run(),
         Xtask::Test(test) => test.run(),
+        Xtask::Msrv => msrv::run(),
         Xtask::Bindgen(bindgen) => bindgen.run(),
         Xtask::Demo(demo) => demo.run(),
     };

@@ -48,7 +48,6 @@ pub fn cache_folder() -> Result<PathBuf> {
 /// few file look-ups.
 pub fn build(suite: Suite) -> Result<Image> {
     let cache = cache_folder()?;
-    fs::create_dir_all(&cache).with_context(|| format!("cannot make {}", cache.display()))?;
     let tools = cache.join(format!("tools-{}", recipe::tools_hash()));
     let folder = cache.join(format!("{suite}-{}", recipe::root_hash(suite)));
     let image = Image {
@@ -62,15 +61,13 @@ pub fn build(suite: Suite) -> Result<Image> {
         return Ok(image);
     }
     host::install_needs()?;
-    // One builder at a time: a second one waits and finds the work done.
-    let lock = File::create(cache.join("build.lock"))?;
-    if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-        eprintln!("vm: another run is building a machine; waiting for it");
-        flock(&lock, FlockOperation::LockExclusive)?;
+    {
+        let _lock = lock(&image.tools)?;
+        if !image.tools.exists() {
+            unpack(recipe::TOOLS_PACKAGES, &image.tools)?;
+        }
     }
-    if !image.tools.exists() {
-        build_tools(&image.tools)?;
-    }
+    let _lock = lock(&folder)?;
     if !folder.exists() {
         build_root(suite, &folder)?;
     }
@@ -95,20 +92,45 @@ pub fn clean() -> Result<()> {
     run(rm.args(["-rf", "--one-file-system"]).arg(&cache))
 }
 
-fn build_tools(target: &Path) -> Result<()> {
+/// Debian 13's Rust compiler, unpacked in the cache and run from there.
+pub fn oldest_rust() -> Result<PathBuf> {
+    let target = cache_folder()?.join(format!("rust-{}", recipe::msrv_hash()));
+    if !target.exists() {
+        host::install_needs()?;
+        let _lock = lock(&target)?;
+        if !target.exists() {
+            unpack(recipe::MSRV_PACKAGES, &target)?;
+        }
+    }
+    Ok(target)
+}
+
+/// One builder of a thing at a time: a second one waits and finds it done.
+fn lock(target: &Path) -> Result<File> {
+    let file = target.with_extension("lock");
+    if let Some(cache) = file.parent() {
+        fs::create_dir_all(cache).with_context(|| format!("cannot make {}", cache.display()))?;
+    }
+    let lock = File::create(&file).with_context(|| format!("cannot make {}", file.display()))?;
+    if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+        eprintln!(
+            "vm: another run is making {}; waiting for it",
+            target.display()
+        );
+        flock(&lock, FlockOperation::LockExclusive)?;
+    }
+    Ok(lock)
+}
+
+fn unpack(packages: &[&str], target: &Path) -> Result<()> {
     eprintln!(
         "vm: unpacking {} of Debian {} into {} (about a minute)",
-        recipe::TOOLS_PACKAGES.join(", "),
+        packages.join(", "),
         recipe::TOOLS_SUITE,
         target.display()
     );
     let unfinished = unfinished(target)?;
-    mmdebstrap(
-        "extract",
-        recipe::TOOLS_SUITE,
-        recipe::TOOLS_PACKAGES,
-        &unfinished,
-    )?;
+    mmdebstrap("extract", recipe::TOOLS_SUITE, packages, &unfinished)?;
     finish(&unfinished, target)
 }
 

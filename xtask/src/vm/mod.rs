@@ -19,7 +19,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 pub use self::{
-    build::build,
+    build::{build, oldest_rust},
     machine::{Interrupted, Machine, Outcome, PowerCut, Stream},
     recipe::Suite,
 };

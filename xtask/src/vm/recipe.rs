@@ -65,6 +65,9 @@ pub const TOOLS_SUITE: &str = "trixie";
 /// host needs none of it installed.
 pub const TOOLS_PACKAGES: &[&str] = &["qemu-system-x86", "busybox-static"];
 
+/// Debian 13's own compiler, which is the oldest that the workspace supports.
+pub const MSRV_PACKAGES: &[&str] = &["rustc", "cargo"];
+
 /// Loaded by the initrd: the cloud kernel has the rest built in.
 pub const INITRD_MODULES: &[&str] = &["virtio_blk"];
 
@@ -82,6 +85,10 @@ pub fn root_hash(suite: Suite) -> String {
 /// Over what boots it.
 pub fn tools_hash() -> String {
     digest(&[TOOLS_SUITE, &TOOLS_PACKAGES.join(" ")])
+}
+
+pub fn msrv_hash() -> String {
+    digest(&[TOOLS_SUITE, &MSRV_PACKAGES.join(" ")])
 }
 
 /// Over the initrd, which also carries the machine's init.
