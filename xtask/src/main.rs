@@ -1,5 +1,6 @@
 //! The project's own commands: `cargo xtask vm`, `test`, `demo`, `bench`.
 
+mod bench;
 mod bindgen;
 mod cargo;
 mod demo;
@@ -21,6 +22,8 @@ enum Xtask {
     /// Check the workspace with the oldest compiler it supports, Debian 13's
     Msrv,
     Bindgen(bindgen::Bindgen),
+    /// Measure, and write docs/COMPARE.md
+    Bench(bench::Bench),
     /// Two pools, three rounds of change and replication, and every byte compared
     Demo(demo::Demo),
 }
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
         Xtask::Test(test) => test.run(),
         Xtask::Msrv => msrv::run(),
         Xtask::Bindgen(bindgen) => bindgen.run(),
+        Xtask::Bench(bench) => bench.run(),
         Xtask::Demo(demo) => demo.run(),
     };
     result.unwrap_or_else(|error| {

@@ -21,6 +21,7 @@ use anyhow::{Context, Result, bail};
 pub use self::{
     build::{build, oldest_rust},
     machine::{Interrupted, Machine, Outcome, PowerCut, Stream},
+    qemu::has_kvm,
     recipe::Suite,
 };
 

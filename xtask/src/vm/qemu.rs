@@ -126,7 +126,7 @@ fn prefixed(prefix: &str, path: &Path) -> OsString {
 
 /// KVM where it really works: `/dev/kvm` alone may be a stand-in that boots
 /// nothing.
-fn has_kvm() -> bool {
+pub fn has_kvm() -> bool {
     ["kvm_intel", "kvm_amd"]
         .iter()
         .any(|module| Path::new("/sys/module").join(module).exists())
