@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::Template;
+
 /// A matcher over snapshot names (the part after `@`).
 ///
 /// ```
@@ -24,6 +26,8 @@ pub enum Names {
     Suffix(String),
     /// Names that fit a shell-like pattern.
     Glob(Glob),
+    /// Names that a template could have made.
+    Template(Template),
     /// Names that at least one of these matches; none matches nothing.
     AnyOf(Vec<Names>),
     /// Names that each of these matches; none matches everything.
@@ -74,6 +78,7 @@ impl Names {
             Self::Prefix(prefix) => name.starts_with(prefix.as_str()),
             Self::Suffix(suffix) => name.ends_with(suffix.as_str()),
             Self::Glob(glob) => glob.matches(name),
+            Self::Template(template) => template.read(name).is_some(),
             Self::AnyOf(all) => all.iter().any(|names| names.matches(name)),
             Self::AllOf(all) => all.iter().all(|names| names.matches(name)),
             Self::Not(names) => !names.matches(name),
@@ -99,6 +104,7 @@ impl fmt::Display for Names {
             Self::Prefix(prefix) => write!(f, "{prefix}*"),
             Self::Suffix(suffix) => write!(f, "*{suffix}"),
             Self::Glob(glob) => glob.fmt(f),
+            Self::Template(template) => template.fmt(f),
             Self::AnyOf(all) => list(f, all, "or"),
             Self::AllOf(all) => list(f, all, "and"),
             Self::Not(names) => write!(f, "not {names}"),

@@ -1,0 +1,148 @@
+//! Every change of the clocks of twenty zones in fifty years, by simulation.
+
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use zfs_retention::{SanoidTimes, Schedule, Tier};
+
+const ZONES: [&str; 20] = [
+    "Africa/Cairo",
+    "Africa/Casablanca",
+    "America/Havana",
+    "America/Los_Angeles",
+    "America/New_York",
+    "America/Santiago",
+    "America/Sao_Paulo",
+    "America/St_Johns",
+    "Antarctica/Troll",
+    "Asia/Beirut",
+    "Asia/Jerusalem",
+    "Asia/Tehran",
+    "Atlantic/Azores",
+    "Australia/Lord_Howe",
+    "Australia/Sydney",
+    "Europe/Berlin",
+    "Europe/Dublin",
+    "Europe/Moscow",
+    "Pacific/Apia",
+    "Pacific/Auckland",
+];
+
+/// The moments between 1985 and 2035 at which a zone's clocks change.
+fn changes(zone: &TimeZone) -> Vec<Timestamp> {
+    let from: Timestamp = "1985-01-01T00:00:00Z".parse().unwrap();
+    let to: Timestamp = "2035-01-01T00:00:00Z".parse().unwrap();
+    zone.following(from)
+        .map(|transition| transition.timestamp())
+        .take_while(|at| *at < to)
+        .collect()
+}
+
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
+
+/// What a schedule takes around a change when it is asked all the time: it
+/// is due at its next moment and not a second before.
+fn taken_around(schedule: &Schedule, change: Timestamp, zone: &TimeZone) -> Vec<Timestamp> {
+    let zoned = |at: Timestamp| at.to_zoned(zone.clone());
+    let from = change - SignedDuration::from_hours(30);
+    let first = schedule.last(&zoned(from)).unwrap();
+    let mut taken = vec![first];
+    let mut at = from;
+    while at < change + SignedDuration::from_hours(54) {
+        let recent = || taken.iter().rev().take(3).copied();
+        at = schedule.next(&zoned(at)).unwrap();
+        assert_eq!(
+            schedule.due(recent(), &zoned(at - SECOND)),
+            None,
+            "early at {at}"
+        );
+        assert_eq!(
+            schedule.due(recent(), &zoned(at)),
+            Some(at),
+            "not due at {at}"
+        );
+        taken.push(at);
+    }
+    taken
+}
+
+#[track_caller]
+fn assert_apart(taken: &[Timestamp], least: SignedDuration, most: SignedDuration, of: &str) {
+    for pair in taken.windows(2) {
+        let apart = pair[0].duration_until(pair[1]);
+        assert!(
+            apart >= least && apart <= most,
+            "{of}: {} then {}",
+            pair[0],
+            pair[1]
+        );
+    }
+}
+
+#[test]
+fn no_hour_is_missed_or_taken_twice() {
+    let schedule = Schedule::preferred(Tier::Hourly, &SanoidTimes::default());
+    let mut seen = 0;
+    for name in ZONES {
+        let zone = TimeZone::get(name).unwrap();
+        for change in changes(&zone) {
+            seen += 1;
+            let taken = taken_around(&schedule, change, &zone);
+            // A clock that moves by half an hour moves the full hours too.
+            let mins = SignedDuration::from_mins;
+            assert_apart(&taken, mins(30), mins(90), name);
+        }
+    }
+    assert!(seen > 1500, "only {seen} changes were seen");
+}
+
+#[test]
+fn no_day_is_missed_or_taken_twice() {
+    // Inside the hours that changes skip and repeat, and at the day's edges.
+    for (hour, minute) in [(0, 0), (0, 30), (2, 30), (23, 55)] {
+        let times = SanoidTimes {
+            daily_hour: hour,
+            daily_min: minute,
+            ..SanoidTimes::default()
+        };
+        let schedule = Schedule::preferred(Tier::Daily, &times);
+        for name in ZONES {
+            let zone = TimeZone::get(name).unwrap();
+            for change in changes(&zone) {
+                let taken = taken_around(&schedule, change, &zone);
+                // Troll moves its clocks by two hours; no one else by more,
+                // for the day that Samoa left out is no day to be missed.
+                let hours = SignedDuration::from_hours;
+                assert_apart(&taken, hours(22), hours(26), name);
+            }
+        }
+    }
+}
+
+#[test]
+fn sanoids_arithmetic_misses_nothing_and_never_floods() {
+    for tier in [Tier::Hourly, Tier::Daily] {
+        let schedule = Schedule::Sanoid {
+            tier,
+            times: SanoidTimes::default(),
+        };
+        for name in ["Europe/Berlin", "America/New_York", "Australia/Sydney"] {
+            let zone = TimeZone::get(name).unwrap();
+            for change in changes(&zone) {
+                let mut at = change - SignedDuration::from_hours(30);
+                let mut taken = vec![schedule.last(&at.to_zoned(zone.clone())).unwrap()];
+                while at < change + SignedDuration::from_hours(54) {
+                    let recent = taken.iter().rev().take(3).copied();
+                    if schedule.due(recent, &at.to_zoned(zone.clone())).is_some() {
+                        taken.push(at);
+                    }
+                    at += SECOND * 600;
+                }
+                let hour = SECOND * 3600;
+                let (least, most) = match tier {
+                    Tier::Hourly => (hour, hour),
+                    _ => (hour * 23, hour * 25),
+                };
+                assert_apart(&taken[1..], least, most, name);
+            }
+        }
+    }
+}
