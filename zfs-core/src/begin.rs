@@ -23,6 +23,9 @@ const SUBSTREAM: u64 = 1;
 /// `DMU_BACKUP_FEATURE_RAW`. The features begin at bit 2 of `drr_versioninfo`.
 const FEATURE_RAW: u64 = 1 << (24 + 2);
 
+/// `DRR_FLAG_CLONE`, in `drr_flags`.
+const FLAG_CLONE: u32 = 1;
+
 /// The first record of a stream, as it came: for callers who look at it
 /// before they know where to receive it.
 ///
@@ -112,6 +115,11 @@ impl BeginRecord {
         self.versioninfo() & FEATURE_RAW != 0
     }
 
+    /// Whether it is of a clone, incremental from its origin.
+    pub fn is_clone(&self) -> bool {
+        self.u32_at(36) & FLAG_CLONE != 0
+    }
+
     pub(crate) fn bytes(&self) -> &[u8; BEGIN_RECORD_BYTES] {
         &self.bytes
     }
@@ -152,6 +160,7 @@ impl std::fmt::Debug for BeginRecord {
             .field("to_guid", &self.to_guid())
             .field("from_guid", &self.from_guid())
             .field("raw", &self.is_raw())
+            .field("clone", &self.is_clone())
             .finish_non_exhaustive()
     }
 }

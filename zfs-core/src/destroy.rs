@@ -27,8 +27,8 @@ impl Zfs {
     ///
     /// # Errors
     ///
-    /// [`Error::Zfs`]: it does not exist, is mounted, or something is below
-    /// it.
+    /// [`Error::Zfs`]: it does not exist, is mounted, has snapshots, or
+    /// datasets are below it.
     pub fn destroy(&self, dataset: &DatasetName) -> Result<(), Error> {
         self.lzc
             .destroy(dataset.as_str())

@@ -17,6 +17,8 @@ use std::path::PathBuf;
 
 use crate::property::PropertyError;
 
+use crate::name::Guid;
+
 pub use errno::Errno;
 pub use operation::Operation;
 
@@ -172,7 +174,7 @@ pub enum ErrorKind {
     Held,
     /// A snapshot has clones.
     HasClones,
-    /// A dataset has datasets or snapshots below it.
+    /// A dataset has datasets below it.
     HasChildren,
     /// The user may not do that.
     PermissionDenied,
@@ -280,6 +282,15 @@ pub enum StreamProblem {
     /// It is a package of streams or has properties with it.
     #[error("this is a package as zfs send -R, -p and -b make it, not a single stream")]
     Package,
+    /// It is of a clone, and no origin was given.
+    #[error(
+        "the stream is of a clone; say which snapshot here is its origin \
+         (the one with GUID {origin})"
+    )]
+    NeedsOrigin {
+        /// The GUID of the origin.
+        origin: Guid,
+    },
     /// It needed to be raw and is not.
     #[error("the stream is not raw, and only a raw one is wanted")]
     NotRaw,
@@ -433,6 +444,7 @@ impl Error {
                 StreamProblem::Empty | StreamProblem::Truncated { .. } => {
                     ErrorKind::StreamTruncated
                 }
+                StreamProblem::NeedsOrigin { .. } => ErrorKind::Unrelated,
                 _ => ErrorKind::BadStream,
             },
             Error::UnexpectedAnswer { .. } | Error::Io { .. } => ErrorKind::Other,

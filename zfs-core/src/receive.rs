@@ -96,9 +96,15 @@ impl ReceiveRequest {
         self
     }
 
-    /// Rolls the dataset back to its latest snapshot first, or receives a full
-    /// stream over a dataset that has none (`zfs receive -F`, of which this
-    /// does only what one stream needs: it destroys no snapshots).
+    /// Lets the receive **destroy what is in its way**: what was written since
+    /// the snapshot that the stream is incremental from, and every snapshot
+    /// that is newer than that one. A full stream replaces the whole dataset,
+    /// all its snapshots included. Where one of those is held or has clones
+    /// the receive fails, after the whole stream was read.
+    ///
+    /// To give up changes but no snapshot, go back with
+    /// [`Zfs::rollback_to`](crate::Zfs::rollback_to), and receive without
+    /// this.
     #[must_use]
     pub fn force(mut self) -> ReceiveRequest {
         self.flags |= Flags::FORCE;
@@ -242,6 +248,12 @@ impl Zfs {
             return Err(Error::Stream {
                 name: name.into(),
                 problem: StreamProblem::NotRaw,
+            });
+        }
+        if let (true, None, Some(origin)) = (begin.is_clone(), &request.origin, begin.from_guid()) {
+            return Err(Error::Stream {
+                name: name.into(),
+                problem: StreamProblem::NeedsOrigin { origin },
             });
         }
         let call = ffi::Receive {

@@ -109,13 +109,13 @@ fn of_destroy(errno: Errno) -> Option<Meaning> {
     Some(match errno {
         Errno::EBUSY => meaning(
             K::Busy,
-            "it is mounted, in use, or has a snapshot that is held",
-            "zfs unmount {name}",
+            "it is mounted, in use, or has snapshots",
+            "zfs list -t snapshot {name}; zfs unmount {name}",
         ),
         Errno::EEXIST => meaning(
             K::HasChildren,
-            "it has datasets or snapshots below it",
-            "destroy those first: zfs list -rt all {name}",
+            "it has datasets below it",
+            "destroy those first: zfs list -r {name}",
         ),
         _ => return None,
     })
@@ -280,7 +280,7 @@ fn of_key(operation: Operation, errno: Errno) -> Option<Meaning> {
         ),
         (Operation::UnloadKey, Errno::EACCES | Errno::ENOENT) => meaning(
             K::KeyUnavailable,
-            "no key of it is loaded",
+            "no key of its own is loaded",
             "zfs get keystatus,encryptionroot {name}",
         ),
         (Operation::UnloadKey, Errno::EBUSY) => meaning(
@@ -375,23 +375,23 @@ fn of_receive(errno: Errno) -> Option<Meaning> {
         Errno::EEXIST => meaning(
             K::Exists,
             "it exists already",
-            "a full stream goes to a new name, or forced over a dataset without snapshots",
+            "a full stream goes to a new name; forced, it replaces what is there",
         ),
         Errno::ENODEV => meaning(
             K::Unrelated,
-            "the latest snapshot of {dataset} is not the one the stream is incremental from",
+            "{dataset}, or the origin, is not of the lineage that the stream is incremental from",
             "zfs list -t snapshot -o name,guid {dataset}",
         ),
         Errno::ETXTBSY => meaning(
             K::Modified,
-            "{dataset} was modified since its latest snapshot",
-            "roll it back, or receive forced",
+            "{dataset} was modified since the snapshot that the stream is incremental from",
+            "roll it back to that one; receiving forced destroys newer snapshots as well",
         ),
         Errno::EBUSY => meaning(
             K::Busy,
-            "{dataset} is in use, or holds an interrupted receive",
-            "resume that one (zfs get receive_resume_token {dataset}) or give it up \
-             (zfs receive -A {dataset})",
+            "{dataset} is in use, holds an interrupted receive, or has a held snapshot in the way",
+            "resume that receive (zfs get receive_resume_token {dataset}) or give it up \
+             (zfs receive -A {dataset}); zfs holds",
         ),
         Errno::ECKSUM => meaning(
             K::BadStream,

@@ -37,8 +37,9 @@ fn the_sentence_names_the_attempt_the_cause_and_the_remedy() {
     let text = failure(Operation::Receive, "tank/a@x", Errno::ETXTBSY).to_string();
     assert_eq!(
         text,
-        "cannot receive tank/a@x: tank/a was modified since its latest snapshot \
-         (roll it back, or receive forced)"
+        "cannot receive tank/a@x: tank/a was modified since the snapshot that the stream is \
+         incremental from (roll it back to that one; receiving forced destroys newer snapshots \
+         as well)"
     );
     let text = failure(Operation::Snapshot, "tank/a@x", Errno::EPERM).to_string();
     assert_eq!(

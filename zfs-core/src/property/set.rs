@@ -64,9 +64,21 @@ fn kernel_value(
     match (native.kind, value) {
         (Kind::Text, PropertyValue::Number(number)) => Ok(PropertyValue::Text(number.to_string())),
         (Kind::Text, text) => Ok(text.clone()),
-        (_, PropertyValue::Number(number)) => Ok(PropertyValue::Number(*number)),
-        (_, PropertyValue::Text(text)) => number(native, text, version).map(PropertyValue::Number),
+        (_, PropertyValue::Number(number)) => block_size(native, *number),
+        (_, PropertyValue::Text(text)) => {
+            number(native, text, version).and_then(|number| block_size(native, number))
+        }
     }
+}
+
+/// The kernel takes any number for a block size, and leaves it to zfs(8) to
+/// have checked it: a dataset with `recordsize=3` can be made.
+fn block_size(native: &Native, number: u64) -> Result<PropertyValue, String> {
+    let is_size = matches!(native.name, "recordsize" | "volblocksize");
+    if is_size && !(number.is_power_of_two() && number >= 512) {
+        return Err(format!("{number} is not a power of two from 512 up"));
+    }
+    Ok(PropertyValue::Number(number))
 }
 
 fn number(native: &Native, text: &str, version: Version) -> Result<u64, String> {
@@ -265,6 +277,18 @@ mod tests {
         let error = value("canmount", "maybe").unwrap_err();
         assert_eq!(error, "\"maybe\" is none of off, on, noauto");
         assert!(value("quota", "lots").unwrap_err().contains("not a number"));
+    }
+
+    #[test]
+    fn a_block_size_is_a_power_of_two() {
+        for bad in [0_u64, 3, 256, 3000, 131_073] {
+            let error = value("recordsize", bad).unwrap_err();
+            assert!(error.contains("power of two"), "{error}");
+        }
+        assert!(value("recordsize", "100K").is_err());
+        assert_eq!(value("recordsize", 512_u64), Ok(512_u64.into()));
+        assert_eq!(value("recordsize", "16M"), Ok((16_u64 << 20).into()));
+        assert_eq!(value("quota", 3000_u64), Ok(3000_u64.into()));
     }
 
     #[test]

@@ -1,0 +1,226 @@
+//! Creating filesystems and volumes on real pools.
+
+mod fixture;
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::thread;
+
+use fixture::{Pool, get, source, version};
+use zfs_core::{
+    CreateRequest, ErrorKind, PropertyValue, Zfs,
+    name::{MAX_NAME_BYTES, MAX_NESTING},
+};
+
+#[test]
+fn a_filesystem_is_there_after_it_was_created() {
+    let pool = Pool::new();
+    let name = pool.dataset("a");
+    assert!(!pool.zfs.exists(&name).unwrap());
+    pool.zfs
+        .create(&CreateRequest::filesystem(name.clone()))
+        .unwrap();
+    assert!(pool.zfs.exists(&name).unwrap());
+    assert_eq!(get(&name, "type"), "filesystem");
+    assert_eq!(get(&name, "mounted"), "no");
+}
+
+#[test]
+fn a_volume_has_the_size_and_block_size_that_were_asked_for() {
+    let pool = Pool::new();
+    let name = pool.dataset("v");
+    let request = CreateRequest::volume(name.clone(), 8 << 20).volblocksize(4096);
+    pool.zfs.create(&request).unwrap();
+    assert_eq!(get(&name, "type"), "volume");
+    assert_eq!(get(&name, "volsize"), (8 << 20).to_string());
+    assert_eq!(get(&name, "volblocksize"), "4096");
+    let odd = CreateRequest::volume(pool.dataset("odd"), (8 << 20) + 1);
+    let error = pool.zfs.create(&odd).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+}
+
+#[test]
+fn properties_are_set_locally() {
+    let pool = Pool::new();
+    let name = pool.dataset("a");
+    let request = CreateRequest::filesystem(name.clone())
+        .property("recordsize", 16384)
+        .property("org.example:note", "two words")
+        .property("mountpoint", "none");
+    pool.zfs.create(&request).unwrap();
+    assert_eq!(get(&name, "recordsize"), "16384");
+    assert_eq!(get(&name, "org.example:note"), "two words");
+    assert_eq!(source(&name, "recordsize"), "local");
+}
+
+#[test]
+fn a_bad_property_creates_nothing() {
+    let pool = Pool::new();
+    let bad = [
+        ("recordsize", PropertyValue::Number(3000)),
+        ("recordsize", PropertyValue::from("lots")),
+        ("nosuchproperty", PropertyValue::Number(1)),
+        ("compression", PropertyValue::Number(120)),
+    ];
+    for (property, value) in bad {
+        let request =
+            CreateRequest::filesystem(pool.dataset("a")).property(property, value.clone());
+        let error = pool.zfs.create(&request).unwrap_err();
+        assert_eq!(
+            error.kind(),
+            ErrorKind::Invalid,
+            "{property} {value:?}: {error}"
+        );
+        assert!(!pool.zfs.exists(&pool.dataset("a")).unwrap());
+    }
+}
+
+#[test]
+fn what_exists_is_not_created_again() {
+    let pool = Pool::new();
+    let name = pool.filesystem("a");
+    let error = pool
+        .zfs
+        .create(&CreateRequest::filesystem(name))
+        .unwrap_err();
+    assert!(error.is_exists(), "{error}");
+}
+
+#[test]
+fn a_missing_parent_is_an_error_or_created_when_asked_for() {
+    let pool = Pool::new();
+    let name = pool.dataset("a/b/c");
+    let request = CreateRequest::filesystem(name.clone());
+    let error = pool.zfs.create(&request).unwrap_err();
+    assert!(error.is_not_found(), "{error}");
+    pool.zfs.create(&request.parents()).unwrap();
+    assert!(pool.zfs.exists(&name).unwrap());
+    assert!(pool.zfs.exists(&pool.dataset("a")).unwrap());
+}
+
+#[test]
+fn nothing_can_be_created_below_a_volume() {
+    let pool = Pool::new();
+    pool.zfs
+        .create(&CreateRequest::volume(pool.dataset("v"), 1 << 20))
+        .unwrap();
+    for request in [
+        CreateRequest::filesystem(pool.dataset("v/a")),
+        CreateRequest::volume(pool.dataset("v/b"), 1 << 20),
+    ] {
+        let error = pool.zfs.create(&request).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+        assert!(error.to_string().contains("not a filesystem"), "{error}");
+    }
+}
+
+#[test]
+fn a_pool_that_is_not_there_is_not_found() {
+    let pool = Pool::new();
+    let name = format!("{}nosuch/a", pool.name()).parse().unwrap();
+    let error = pool
+        .zfs
+        .create(&CreateRequest::filesystem(name))
+        .unwrap_err();
+    assert!(error.is_not_found(), "{error}");
+}
+
+#[test]
+fn a_read_only_pool_says_so() {
+    let pool = Pool::new();
+    pool.import_again(&["-o", "readonly=on"]);
+    let error = pool
+        .zfs
+        .create(&CreateRequest::filesystem(pool.dataset("a")))
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ReadOnly, "{error}");
+    assert!(error.to_string().contains("read-only"), "{error}");
+}
+
+#[test]
+fn the_longest_name_arrives_whole() {
+    let pool = Pool::new();
+    let root = pool.name().root();
+    let fill = MAX_NAME_BYTES - root.as_str().len() - 1;
+    let longest = root.child(&"n".repeat(fill)).unwrap();
+    pool.zfs
+        .create(&CreateRequest::filesystem(longest.clone()))
+        .unwrap();
+    assert_eq!(get(&longest, "name"), longest.as_str());
+    // One byte less is another dataset, and is not there.
+    let shorter = root.child(&"n".repeat(fill - 1)).unwrap();
+    assert!(!pool.zfs.exists(&shorter).unwrap());
+}
+
+#[test]
+fn datasets_nest_only_so_deep() {
+    // For a volume ZFS counts before it looks for the parent.
+    let pool = Pool::new();
+    let create = |levels: usize| {
+        let deep = pool.dataset(&vec!["d"; levels].join("/"));
+        pool.zfs.create(&CreateRequest::volume(deep, 1 << 20))
+    };
+    let error = create(MAX_NESTING - 1).unwrap_err();
+    assert!(error.is_not_found(), "{error}");
+    let error = create(MAX_NESTING).unwrap_err();
+    assert!(error.to_string().contains("nest"), "{error}");
+}
+
+#[test]
+fn one_handle_serves_many_threads() {
+    let pool = Pool::new();
+    thread::scope(|scope| {
+        for number in 0..6 {
+            let pool = &pool;
+            scope.spawn(move || {
+                for step in 0..3 {
+                    let name = pool.dataset(&format!("t{number}-{step}"));
+                    pool.zfs
+                        .create(&CreateRequest::filesystem(name.clone()))
+                        .unwrap();
+                    assert!(pool.zfs.exists(&name).unwrap());
+                    pool.zfs.destroy(&name).unwrap();
+                }
+            });
+        }
+    });
+}
+
+/// Set for the process that this test starts as another user.
+const AS_USER: &str = "ZFS_CORE_TEST_AS_USER";
+
+#[test]
+fn an_ordinary_user_is_told_what_root_could_allow() {
+    if let Some(name) = std::env::var_os(AS_USER) {
+        let name = name.into_string().unwrap().parse().unwrap();
+        let error = Zfs::open()
+            .unwrap()
+            .create(&CreateRequest::filesystem(name))
+            .unwrap_err();
+        assert!(error.is_permission(), "{error}");
+        assert!(error.to_string().contains("zfs allow USER"), "{error}");
+        return;
+    }
+    let pool = Pool::new();
+    let this = std::env::current_exe().unwrap();
+    // The library is public, but the folder this program lies in need not be.
+    let copy = pool.path().join("test");
+    std::fs::copy(this, &copy).unwrap();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(pool.path(), open).unwrap();
+    let output = Command::new(copy)
+        .args(["--exact", "an_ordinary_user_is_told_what_root_could_allow"])
+        .env(AS_USER, pool.dataset("a").as_str())
+        .uid(65534)
+        .gid(65534)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert!(!pool.zfs.exists(&pool.dataset("a")).unwrap());
+}
+
+#[test]
+fn the_module_s_version_is_one_that_is_tested() {
+    assert!(((2, 1)..=(2, 4)).contains(&version()), "{:?}", version());
+}

@@ -1,0 +1,168 @@
+//! Taking and renaming snapshots on real pools.
+
+mod fixture;
+
+use fixture::{Pool, get};
+use zfs_core::{Error, ErrorKind, Properties, SnapshotName};
+
+#[test]
+fn snapshots_of_one_call_are_of_one_instant() {
+    let pool = Pool::new();
+    pool.filesystem("a");
+    pool.filesystem("a/b");
+    let names = [
+        pool.snapshot("a@x"),
+        pool.snapshot("a/b@x"),
+        pool.snapshot("@x"),
+    ];
+    pool.zfs.snapshot(&names).unwrap();
+    let txgs = names.each_ref().map(|name| get(name, "createtxg"));
+    assert_eq!(txgs[0], txgs[1]);
+    assert_eq!(txgs[0], txgs[2]);
+    assert!(names.iter().all(|name| pool.zfs.exists(name).unwrap()));
+}
+
+#[test]
+fn properties_are_set_on_each() {
+    let pool = Pool::new();
+    pool.filesystem("a");
+    let names = [pool.snapshot("a@x"), pool.snapshot("@x")];
+    let properties = Properties::new().with("org.example:by", "test");
+    pool.zfs
+        .snapshot_with_properties(&names, &properties)
+        .unwrap();
+    for name in &names {
+        assert_eq!(get(name, "org.example:by"), "test");
+    }
+}
+
+#[test]
+fn snapshots_take_user_properties_alone() {
+    let pool = Pool::new();
+    let name = pool.snapshot("@x");
+    let properties = Properties::new().with("recordsize", 4096);
+    let error = pool
+        .zfs
+        .snapshot_with_properties([&name], &properties)
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+    assert!(!pool.zfs.exists(&name).unwrap());
+}
+
+#[test]
+fn where_one_fails_none_is_taken_and_each_failure_has_its_name() {
+    let pool = Pool::new();
+    pool.filesystem("a");
+    pool.filesystem("b");
+    let (taken, free) = (pool.take("a@x"), pool.snapshot("b@x"));
+    let also_taken = pool.take("@x");
+    let error = pool.zfs.snapshot([&taken, &free, &also_taken]).unwrap_err();
+    let mut names: Vec<_> = error.failures().iter().map(|f| &f.name).collect();
+    names.sort();
+    assert_eq!(names, [also_taken.as_str(), taken.as_str()], "{error}");
+    assert!(error.is_exists(), "{error}");
+    assert!(!pool.zfs.exists(&free).unwrap());
+
+    // ZFS looks for missing datasets before it looks for taken names.
+    let missing = pool.snapshot("missing@x");
+    let error = pool.zfs.snapshot([&taken, &free, &missing]).unwrap_err();
+    assert_eq!(error.failures().len(), 1, "{error}");
+    assert_eq!(error.failures()[0].name, missing.as_str());
+    assert!(error.is_not_found(), "{error}");
+    assert!(!pool.zfs.exists(&free).unwrap());
+}
+
+#[test]
+fn two_of_one_dataset_are_refused_in_words() {
+    let pool = Pool::new();
+    let names = [pool.snapshot("@x"), pool.snapshot("@y")];
+    let error = pool.zfs.snapshot(&names).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::CrossPool, "{error}");
+    assert!(error.to_string().contains("of one dataset"), "{error}");
+    assert!(!pool.zfs.exists(&names[0]).unwrap());
+    // The same even where there is no such dataset.
+    let names = [pool.snapshot("no@x"), pool.snapshot("no@y")];
+    let error = pool.zfs.snapshot(&names).unwrap_err();
+    assert!(error.to_string().contains("of one dataset"), "{error}");
+}
+
+#[test]
+fn two_pools_are_refused_in_words() {
+    let (one, other) = (Pool::new(), Pool::new());
+    let names = [one.snapshot("@x"), other.snapshot("@x")];
+    let error = one.zfs.snapshot(&names).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::CrossPool, "{error}");
+    assert!(error.to_string().contains("different pools"), "{error}");
+    assert!(!one.zfs.exists(&names[0]).unwrap());
+    assert!(!other.zfs.exists(&names[1]).unwrap());
+}
+
+#[test]
+fn one_that_exists_is_one_error() {
+    let pool = Pool::new();
+    let name = pool.take("@x");
+    let error = pool.zfs.snapshot([&name]).unwrap_err();
+    assert!(matches!(error, Error::Zfs(_)), "{error:?}");
+    assert!(error.is_exists(), "{error}");
+    assert!(error.to_string().contains(name.as_str()), "{error}");
+}
+
+#[test]
+fn a_pool_that_is_not_there_is_not_found() {
+    let pool = Pool::new();
+    let name = SnapshotName::parse(format!("{}nosuch@x", pool.name())).unwrap();
+    let error = pool.zfs.snapshot([&name]).unwrap_err();
+    assert!(error.is_not_found(), "{error}");
+}
+
+#[test]
+fn no_snapshots_are_no_error() {
+    let pool = Pool::new();
+    pool.zfs.snapshot([]).unwrap();
+}
+
+#[test]
+fn hundreds_in_one_call_are_all_taken_or_all_named() {
+    let pool = Pool::new();
+    let names: Vec<_> = (0..60)
+        .map(|number| pool.snapshot(&format!("d{number}@x")))
+        .collect();
+    let error = pool.zfs.snapshot(&names).unwrap_err();
+    assert_eq!(error.failures().len(), names.len(), "{error}");
+    assert!(error.is_not_found(), "{error}");
+    for name in &names {
+        let relative = name.dataset().strip_prefix(&pool.name().root()).unwrap();
+        pool.filesystem(relative);
+    }
+    pool.zfs.snapshot(&names).unwrap();
+    assert!(names.iter().all(|name| pool.zfs.exists(name).unwrap()));
+}
+
+#[test]
+fn a_read_only_pool_says_so() {
+    let pool = Pool::new();
+    pool.import_again(&["-o", "readonly=on"]);
+    let error = pool.zfs.snapshot([&pool.snapshot("@x")]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ReadOnly, "{error}");
+}
+
+#[test]
+fn a_snapshot_can_be_renamed_on_its_dataset() {
+    let pool = Pool::new();
+    pool.filesystem("a");
+    let old = pool.take("a@old");
+    let guid = get(&old, "guid");
+    let new = pool.snapshot("a@new");
+    pool.zfs.rename_snapshot(&old, &new).unwrap();
+    assert!(!pool.zfs.exists(&old).unwrap());
+    assert_eq!(get(&new, "guid"), guid);
+
+    let elsewhere = pool.snapshot("@new");
+    let error = pool.zfs.rename_snapshot(&new, &elsewhere).unwrap_err();
+    assert!(error.to_string().contains("another dataset"), "{error}");
+    let taken = pool.take("a@taken");
+    let error = pool.zfs.rename_snapshot(&new, &taken).unwrap_err();
+    assert!(error.is_exists(), "{error}");
+    let error = pool.zfs.rename_snapshot(&old, &new).unwrap_err();
+    assert!(error.is_not_found(), "{error}");
+}
