@@ -101,6 +101,14 @@ pub enum Error {
         problem: crate::record::Problem,
     },
 
+    /// A stream that `zfs receive` would refuse.
+    #[cfg(feature = "stream")]
+    #[error("the send stream is damaged: {finding}")]
+    Damaged {
+        /// What is wrong, and where.
+        finding: Box<crate::verify::Finding>,
+    },
+
     /// Reading or writing failed.
     #[error("reading or writing failed")]
     Io(#[from] std::io::Error),

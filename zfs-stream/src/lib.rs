@@ -8,6 +8,7 @@
 //!   libnvpair's encodings and both byte orders.
 //! - [`fletcher`]: the checksum of streams and tokens.
 //! - `record` (feature `stream`): the records of a send stream.
+//! - `verify` (feature `stream`): whether `zfs receive` would take one.
 //! - `token` (feature `token`): resume tokens.
 
 mod error;
@@ -17,6 +18,8 @@ pub mod nvlist;
 pub mod record;
 #[cfg(feature = "token")]
 pub mod token;
+#[cfg(feature = "stream")]
+pub mod verify;
 
 pub use error::{Error, Result};
 

@@ -319,4 +319,4 @@ fn hint(found: [u8; 8]) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

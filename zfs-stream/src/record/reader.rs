@@ -167,7 +167,9 @@ impl<'a> Iterator for SliceReader<'a> {
 pub struct Reader<R> {
     source: R,
     pub(super) buffer: Vec<u8>,
-    /// What of the buffer is filled and not yet lent.
+    /// From where on the buffer's bytes are still wanted.
+    kept: usize,
+    /// Where the next record begins, and where what was read ends.
     start: usize,
     end: usize,
     at_end: bool,
@@ -189,6 +191,7 @@ impl<R: Read> Reader<R> {
         Self {
             source,
             buffer: vec![0; BUFFER],
+            kept: 0,
             start: 0,
             end: 0,
             at_end: false,
@@ -204,6 +207,16 @@ impl<R: Read> Reader<R> {
         self.position.offset
     }
 
+    /// Which record is next; the first is 0.
+    pub fn number(&self) -> u64 {
+        self.position.number
+    }
+
+    /// The stream's byte order, once its BEGIN was read.
+    pub fn order(&self) -> Option<ByteOrder> {
+        self.position.order
+    }
+
     /// The next record, or `None` at the stream's end.
     ///
     /// # Errors
@@ -211,21 +224,19 @@ impl<R: Read> Reader<R> {
     /// [`Error::Stream`] for bytes that are no record; there is no going on
     /// after it. [`Error::Io`] from the source.
     pub fn next_record(&mut self) -> Result<Option<RawRecord<'_>>> {
-        if !self.fill(HEADER_LEN)? {
-            return match self.end - self.start {
-                0 => Ok(None),
-                found => Err(self.position.error(Problem::TruncatedHeader { found })),
-            };
-        }
-        let (_, length) = self
-            .position
-            .header(filled_header(&self.buffer, self.start)?)?;
+        self.kept = self.start;
+        self.read_record()
+    }
+
+    /// The next record, without giving up what came before it.
+    pub(crate) fn read_record(&mut self) -> Result<Option<RawRecord<'_>>> {
+        let Some(Head { length, .. }) = self.peek_header()? else {
+            return Ok(None);
+        };
         let whole = HEADER_LEN + length;
         let complete = self.fill(whole)?;
-        let (header, _) = self
-            .position
-            .header(filled_header(&self.buffer, self.start)?)?;
         let found = self.end - self.start - HEADER_LEN;
+        let (header, _) = self.position.header(header_at(&self.buffer, self.start)?)?;
         if !complete {
             return Err(self.position.truncated(header, found, length));
         }
@@ -235,20 +246,84 @@ impl<R: Read> Reader<R> {
         Ok(Some(self.position.record(header, payload)))
     }
 
-    /// Sees that so many bytes are there; false if the source ends before.
+    /// The next record's header, which stays the next.
+    pub(crate) fn peek_header(&mut self) -> Result<Option<Head<'_>>> {
+        if !self.fill(HEADER_LEN)? {
+            return match self.end - self.start {
+                0 => Ok(None),
+                found => Err(self.position.error(Problem::TruncatedHeader { found })),
+            };
+        }
+        let (header, length) = self.position.header(header_at(&self.buffer, self.start)?)?;
+        Ok(Some(Head {
+            offset: self.position.offset,
+            number: self.position.number,
+            header,
+            length,
+        }))
+    }
+
+    /// What would be the header after a payload of that length; `None` where
+    /// the source ends before.
+    pub(crate) fn peek_after(&mut self, length: usize) -> Result<Option<&[u8; HEADER_LEN]>> {
+        if !self.fill(2 * HEADER_LEN + length)? {
+            return Ok(None);
+        }
+        header_at(&self.buffer, self.start + HEADER_LEN + length).map(Some)
+    }
+
+    /// Leaves out what is there up to the next header that the function
+    /// accepts, and tells how many bytes that was; `None` if there is none.
+    pub(crate) fn skip_until(
+        &mut self,
+        mut accepts: impl FnMut(&[u8; HEADER_LEN]) -> bool,
+    ) -> Result<Option<u64>> {
+        // All that ZFS writes is a multiple of four bytes long.
+        let step = 4;
+        let mut skipped = 0;
+        loop {
+            self.kept = self.start;
+            if !self.fill(step + HEADER_LEN)? {
+                self.position.offset += (self.end - self.start) as u64;
+                self.start = self.end;
+                return Ok(None);
+            }
+            self.start += step;
+            self.position.offset += step as u64;
+            skipped += step as u64;
+            if accepts(header_at(&self.buffer, self.start)?) {
+                return Ok(Some(skipped));
+            }
+        }
+    }
+
+    /// The bytes of records that were read and not yet let go.
+    pub(crate) fn kept(&self) -> &[u8] {
+        self.buffer.get(self.kept..self.start).unwrap_or_default()
+    }
+
+    /// Lets so many of them go.
+    pub(crate) fn let_go(&mut self, length: usize) {
+        self.kept = (self.kept + length).min(self.start);
+    }
+
+    /// Sees that so many bytes from the next record's beginning on are there;
+    /// false if the source ends before.
     fn fill(&mut self, wanted: usize) -> Result<bool> {
         while self.end - self.start < wanted {
             if self.at_end {
                 return Ok(false);
             }
-            if self.start > 0 {
-                self.buffer.copy_within(self.start..self.end, 0);
-                self.end -= self.start;
-                self.start = 0;
+            if self.kept > 0 {
+                self.buffer.copy_within(self.kept..self.end, 0);
+                self.end -= self.kept;
+                self.start -= self.kept;
+                self.kept = 0;
             }
             if self.end == self.buffer.len() {
                 // Doubling, not jumping to what a header claims.
-                let size = (2 * self.buffer.len()).min(wanted.next_multiple_of(BUFFER));
+                let needed = (self.start + wanted).next_multiple_of(BUFFER);
+                let size = (2 * self.buffer.len()).min(needed);
                 self.buffer.resize(size, 0);
             }
             let free = self.buffer.get_mut(self.end..).unwrap_or_default();
@@ -263,8 +338,17 @@ impl<R: Read> Reader<R> {
     }
 }
 
+/// A record of which only the header was looked at.
+pub(crate) struct Head<'a> {
+    pub(crate) offset: u64,
+    pub(crate) number: u64,
+    pub(crate) header: Header<'a>,
+    /// The payload's length in bytes.
+    pub(crate) length: usize,
+}
+
 /// The header at a place that `fill` has seen to.
-fn filled_header(buffer: &[u8], start: usize) -> Result<&Bytes> {
+fn header_at(buffer: &[u8], start: usize) -> Result<&Bytes> {
     let rest = buffer.get(start..).unwrap_or_default();
     let missing = || Error::Io(ErrorKind::UnexpectedEof.into());
     rest.first_chunk().ok_or_else(missing)

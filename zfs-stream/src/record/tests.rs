@@ -50,12 +50,12 @@ pub(crate) fn records() -> Vec<(Record, Vec<u8>)> {
             Vec::new(),
         ),
         object(8),
-        write(8, 0, 4096),
-        write(8, 4096, 4096),
+        write(8, 0, 512),
+        write(8, 512, 1024),
         (
             Record::Free(Free {
                 object: 8,
-                offset: 8192,
+                offset: 1536,
                 length: u64::MAX,
                 to_guid,
             }),
@@ -93,7 +93,7 @@ pub(crate) fn records() -> Vec<(Record, Vec<u8>)> {
             }),
             Vec::new(),
         ),
-        write(10, 4096, 4096),
+        write(10, 4096, 512),
     ]
 }
 
@@ -466,8 +466,8 @@ fn a_payload_of_another_length_is_not_written() {
         problem,
         Problem::PayloadMismatch {
             record_type: RecordType::Write,
-            stated: 4096,
-            given: 4097
+            stated: 512,
+            given: 513
         }
     );
 }

@@ -1,0 +1,230 @@
+//! What can be wrong with a stream.
+
+use std::fmt;
+
+use crate::fletcher::Checksum;
+use crate::record::{Features, Problem, RecordType};
+
+/// Whether a finding keeps a stream from being received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Severity {
+    /// `zfs receive` takes it all the same, but no sender writes such a
+    /// stream, or some receivers cannot read it.
+    Warning,
+    /// `zfs receive` stops here.
+    Fatal,
+}
+
+/// Something wrong, and where.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// Where the record begins that it is about, in bytes from the stream's
+    /// start.
+    pub offset: u64,
+    /// Which record it is; the first is 0.
+    pub record: u64,
+    /// The record's type, where there is one.
+    pub record_type: Option<RecordType>,
+    /// The object that the record is about.
+    pub object: Option<u64>,
+    /// Where in the object, in bytes.
+    pub object_offset: Option<u64>,
+    /// What is wrong.
+    pub kind: Kind,
+}
+
+impl Finding {
+    /// Whether it keeps the stream from being received.
+    pub fn severity(&self) -> Severity {
+        self.kind.severity()
+    }
+
+    /// What it means for who wants to restore from the stream.
+    pub fn consequence(&self) -> &'static str {
+        self.kind.consequence()
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "byte {}, record {}", self.offset, self.record)?;
+        if let Some(record_type) = self.record_type {
+            write!(f, " ({record_type}")?;
+            if let Some(object) = self.object {
+                write!(f, ", object {object}")?;
+            }
+            if let Some(offset) = self.object_offset {
+                write!(f, " at {offset}")?;
+            }
+            f.write_str(")")?;
+        }
+        write!(f, ": {}", self.kind)
+    }
+}
+
+/// What is wrong.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Kind {
+    /// What was sent up to the next record's checksum is not what arrived. The
+    /// finding is about the record whose payload, or else header, changed.
+    #[error("damaged: the checksum after it is {stated}, the bytes give {computed}")]
+    Damaged {
+        /// What the next header, or this one, states.
+        stated: Checksum,
+        /// What the bytes give.
+        computed: Checksum,
+    },
+    /// The END's checksum of the whole stream is wrong although each record's
+    /// was right, or was not there.
+    #[error("the stream's checksum is {stated}, its bytes give {computed}")]
+    DamagedEnd {
+        /// What the END states.
+        stated: Checksum,
+        /// What the bytes give.
+        computed: Checksum,
+    },
+    /// A record whose checksum is zero: ZFS does not check it.
+    #[error("the record has no checksum")]
+    Unchecked,
+    /// Bytes that are no record.
+    #[error("{0}")]
+    NotARecord(Problem),
+    /// Bytes that could not be read as records were left out.
+    #[error("{bytes} bytes before it could not be read")]
+    Skipped {
+        /// How many.
+        bytes: u64,
+    },
+    /// There is nothing.
+    #[error("the stream is empty")]
+    Empty,
+    /// The stream ends without an END.
+    #[error("the stream ends without an END record")]
+    MissingEnd,
+    /// A compound stream ends without its closing END.
+    #[error("the compound stream ends without its closing END record")]
+    MissingFinalEnd,
+    /// A BEGIN inside a stream.
+    #[error("a BEGIN record before the stream's END")]
+    UnexpectedBegin,
+    /// A second END, or a closing END of a compound stream that was not begun.
+    #[error("an END record where no stream is open")]
+    UnexpectedEnd,
+    /// A record after the END.
+    #[error("a record after the stream's END")]
+    AfterEnd,
+    /// Another stream after a whole one.
+    #[error("another stream follows the first")]
+    TrailingStream,
+    /// A compound stream inside a compound stream.
+    #[error("a compound stream inside a compound stream")]
+    NestedCompound,
+    /// A header type that is neither substream nor compound stream.
+    #[error("unknown stream header type {0}")]
+    UnknownHeaderType(u8),
+    /// Features that no current receiver has.
+    #[error("features that OpenZFS does not receive: {0}")]
+    UnsupportedFeatures(Features),
+    /// Features or flags that exclude or need each other.
+    #[error("{0}")]
+    Contradiction(&'static str),
+    /// The nvlist of a BEGIN cannot be read.
+    #[error("its nvlist cannot be read: {0}")]
+    BadNvlist(String),
+    /// The nvlist of a BEGIN lacks something.
+    #[error("its nvlist has no {0}")]
+    MissingFromNvlist(&'static str),
+    /// A record that the stream's features do not announce.
+    #[error("the stream's features lack {0}")]
+    MissingFeature(Features),
+    /// A field has a value that the receiver refuses.
+    #[error("its {field} of {value} is {rule}")]
+    BadField {
+        /// The field, as ZFS names it.
+        field: &'static str,
+        /// Its value.
+        value: u64,
+        /// What is wrong with that.
+        rule: &'static str,
+    },
+    /// A block that comes before one that was already there.
+    #[error("it comes after object {object} at {offset}, which is later")]
+    OutOfOrder {
+        /// The object of the block before.
+        object: u64,
+        /// Where in it that block stands.
+        offset: u64,
+    },
+    /// An object of which the stream has not told what it is.
+    #[error("no OBJECT record came before it")]
+    UnknownObject,
+    /// A snapshot GUID that is not that of the records before.
+    #[error("it is of the snapshot with GUID {found}, the records before of {expected}")]
+    OtherSnapshot {
+        /// The records' before.
+        expected: u64,
+        /// This one's.
+        found: u64,
+    },
+}
+
+impl Kind {
+    /// Whether it keeps the stream from being received.
+    pub fn severity(&self) -> Severity {
+        match self {
+            Self::Unchecked
+            | Self::TrailingStream
+            | Self::MissingFeature(_)
+            | Self::OtherSnapshot { .. }
+            | Self::BadField {
+                rule: super::fields::UNUSUAL,
+                ..
+            } => Severity::Warning,
+            _ => Severity::Fatal,
+        }
+    }
+
+    /// What it means for who wants to restore from the stream.
+    pub fn consequence(&self) -> &'static str {
+        match self {
+            Self::Damaged { .. } | Self::DamagedEnd { .. } => {
+                "zfs receive stops here; with -s it keeps what came before, and a new send can go on from its resume token"
+            }
+            Self::NotARecord(
+                Problem::TruncatedHeader { .. } | Problem::TruncatedPayload { .. },
+            )
+            | Self::MissingEnd
+            | Self::MissingFinalEnd => {
+                "the stream is incomplete; zfs receive -s keeps what is there, and a new send can go on from its resume token"
+            }
+            Self::NotARecord(_) | Self::Skipped { .. } => {
+                "zfs receive stops here; what follows can be read but not received"
+            }
+            Self::Empty => "there is nothing to receive",
+            Self::Unchecked => "zfs receive takes the record without checking it",
+            Self::UnexpectedBegin
+            | Self::UnexpectedEnd
+            | Self::AfterEnd
+            | Self::NestedCompound
+            | Self::UnknownHeaderType(_) => "zfs receive refuses the stream here",
+            Self::TrailingStream => "one zfs receive reads only the first stream",
+            Self::UnsupportedFeatures(features) if features.contains(Features::DEDUP) => {
+                "no OpenZFS since 2.0 receives it until it is redupped"
+            }
+            Self::UnsupportedFeatures(_) => "zfs receive refuses the stream as too new or foreign",
+            Self::Contradiction(_) | Self::BadNvlist(_) | Self::MissingFromNvlist(_) => {
+                "zfs receive refuses the stream"
+            }
+            Self::MissingFeature(_) => "receivers without that feature may fail half way",
+            Self::BadField {
+                rule: super::fields::UNUSUAL,
+                ..
+            } => "zfs receive takes it, but newer receivers may refuse it",
+            Self::BadField { .. } | Self::OutOfOrder { .. } | Self::UnknownObject => {
+                "zfs receive fails at this record (invalid argument)"
+            }
+            Self::OtherSnapshot { .. } => "zfs receive takes it, but no sender writes it",
+        }
+    }
+}

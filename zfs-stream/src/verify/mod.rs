@@ -1,0 +1,53 @@
+//! Whether `zfs receive` would take a stream, and what is wrong if not.
+//!
+//! ```text
+//! source -> [ Verifier ] -> Report              (verify: whole, going on after damage)
+//! source -> [ Verifier -> VerifyingReader ] -> sink   (in flight, stopping at damage)
+//! ```
+//!
+//! Every record carries a checksum of everything before it, so damage shows at
+//! the next record's header, not where it is: a [`Finding`] names the record
+//! that was damaged as well as it can be known. A stream that lost its framing
+//! is searched for the next record that bears its snapshot's GUID, and checking
+//! goes on there.
+//!
+//! [`VerifyingReader`] stands between a sender and `zfs receive`: it hands a
+//! record on only after the next one's checksum has proven it.
+//!
+//! ```
+//! use zfs_stream::verify;
+//! # use zfs_stream::nvlist::ByteOrder;
+//! # use zfs_stream::record::{Begin, BeginFlags, End, Record, Writer};
+//! # let mut stream = Vec::new();
+//! # let mut writer = Writer::new(&mut stream, ByteOrder::Little);
+//! # let begin = Begin { version_info: 1, objset_type: 2, to_guid: 42, to_name: b"a@b".to_vec(), ..Begin::default() };
+//! # writer.write(&Record::Begin(begin), &[])?;
+//! # writer.write(&Record::End(End { to_guid: 42, ..End::default() }), &[])?;
+//! let report = verify::verify(&stream[..])?;
+//! assert!(report.is_intact());
+//!
+//! stream[400] ^= 1;
+//! let report = verify::verify(&stream[..])?;
+//! for finding in &report.findings {
+//!     println!("{finding}: {}", finding.consequence());
+//! }
+//! assert!(!report.is_intact());
+//! # Ok::<(), zfs_stream::Error>(())
+//! ```
+//!
+//! Sources: `module/zfs/dmu_recv.c` and `lib/libzfs/libzfs_sendrecv.c` of
+//! OpenZFS.
+
+mod fields;
+mod finding;
+mod scan;
+mod stage;
+mod verifier;
+
+pub use finding::{Finding, Kind, Severity};
+pub use scan::{verify, verify_with};
+pub use stage::VerifyingReader;
+pub use verifier::{Report, Verifier};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! Verification in flight.
+//!
+//! ```text
+//! source -> [ buffer -> Verifier ] -> reader
+//! ```
+
+use std::io::{self, Read};
+
+use super::finding::Severity;
+use super::verifier::{Report, Verifier};
+use crate::record::{Reader, RecordType};
+use crate::{Error, Result};
+
+/// A stream on its way, of which nothing is handed on that is not proven.
+///
+/// A record's bytes can be read from it once the next record's checksum has
+/// shown that they are whole. Damage, a missing END and everything else that
+/// `zfs receive` would refuse is an error of kind
+/// [`InvalidData`](io::ErrorKind::InvalidData) that holds an
+/// [`Error::Damaged`] or [`Error::Stream`], and comes before the damaged record
+/// is handed on.
+///
+/// It reads to its source's end. In memory it holds one record and what was
+/// read after it: usually 1 MiB, and with the longest blocks 17 MiB.
+#[derive(Debug)]
+pub struct VerifyingReader<R> {
+    reader: Reader<R>,
+    verifier: Verifier,
+    /// How many findings were looked at.
+    seen: usize,
+    /// Up to where the stream is proven, and up to where it was handed on.
+    proven: u64,
+    handed_on: u64,
+    report: Option<Report>,
+    state: State,
+    /// The error that is to be given next.
+    error: Option<Error>,
+}
+
+/// Where the stage is.
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Open,
+    Ended,
+    Refused,
+}
+
+impl<R: Read> VerifyingReader<R> {
+    /// Checks what the source gives.
+    pub fn new(source: R) -> Self {
+        Self {
+            reader: Reader::new(source),
+            verifier: Verifier::new(),
+            seen: 0,
+            proven: 0,
+            handed_on: 0,
+            report: None,
+            state: State::Open,
+            error: None,
+        }
+    }
+
+    /// What was found, once the end was reached: warnings, if it was reached
+    /// without an error.
+    pub fn report(&self) -> Option<&Report> {
+        self.report.as_ref()
+    }
+
+    /// Checks the next record, or the end, so that more can be handed on.
+    fn advance(&mut self) -> Result<()> {
+        let verifier = &mut self.verifier;
+        let Some(head) = self.reader.peek_header()? else {
+            let report = self.report.insert(std::mem::take(verifier).finish());
+            refuse(report.findings.get(self.seen..).unwrap_or_default())?;
+            self.proven = self.reader.offset();
+            self.state = State::Ended;
+            return Ok(());
+        };
+        verifier.header(head.offset, head.number, head.header);
+        let proven = head.offset;
+        let is_end = head.header.record_type() == RecordType::End;
+        refuse(verifier.findings().get(self.seen..).unwrap_or_default())?;
+        self.proven = proven;
+        if let Some(record) = self.reader.read_record()? {
+            verifier.payload(record.header, record.payload);
+        }
+        refuse(verifier.findings().get(self.seen..).unwrap_or_default())?;
+        self.seen = verifier.findings().len();
+        if is_end {
+            // Nothing comes that would prove it: it proves itself.
+            self.proven = self.reader.offset();
+        }
+        Ok(())
+    }
+}
+
+fn refuse(findings: &[super::Finding]) -> Result<()> {
+    let mut fatal = findings.iter();
+    match fatal.find(|finding| finding.severity() == Severity::Fatal) {
+        Some(finding) => Err(Error::Damaged {
+            finding: Box::new(finding.clone()),
+        }),
+        None => Ok(()),
+    }
+}
+
+impl<R: Read> Read for VerifyingReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            let ready = (self.proven - self.handed_on).min(buffer.len() as u64) as usize;
+            if let Some(place) = buffer.get_mut(..ready).filter(|place| !place.is_empty()) {
+                place.copy_from_slice(self.reader.kept().get(..ready).unwrap_or_default());
+                self.reader.let_go(ready);
+                self.handed_on += ready as u64;
+                return Ok(ready);
+            }
+            match self.state {
+                State::Ended => return Ok(0),
+                State::Refused => {
+                    return Err(self.error.take().map_or_else(refused_before, to_io));
+                }
+                State::Open => {}
+            }
+            // What is proven is handed on before the error is.
+            if let Err(error) = self.advance() {
+                self.state = State::Refused;
+                self.error = Some(error);
+            }
+        }
+    }
+}
+
+fn to_io(error: Error) -> io::Error {
+    match error {
+        Error::Io(error) => error,
+        other => io::Error::new(io::ErrorKind::InvalidData, other),
+    }
+}
+
+fn refused_before() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        "the send stream was refused before",
+    )
+}

@@ -1,0 +1,485 @@
+//! The state of a stream that is being checked, record by record.
+
+use super::fields::{Context, UNUSUAL, check};
+use super::finding::{Finding, Kind, Severity};
+use crate::fletcher::Checksum;
+use crate::nvlist::NvList;
+use crate::record::{
+    Begin, BeginFlags, CHECKSUM_AT, Features, Header, Problem, RawRecord, Record, RecordType,
+};
+
+/// How many findings are kept; more are only counted.
+const KEPT: usize = 1_000;
+
+/// The features that OpenZFS receives.
+const RECEIVED: Features = Features::SA_SPILL
+    .with(Features::EMBED_DATA)
+    .with(Features::LZ4)
+    .with(Features::LARGE_BLOCKS)
+    .with(Features::RESUMING)
+    .with(Features::REDACTED)
+    .with(Features::COMPRESSED)
+    .with(Features::LARGE_DNODE)
+    .with(Features::RAW)
+    .with(Features::ZSTD)
+    .with(Features::HOLDS)
+    .with(Features::SWITCH_TO_LARGE_BLOCKS)
+    .with(Features::LONGNAME)
+    .with(Features::LARGE_MICROZAP);
+
+/// `DMU_OST_NUMTYPES`.
+const OBJSET_TYPES: u32 = 6;
+
+/// What a verification found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Report {
+    /// What is wrong, in the stream's order; at most 1,000.
+    pub findings: Vec<Finding>,
+    /// How many more findings there were.
+    pub more: u64,
+    /// How many records were read.
+    pub records: u64,
+    /// How many bytes were read.
+    pub bytes: u64,
+    /// How many streams and substreams were ended.
+    pub streams: u64,
+}
+
+impl Report {
+    /// Whether nothing was found that keeps the stream from being received.
+    pub fn is_intact(&self) -> bool {
+        let mut findings = self.findings.iter();
+        self.more == 0 && !findings.any(|finding| finding.severity() == Severity::Fatal)
+    }
+}
+
+/// A stream between its BEGIN and its END.
+#[derive(Debug)]
+struct Open {
+    compound: bool,
+    context: Context,
+    /// The GUID in the first record after the BEGIN. That of the BEGIN is
+    /// another one in streams of partly received datasets (`--saved`).
+    guid: Option<u64>,
+    /// The block before: object and offset.
+    last: (u64, u64),
+    /// In full streams, the highest object there was an OBJECT of.
+    known: Option<u64>,
+    /// Damage was found in it.
+    damaged: bool,
+}
+
+/// The record before.
+#[derive(Clone, Copy, Debug)]
+struct Previous {
+    offset: u64,
+    number: u64,
+    record_type: RecordType,
+    object: Option<u64>,
+    object_offset: Option<u64>,
+    /// Some of it is proven only by the next record's checksum.
+    unproven: bool,
+}
+
+/// Checks a stream whose records are handed to it one after the other.
+#[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are independent of each other"
+)]
+pub struct Verifier {
+    sums: Checksum,
+    /// The sums as the sender had them, after a header whose checksum did not
+    /// fit: one of the two will fit at the next.
+    stated: Option<Checksum>,
+    open: Option<Open>,
+    in_compound: bool,
+    /// A whole stream is behind us.
+    complete: bool,
+    previous: Option<Previous>,
+    guid: Option<u64>,
+    /// The sums are unknown: bytes before could not be read.
+    lost: bool,
+    /// It was told that records come after the END.
+    told_after_end: bool,
+    report: Report,
+}
+
+impl Verifier {
+    /// Awaits a stream's first record.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Checks the next record.
+    pub fn record(&mut self, record: &RawRecord<'_>) {
+        self.header(record.offset, record.number, record.header);
+        self.payload(record.header, record.payload);
+    }
+
+    /// What was found so far.
+    pub fn findings(&self) -> &[Finding] {
+        &self.report.findings
+    }
+
+    /// Checks that the stream was complete, and gives the result.
+    pub fn finish(mut self) -> Report {
+        let kind = if self.previous.is_none() && self.report.findings.is_empty() {
+            Some(Kind::Empty)
+        } else if self.open.is_some() {
+            Some(Kind::MissingEnd)
+        } else if self.in_compound {
+            Some(Kind::MissingFinalEnd)
+        } else {
+            None
+        };
+        // A stream that was cut off lacks its END, too: that is said once.
+        let cut = matches!(
+            self.report.findings.last().map(|finding| &finding.kind),
+            Some(Kind::NotARecord(
+                Problem::TruncatedHeader { .. } | Problem::TruncatedPayload { .. }
+            ))
+        );
+        if let Some(kind) = kind.filter(|_| !cut) {
+            self.find(Finding {
+                offset: self.report.bytes,
+                record: self.report.records,
+                record_type: None,
+                object: None,
+                object_offset: None,
+                kind,
+            });
+        }
+        self.report
+    }
+
+    /// The GUID that the records of the open or last stream bear.
+    pub(super) fn guid(&self) -> Option<u64> {
+        self.guid
+    }
+
+    pub(super) fn find(&mut self, finding: Finding) {
+        if self.report.findings.len() < KEPT {
+            self.report.findings.push(finding);
+        } else {
+            self.report.more += 1;
+        }
+    }
+
+    /// After bytes that were no records: the sums are lost, and the next
+    /// header's are taken for right.
+    pub(super) fn lost(&mut self) {
+        self.stated = None;
+        self.lost = true;
+        self.mark_damaged();
+    }
+
+    /// What was damaged may have told of objects and ranges that later records
+    /// are about: those are no longer missed.
+    fn mark_damaged(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.damaged = true;
+            open.known = None;
+            open.context.range = (0, u64::MAX);
+        }
+    }
+
+    /// Checks a header; false if its checksum does not fit, so that what it
+    /// says is not to be trusted.
+    pub(super) fn header(&mut self, offset: u64, number: u64, header: Header<'_>) -> bool {
+        let record = header.parse();
+        let this = Previous {
+            offset,
+            number,
+            record_type: header.record_type(),
+            object: record.object(),
+            object_offset: record.offset(),
+            // A BEGIN's header is proven by the next record, as payloads are.
+            unproven: header.payload_len() > 0 || header.record_type() == RecordType::Begin,
+        };
+        let after_loss = std::mem::take(&mut self.lost);
+        let previous = self.previous.replace(this);
+        self.report.records = number + 1;
+        self.report.bytes = offset + header.bytes().len() as u64;
+        let expected_end = self.sums;
+        let trusted = self.sum_header(header, this, previous, after_loss);
+        self.enter(&record, header, this, expected_end, trusted);
+        if trusted && !matches!(record, Record::Begin(_) | Record::End(_)) {
+            self.inside(&record, this);
+        }
+        trusted
+    }
+
+    /// Adds a payload, and reads a BEGIN's nvlist.
+    pub(super) fn payload(&mut self, header: Header<'_>, payload: &[u8]) {
+        self.report.bytes += payload.len() as u64;
+        self.sums.update(payload, header.order());
+        if let Some(stated) = &mut self.stated {
+            stated.update(payload, header.order());
+        }
+        if let Record::Begin(begin) = header.parse() {
+            self.begin_payload(&begin, payload);
+        }
+    }
+
+    /// Runs the checksum over a header and compares.
+    fn sum_header(
+        &mut self,
+        header: Header<'_>,
+        this: Previous,
+        previous: Option<Previous>,
+        after_loss: bool,
+    ) -> bool {
+        let order = header.order();
+        let (fields, own) = header.bytes().split_at(CHECKSUM_AT);
+        let Some(stated) = header.checksum() else {
+            self.sums = Checksum::ZERO;
+            self.stated = None;
+            self.sums.update(header.bytes(), order);
+            return true;
+        };
+        self.sums.update(fields, order);
+        if let Some(sums) = &mut self.stated {
+            sums.update(fields, order);
+        }
+        // What the sender's sums went on with.
+        let mut own_as_computed = None;
+        if stated.is_zero() {
+            // libzfs writes the ENDs of compound streams without.
+            let by_libzfs = this.record_type == RecordType::End
+                && (header.is_final_end() || self.open.as_ref().is_some_and(|open| open.compound));
+            if !by_libzfs && !after_loss {
+                self.find_at(this, Kind::Unchecked);
+            }
+        } else if after_loss {
+            self.sums = stated;
+            self.stated = None;
+        } else if stated == self.sums {
+            self.stated = None;
+        } else if self.stated == Some(stated) {
+            // The damage was found at the header before.
+            self.sums = stated;
+            self.stated = None;
+        } else {
+            let computed = self.sums;
+            own_as_computed = Some(computed);
+            let damaged = previous
+                .filter(|previous| previous.unproven)
+                .unwrap_or(this);
+            self.find_at(damaged, Kind::Damaged { stated, computed });
+            self.mark_damaged();
+            self.stated = Some(stated);
+        }
+        if let Some(sums) = &mut self.stated {
+            sums.update(own, order);
+        }
+        match own_as_computed {
+            // If only this field was damaged, the sender's had this value.
+            Some(computed) => {
+                for word in computed.0 {
+                    self.sums.update(&order.put_u64(word), order);
+                }
+            }
+            None => self.sums.update(own, order),
+        }
+        own_as_computed.is_none()
+    }
+
+    /// Follows BEGIN and END.
+    fn enter(
+        &mut self,
+        record: &Record,
+        header: Header<'_>,
+        this: Previous,
+        expected_end: Checksum,
+        trusted: bool,
+    ) {
+        match record {
+            Record::Begin(begin) => self.begin(begin, this),
+            Record::End(end) => {
+                if header.is_final_end() && self.open.is_none() {
+                    if !self.in_compound {
+                        self.find_at(this, Kind::UnexpectedEnd);
+                    }
+                    self.in_compound = false;
+                    self.complete = true;
+                    return;
+                }
+                let Some(open) = self.open.take() else {
+                    self.find_at(this, Kind::UnexpectedEnd);
+                    return;
+                };
+                // With damage before, the sums are told of already.
+                if trusted && !open.damaged && end.checksum != expected_end {
+                    let (stated, computed) = (end.checksum, expected_end);
+                    self.find_at(this, Kind::DamagedEnd { stated, computed });
+                }
+                if open.compound {
+                    self.end_without_checksum(header, this);
+                }
+                self.report.streams += u64::from(!open.compound);
+                self.complete |= !self.in_compound;
+            }
+            _ if self.open.is_none() && !self.told_after_end => {
+                self.told_after_end = true;
+                self.find_at(this, Kind::AfterEnd);
+            }
+            _ => {}
+        }
+    }
+
+    /// Nothing but the END's fields proves an END without a checksum.
+    fn end_without_checksum(&mut self, header: Header<'_>, this: Previous) {
+        let bytes = header.bytes();
+        let padding = [bytes.get(4..8), bytes.get(40..CHECKSUM_AT)];
+        let mut padding = padding.into_iter().flatten().flatten();
+        if padding.any(|&byte| byte != 0) {
+            let (field, value, rule) = ("padding", 1, UNUSUAL);
+            self.find_at(this, Kind::BadField { field, value, rule });
+        }
+    }
+
+    fn begin(&mut self, begin: &Begin, this: Previous) {
+        if self.open.is_some() {
+            self.find_at(this, Kind::UnexpectedBegin);
+        }
+        if self.complete {
+            self.find_at(this, Kind::TrailingStream);
+            self.complete = false;
+        }
+        let compound = begin.is_compound();
+        match begin.header_type() {
+            1 => {}
+            2 if self.in_compound => self.find_at(this, Kind::NestedCompound),
+            2 => self.in_compound = true,
+            other => self.find_at(this, Kind::UnknownHeaderType(other)),
+        }
+        let features = begin.features();
+        let foreign = features.without(RECEIVED);
+        if foreign != Features::default() {
+            self.find_at(this, Kind::UnsupportedFeatures(foreign));
+        }
+        let spill = begin.flags.contains(BeginFlags::SPILL_BLOCK);
+        if features.contains(Features::RAW) && !compound {
+            if features.contains(Features::EMBED_DATA) {
+                self.find_at(this, Kind::Contradiction("a raw stream with embedded data"));
+            }
+            if !spill {
+                let kind = Kind::Contradiction("a raw stream without the spill block flag");
+                self.find_at(this, kind);
+            }
+        }
+        if begin.objset_type >= OBJSET_TYPES {
+            let value = u64::from(begin.objset_type);
+            let (field, rule) = ("objset type", "unknown");
+            self.find_at(this, Kind::BadField { field, value, rule });
+        }
+        if begin.to_name.len() >= 256 {
+            let value = begin.to_name.len() as u64;
+            let (field, rule) = ("name's length", "too large");
+            self.find_at(this, Kind::BadField { field, value, rule });
+        }
+        self.guid = Some(begin.to_guid);
+        self.told_after_end = false;
+        let full = begin.from_guid == 0 && !compound;
+        let resumed = features.intersects(Features::RESUMING.with(Features::REDACTED));
+        self.open = Some(Open {
+            compound,
+            context: Context {
+                features,
+                spill,
+                range: (0, 0),
+            },
+            guid: None,
+            last: (0, 0),
+            known: (full && !resumed).then_some(0),
+            damaged: false,
+        });
+    }
+
+    fn begin_payload(&mut self, begin: &Begin, payload: &[u8]) {
+        let Some(this) = self.previous else { return };
+        let features = begin.features();
+        let list = if payload.is_empty() {
+            None
+        } else {
+            match NvList::decode(payload) {
+                Ok(list) => Some(list),
+                Err(error) => {
+                    self.find_at(this, Kind::BadNvlist(error.to_string()));
+                    return;
+                }
+            }
+        };
+        if begin.is_compound() {
+            return;
+        }
+        let has = |name: &str| list.as_ref().is_some_and(|list| list.contains(name));
+        for (feature, name) in [
+            (Features::RAW, "crypt_keydata"),
+            (Features::RESUMING, "resume_object"),
+            (Features::RESUMING, "resume_offset"),
+            (Features::REDACTED, "redact_snaps"),
+        ] {
+            if features.contains(feature) && !has(name) {
+                self.find_at(this, Kind::MissingFromNvlist(name));
+            }
+        }
+    }
+
+    /// Checks a record between BEGIN and END.
+    fn inside(&mut self, record: &Record, this: Previous) {
+        let Some(open) = &mut self.open else { return };
+        let mut kinds = Vec::new();
+        if open.compound {
+            kinds.push(Kind::Contradiction(
+                "a record in a compound stream's header",
+            ));
+        }
+        let found = record.to_guid();
+        let expected = *open.guid.get_or_insert(found);
+        if found != expected {
+            kinds.push(Kind::OtherSnapshot { expected, found });
+        }
+        self.guid = Some(expected);
+        check(record, open.context, &mut |kind| kinds.push(kind));
+        match record {
+            Record::Object(object) => {
+                open.known = open.known.map(|known| known.max(object.object));
+            }
+            Record::ObjectRange(range) => {
+                open.context.range = (range.first_object, range.slots);
+            }
+            Record::Write(write) => {
+                let (object, offset) = open.last;
+                if (write.object, write.offset) < open.last {
+                    kinds.push(Kind::OutOfOrder { object, offset });
+                }
+                open.last = (write.object, write.offset);
+            }
+            _ => {}
+        }
+        let needs_object = matches!(
+            record,
+            Record::Write(_) | Record::WriteEmbedded(_) | Record::Spill(_) | Record::Free(_)
+        );
+        let unknown = |known| record.object().is_some_and(|object| object > known);
+        if needs_object && open.known.is_some_and(unknown) {
+            kinds.push(Kind::UnknownObject);
+        }
+        for kind in kinds {
+            self.find_at(this, kind);
+        }
+    }
+
+    fn find_at(&mut self, at: Previous, kind: Kind) {
+        self.find(Finding {
+            offset: at.offset,
+            record: at.number,
+            record_type: Some(at.record_type),
+            object: at.object,
+            object_offset: at.object_offset,
+            kind,
+        });
+    }
+}
