@@ -46,6 +46,11 @@ pub fn workspace() -> PathBuf {
     here.parent().unwrap_or(here).to_owned()
 }
 
+/// Where cargo builds.
+pub fn target_folder() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
+}
+
 /// Builds with the `guest` profile (or `release` where speed is measured) and
 /// gives the programs that came of it.
 pub fn build(destination: Destination, arguments: &[&str]) -> Result<Vec<Program>> {

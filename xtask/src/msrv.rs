@@ -17,7 +17,7 @@ pub fn run() -> Result<ExitCode> {
         .args(["check", "--workspace", "--all-targets", "--locked"])
         .current_dir(cargo::workspace())
         .env("RUSTC", folder.path().join("rustc"))
-        .env("CARGO_TARGET_DIR", cargo::workspace().join("target/msrv"))
+        .env("CARGO_TARGET_DIR", cargo::target_folder().join("msrv"))
         .env_remove("CARGO")
         .env_remove("RUSTUP_TOOLCHAIN")
         .status()
