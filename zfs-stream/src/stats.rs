@@ -1,0 +1,398 @@
+//! What a stream holds.
+//!
+//! ```text
+//! Reader -> RawRecord -> [ Statistics ] -> totals, streams, compression, largest objects
+//! ```
+//!
+//! The memory it takes does not depend on the stream's length: it keeps totals,
+//! one entry for each substream and compression, and the few largest objects.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::nvlist::{ByteOrder, NvList};
+use crate::record::{Begin, Features, HEADER_LEN, RawRecord, Record, RecordType};
+
+/// How many of the largest objects are kept.
+pub const LARGEST: usize = 10;
+
+/// Records and the bytes of their payloads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// How many records there are.
+    pub records: u64,
+    /// The bytes of their payloads.
+    pub payload_bytes: u64,
+}
+
+/// A stream or substream, from its BEGIN.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stream {
+    /// Where it begins, in bytes.
+    pub offset: u64,
+    /// The sender's byte order.
+    pub order: ByteOrder,
+    /// Its BEGIN.
+    pub begin: Begin,
+    /// The nvlist of its BEGIN, if it has one that can be read.
+    pub nvlist: Option<NvList>,
+}
+
+/// How much of a compression was met.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Compressed {
+    /// How many blocks have it.
+    pub blocks: u64,
+    /// Their length when decompressed, in bytes.
+    pub logical_bytes: u64,
+    /// Their length as they are sent, in bytes.
+    pub physical_bytes: u64,
+}
+
+/// The blocks of one object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ObjectBytes {
+    /// Which substream it is in; the first BEGIN of the stream is 0.
+    pub stream: usize,
+    /// The object's number.
+    pub object: u64,
+    /// How many blocks it has.
+    pub blocks: u64,
+    /// Their length when decompressed, in bytes.
+    pub logical_bytes: u64,
+    /// Their length as they are sent, in bytes.
+    pub physical_bytes: u64,
+}
+
+/// Counts a stream's records.
+///
+/// ```
+/// use zfs_stream::record::{Reader, RecordType};
+/// use zfs_stream::stats::Statistics;
+///
+/// # fn main() -> zfs_stream::Result<()> {
+/// # let stream = &[][..];
+/// let mut statistics = Statistics::default();
+/// let mut reader = Reader::new(stream);
+/// while let Some(record) = reader.next_record()? {
+///     statistics.record(&record);
+/// }
+/// println!("{} blocks", statistics.count(RecordType::Write).records);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Statistics {
+    /// The streams and substreams in their order; of a compound stream also
+    /// its own BEGIN.
+    pub streams: Vec<Stream>,
+    /// The length of all blocks when decompressed, in bytes.
+    pub logical_bytes: u64,
+    /// How many objects were told of.
+    pub objects: u64,
+    /// The holes that do not reach to their object's end, in bytes.
+    pub hole_bytes: u64,
+    /// What of compression was met, by ZFS' number for it; 0 stands for blocks
+    /// that are not compressed.
+    pub compression: BTreeMap<u8, Compressed>,
+    counts: [Count; RecordType::ALL.len()],
+    largest: Vec<ObjectBytes>,
+    /// The object whose blocks are coming; all of an object's come together.
+    current: ObjectBytes,
+}
+
+impl Statistics {
+    /// Counts a record.
+    pub fn record(&mut self, record: &RawRecord<'_>) {
+        let payload_bytes = record.payload.len() as u64;
+        if let Some(count) = self.counts.get_mut(record.record_type() as usize) {
+            count.records += 1;
+            count.payload_bytes += payload_bytes;
+        }
+        match record.parse() {
+            Record::Begin(begin) => {
+                self.finish_object();
+                let nvlist = NvList::decode(record.payload).ok();
+                self.streams.push(Stream {
+                    offset: record.offset,
+                    order: record.header.order(),
+                    begin,
+                    nvlist,
+                });
+            }
+            Record::Object(_) => self.objects += 1,
+            Record::Write(write) => {
+                let size = write.logical_size;
+                self.block(write.object, write.compression, size, payload_bytes);
+            }
+            Record::WriteEmbedded(embedded) => {
+                let physical = u64::from(embedded.physical_size);
+                self.block(
+                    embedded.object,
+                    embedded.compression,
+                    embedded.length,
+                    physical,
+                );
+            }
+            Record::WriteByref(byref) => self.block(byref.object, 0, byref.length, 0),
+            Record::Spill(spill) => {
+                self.block(spill.object, spill.compression, spill.length, payload_bytes);
+            }
+            Record::Free(free) if free.length != u64::MAX => {
+                self.hole_bytes = self.hole_bytes.saturating_add(free.length);
+            }
+            _ => {}
+        }
+    }
+
+    fn block(&mut self, object: u64, compression: u8, logical: u64, physical: u64) {
+        // Raw streams say "off" where others say nothing.
+        let compression = if compression == OFF { 0 } else { compression };
+        self.logical_bytes = self.logical_bytes.saturating_add(logical);
+        let met = self.compression.entry(compression).or_default();
+        met.blocks += 1;
+        met.logical_bytes = met.logical_bytes.saturating_add(logical);
+        met.physical_bytes = met.physical_bytes.saturating_add(physical);
+        if self.current.object != object {
+            self.finish_object();
+            self.current.object = object;
+            self.current.stream = self.streams.len().saturating_sub(1);
+        }
+        let current = &mut self.current;
+        current.blocks += 1;
+        current.logical_bytes = current.logical_bytes.saturating_add(logical);
+        current.physical_bytes = current.physical_bytes.saturating_add(physical);
+    }
+
+    fn finish_object(&mut self) {
+        let finished = std::mem::take(&mut self.current);
+        insert_largest(&mut self.largest, finished);
+    }
+
+    /// How many records of a type there are.
+    pub fn count(&self, record_type: RecordType) -> Count {
+        let count = self.counts.get(record_type as usize);
+        count.copied().unwrap_or_default()
+    }
+
+    /// How many records there are.
+    pub fn records(&self) -> u64 {
+        self.counts.iter().map(|count| count.records).sum()
+    }
+
+    /// The bytes of all payloads.
+    pub fn payload_bytes(&self) -> u64 {
+        self.counts.iter().map(|count| count.payload_bytes).sum()
+    }
+
+    /// The bytes of all headers.
+    pub fn header_bytes(&self) -> u64 {
+        self.records() * HEADER_LEN as u64
+    }
+
+    /// The bytes of the stream.
+    pub fn stream_bytes(&self) -> u64 {
+        self.header_bytes() + self.payload_bytes()
+    }
+
+    /// The objects with the most bytes in blocks, the largest first.
+    pub fn largest_objects(&self) -> Vec<ObjectBytes> {
+        let mut largest = self.largest.clone();
+        insert_largest(&mut largest, self.current);
+        largest
+    }
+}
+
+fn insert_largest(largest: &mut Vec<ObjectBytes>, object: ObjectBytes) {
+    if object.blocks == 0 {
+        return;
+    }
+    let at = largest.partition_point(|other| other.logical_bytes >= object.logical_bytes);
+    if at < LARGEST {
+        largest.truncate(LARGEST - 1);
+        largest.insert(at, object);
+    }
+}
+
+/// `ZIO_COMPRESS_OFF`.
+const OFF: u8 = 2;
+
+/// ZFS' name for a compression.
+pub fn compression_name(number: u8) -> &'static str {
+    const NAMES: [&str; 17] = [
+        "none", "on", "off", "lzjb", "empty", "gzip-1", "gzip-2", "gzip-3", "gzip-4", "gzip-5",
+        "gzip-6", "gzip-7", "gzip-8", "gzip-9", "zle", "lz4", "zstd",
+    ];
+    NAMES.get(usize::from(number)).copied().unwrap_or("unknown")
+}
+
+/// Why streams do not follow each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Break {
+    /// The first stream is not a full one: its source must be there already.
+    NeedsSource {
+        /// The GUID of that source.
+        from_guid: u64,
+    },
+    /// A stream starts from another snapshot than the one before it ends at.
+    Gap {
+        /// Which stream it is; the first is 0.
+        stream: usize,
+        /// The GUID it starts from, 0 for a full stream.
+        from_guid: u64,
+        /// The GUID that the stream before ends at.
+        previous: u64,
+    },
+}
+
+impl fmt::Display for Break {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NeedsSource { from_guid } => write!(
+                f,
+                "the chain begins with an incremental stream: the snapshot with GUID {from_guid} must be there"
+            ),
+            Self::Gap {
+                stream,
+                from_guid: 0,
+                previous,
+            } => write!(
+                f,
+                "stream {stream} is a full one and does not continue from GUID {previous}"
+            ),
+            Self::Gap {
+                stream,
+                from_guid,
+                previous,
+            } => write!(
+                f,
+                "stream {stream} starts from GUID {from_guid}, but the one before ends at {previous}"
+            ),
+        }
+    }
+}
+
+/// Whether streams, received one after the other, lead from nothing to the
+/// last: what breaks the chain of their GUIDs. Compound streams' own BEGINs are
+/// left out; a stream that resumes another continues it.
+pub fn chain<'a>(streams: impl IntoIterator<Item = &'a Stream>) -> Vec<Break> {
+    let mut breaks = Vec::new();
+    let mut previous: Option<u64> = None;
+    for (stream, one) in streams.into_iter().enumerate() {
+        let begin = &one.begin;
+        if begin.is_compound() {
+            continue;
+        }
+        let from_guid = begin.from_guid;
+        let resumes = begin.features().contains(Features::RESUMING);
+        match previous {
+            None if from_guid != 0 => breaks.push(Break::NeedsSource { from_guid }),
+            Some(previous) if resumes && previous == begin.to_guid => {}
+            Some(previous) if previous != from_guid => breaks.push(Break::Gap {
+                stream,
+                from_guid,
+                previous,
+            }),
+            _ => {}
+        }
+        previous = Some(begin.to_guid);
+    }
+    breaks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::SliceReader;
+    use crate::record::tests::{begin, compound, records, sample, stream_of};
+
+    fn statistics(stream: &[u8]) -> Statistics {
+        let mut statistics = Statistics::default();
+        for record in SliceReader::new(stream) {
+            statistics.record(&record.unwrap());
+        }
+        statistics
+    }
+
+    #[test]
+    fn totals_are_those_of_the_records() {
+        let stream = sample(ByteOrder::Little);
+        let statistics = statistics(&stream);
+        let writes = statistics.count(RecordType::Write);
+        assert_eq!((writes.records, writes.payload_bytes), (3, 2048));
+        assert_eq!(statistics.objects, 4);
+        assert_eq!(statistics.records(), records().len() as u64 + 2);
+        assert_eq!(statistics.stream_bytes(), stream.len() as u64);
+        // Three blocks, an embedded one of 4096, a spill block of 512.
+        assert_eq!(statistics.logical_bytes, 2048 + 4096 + 512);
+        assert_eq!(statistics.compression[&15].physical_bytes, 50);
+        assert_eq!(statistics.compression[&0].blocks, 4);
+    }
+
+    #[test]
+    fn largest_objects_come_first() {
+        let statistics = statistics(&sample(ByteOrder::Big));
+        let largest = statistics.largest_objects().into_iter();
+        let largest: Vec<_> = largest.map(|one| (one.object, one.logical_bytes)).collect();
+        assert_eq!(largest, [(9, 4608), (8, 1536), (10, 512)]);
+    }
+
+    #[test]
+    fn only_the_largest_objects_are_kept() {
+        let mut largest = Vec::new();
+        for object in 1..1_000 {
+            let one = ObjectBytes {
+                object,
+                blocks: 1,
+                logical_bytes: object * 7 % 1_000,
+                ..ObjectBytes::default()
+            };
+            insert_largest(&mut largest, one);
+        }
+        let bytes: Vec<_> = largest.iter().map(|one| one.logical_bytes).collect();
+        assert_eq!(bytes, (990..1_000).rev().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn substreams_are_told_apart() {
+        let statistics = statistics(&compound(ByteOrder::Little));
+        let compound: Vec<_> = statistics
+            .streams
+            .iter()
+            .map(|one| one.begin.is_compound())
+            .collect();
+        assert_eq!(compound, [true, false, false]);
+        let nvlist = statistics.streams[0].nvlist.as_ref().unwrap();
+        assert_eq!(nvlist.get_str("tosnap"), Some("monday"));
+        // The same object in two substreams is two objects.
+        assert_eq!(statistics.largest_objects().len(), 6);
+    }
+
+    fn link(from_guid: u64, to_guid: u64, features: Features) -> Stream {
+        let mut begin = begin();
+        (begin.from_guid, begin.to_guid) = (from_guid, to_guid);
+        begin.version_info = Begin::make_version_info(false, features);
+        let stream = stream_of(ByteOrder::Little, begin, &[], &[]);
+        statistics(&stream).streams.remove(0)
+    }
+
+    #[test]
+    fn a_chain_is_unbroken_where_guids_meet() {
+        let none = Features::default();
+        let [full, second, third] = [link(0, 1, none), link(1, 2, none), link(2, 3, none)];
+        assert_eq!(chain([&full, &second, &third]), []);
+        let resumed = link(1, 2, Features::RESUMING);
+        assert_eq!(chain([&full, &second, &resumed, &third]), []);
+        assert_eq!(
+            chain([&full, &third]),
+            [Break::Gap {
+                stream: 1,
+                from_guid: 2,
+                previous: 1
+            }]
+        );
+        assert_eq!(chain([&second]), [Break::NeedsSource { from_guid: 1 }]);
+        assert!(!chain([&full, &full]).is_empty());
+    }
+}
