@@ -1,4 +1,4 @@
-//! ZFS from Rust: datasets, snapshots, bookmarks, holds, send, receive, keys and properties, without the zfs command.
+#![doc = include_str!("../README.md")]
 
 mod begin;
 mod bookmark;

@@ -59,7 +59,7 @@ fn where_one_fails_none_is_taken_and_each_failure_has_its_name() {
     let error = pool.zfs.snapshot([&taken, &free, &also_taken]).unwrap_err();
     let mut names: Vec<_> = error.failures().iter().map(|f| &f.name).collect();
     names.sort();
-    assert_eq!(names, [also_taken.as_str(), taken.as_str()], "{error}");
+    assert_eq!(names, [taken.as_str(), also_taken.as_str()], "{error}");
     assert!(error.is_exists(), "{error}");
     assert!(!pool.zfs.exists(&free).unwrap());
 
