@@ -25,3 +25,8 @@ pub mod tree;
 mod error;
 
 pub use error::Error;
+
+/// The workspace's README, whose example must compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
