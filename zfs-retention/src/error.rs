@@ -1,5 +1,7 @@
 //! What can be wrong with what a person wrote.
 
+use crate::conf::Problems;
+
 /// Why a policy, a schedule, a template or a configuration was not understood.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -14,6 +16,9 @@ pub enum Error {
         /// What is wrong, and what was expected.
         problem: String,
     },
+    /// A sanoid.conf cannot be used.
+    #[error("{0}")]
+    Conf(Problems),
 }
 
 impl Error {

@@ -51,6 +51,7 @@
 struct Readme;
 
 mod calendar;
+pub mod conf;
 mod error;
 mod keep;
 mod length;

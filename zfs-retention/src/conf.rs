@@ -1,0 +1,463 @@
+//! sanoid.conf, read whole.
+//!
+//! ```text
+//! defaults file ┐
+//! sanoid.conf   ┴─> sections -> settings checked -> Conf ─┐
+//!                              datasets that exist ───────┴─> expand -> Dataset
+//! ```
+//!
+//! Facts are those of sanoid 2.3.0 (`init`) and of Config::IniFiles, which it
+//! reads with. Where sanoid shrugs and goes on with half a policy, this is
+//! strict: unknown keys, values that are none, and settings that contradict
+//! each other are errors, all of them found in one reading.
+
+use std::fmt;
+
+mod expand;
+mod ini;
+mod settings;
+
+pub use expand::Dataset;
+pub use settings::Settings;
+
+use ini::Section;
+use settings::{Note, toggle};
+
+/// A file's name, for messages, and its text.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// What messages call it.
+    pub name: &'a str,
+    /// What it says.
+    pub text: &'a str,
+}
+
+/// Something that a configuration has wrong, or that its writer may not have
+/// meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The file.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What it is.
+    pub text: String,
+}
+
+/// How bad a [`Problem`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// It works, as sanoid would do it, but look again.
+    Warning,
+    /// The file cannot be used.
+    Error,
+}
+
+impl Problem {
+    fn new(source: Source<'_>, line: usize, severity: Severity, text: impl Into<String>) -> Self {
+        Self {
+            file: source.name.to_owned(),
+            line,
+            severity,
+            text: text.into(),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = match self.severity {
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        };
+        let Self {
+            file, line, text, ..
+        } = self;
+        write!(f, "{file}:{line}: {word}: {text}")
+    }
+}
+
+/// All that is wrong with a configuration, by line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problems(pub Vec<Problem>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (nth, problem) in self.0.iter().enumerate() {
+            if nth > 0 {
+                f.write_str("\n")?;
+            }
+            problem.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+/// A sanoid.conf that makes sense.
+///
+/// ```
+/// use zfs_retention::{Tier, conf::{Conf, Source}};
+///
+/// let text = "\
+/// [data/home]
+/// use_template = production
+/// recursive = yes
+/// [data/home/scratch]
+/// daily = 2
+/// [template_production]
+/// hourly = 36
+/// daily = 30
+/// ";
+/// let conf = Conf::read(Source { name: "sanoid.conf", text }, None)?;
+/// let datasets = conf.expand(&["data", "data/home", "data/home/a", "data/home/scratch"]);
+/// let daily: Vec<_> = datasets
+///     .iter()
+///     .map(|dataset| (dataset.path.as_str(), dataset.settings.count(Tier::Daily)))
+///     .collect();
+/// assert_eq!(daily, [("data/home", 30), ("data/home/a", 30), ("data/home/scratch", 2)]);
+///
+/// let typo = Source { name: "sanoid.conf", text: "[data]\ndayly = 3\nhourly = many" };
+/// let error = Conf::read(typo, None).unwrap_err();
+/// assert_eq!(error.to_string(), "\
+/// sanoid.conf:2: error: there is no setting dayly; did you mean daily?
+/// sanoid.conf:3: error: hourly: \"many\" is not a number");
+/// # Ok::<(), zfs_retention::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Conf {
+    defaults: Settings,
+    /// Those with a template's name, and the rest.
+    templates: Vec<Section>,
+    sections: Vec<Section>,
+    warnings: Vec<Problem>,
+}
+
+/// How a section treats its children.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Recursion {
+    No,
+    Yes,
+    Zfs,
+}
+
+/// The least version of a defaults file that sanoid 2.3.0 takes.
+const LEAST_DEFAULTS_VERSION: u32 = 2;
+
+impl Conf {
+    /// Reads sanoid.conf over sanoid.defaults.conf, or over the defaults of
+    /// sanoid 2.3.0, which are built in.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Conf`](crate::Error::Conf) with everything that is wrong, by
+    /// file and line, warnings among it.
+    pub fn read(conf: Source<'_>, defaults: Option<Source<'_>>) -> Result<Self, crate::Error> {
+        let mut problems = Vec::new();
+        let settings = defaults.map_or_else(Settings::default, |source| {
+            read_defaults(source, &mut problems)
+        });
+        let all = ini::read(conf, &mut problems);
+        for section in &all {
+            check_section(conf, section, &all, &mut problems);
+        }
+        check_order(conf, &all, &mut problems);
+        problems.sort_by_key(|problem| problem.line);
+        if problems
+            .iter()
+            .any(|problem| problem.severity == Severity::Error)
+        {
+            return Err(crate::Error::Conf(Problems(problems)));
+        }
+        let (templates, sections) = all.into_iter().partition(is_template);
+        Ok(Self {
+            defaults: settings,
+            templates,
+            sections,
+            warnings: problems,
+        })
+    }
+
+    /// What its writer may not have meant.
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
+    }
+}
+
+fn is_template(section: &Section) -> bool {
+    section.name.starts_with("template_")
+}
+
+fn templates_of(section: &Section) -> impl Iterator<Item = &str> {
+    section
+        .entry("use_template")
+        .into_iter()
+        .flat_map(|entry| entry.value.split(','))
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+}
+
+fn recursion(section: &Section) -> Result<Recursion, String> {
+    match section.entry("recursive") {
+        None => Ok(Recursion::No),
+        Some(entry) if entry.value.eq_ignore_ascii_case("zfs") => Ok(Recursion::Zfs),
+        Some(entry) => match toggle(&entry.value) {
+            Ok(true) => Ok(Recursion::Yes),
+            Ok(false) => Ok(Recursion::No),
+            Err(_) => Err(format!("{:?} is neither yes, no nor zfs", entry.value)),
+        },
+    }
+}
+
+fn is_on(section: &Section, key: &str) -> bool {
+    section
+        .entry(key)
+        .is_some_and(|entry| toggle(&entry.value) == Ok(true))
+}
+
+fn read_defaults(source: Source<'_>, problems: &mut Vec<Problem>) -> Settings {
+    let mut settings = Settings::default();
+    let sections = ini::read(source, problems);
+    let version = sections
+        .iter()
+        .find(|section| section.name == "version")
+        .and_then(|section| section.entry("version"));
+    let number = version.map_or(Some(1), |entry| entry.value.parse().ok());
+    if number.is_none_or(|number: u32| number < LEAST_DEFAULTS_VERSION) {
+        let line = version.map_or(1, |entry| entry.line);
+        let text = format!("the defaults must be of version {LEAST_DEFAULTS_VERSION} or later");
+        problems.push(Problem::new(source, line, Severity::Error, text));
+    }
+    for section in sections.iter().filter(|it| it.name == "template_default") {
+        for entry in &section.entries {
+            // The defaults file is also sanoid's list of keys; those that make
+            // no sense in it stand there without a value.
+            if entry.value.is_empty() || STRUCTURAL.contains(&entry.key.as_str()) {
+                continue;
+            }
+            report_set(source, entry, &mut settings, problems);
+        }
+    }
+    settings
+}
+
+/// Keys that say which datasets a section is about.
+const STRUCTURAL: [&str; 5] = [
+    "path",
+    "recursive",
+    "use_template",
+    "process_children_only",
+    "skip_children",
+];
+
+fn report_set(
+    source: Source<'_>,
+    entry: &ini::Entry,
+    settings: &mut Settings,
+    problems: &mut Vec<Problem>,
+) {
+    let mut report = |severity, text| {
+        problems.push(Problem::new(source, entry.line, severity, text));
+    };
+    let key = &entry.key;
+    match settings.set(key, &entry.value) {
+        Ok(Some(Note::Fine)) => {}
+        Ok(Some(Note::Warning(text))) => report(Severity::Warning, format!("{key}: {text}")),
+        Ok(None) => report(Severity::Error, unknown(key)),
+        Err(text) => report(Severity::Error, format!("{key}: {text}")),
+    }
+}
+
+fn check_section(
+    source: Source<'_>,
+    section: &Section,
+    all: &[Section],
+    problems: &mut Vec<Problem>,
+) {
+    let template = is_template(section);
+    let mut settings = Settings::default();
+    for entry in &section.entries {
+        let mut report = |severity, text: String| {
+            problems.push(Problem::new(source, entry.line, severity, text));
+        };
+        match entry.key.as_str() {
+            "process_children_only" | "skip_children" if toggle(&entry.value).is_err() => {
+                let problem = format!("{}: {:?} is neither yes nor no", entry.key, entry.value);
+                report(Severity::Error, problem);
+            }
+            "path" | "recursive" | "use_template" | "skip_children" if template => {
+                let text = format!("{} means nothing in a template and is ignored", entry.key);
+                report(Severity::Warning, text);
+            }
+            "recursive" => {
+                if let Err(text) = recursion(section) {
+                    report(Severity::Error, format!("recursive: {text}"));
+                }
+            }
+            "use_template" => {
+                for name in templates_of(section) {
+                    let full = format!("template_{name}");
+                    if !all.iter().any(|section| section.name == full) {
+                        report(Severity::Error, format!("there is no [{full}]"));
+                    }
+                }
+            }
+            "path" | "process_children_only" | "skip_children" => {}
+            _ => report_set(source, entry, &mut settings, problems),
+        }
+    }
+    if !template {
+        check_dataset(source, section, all, problems);
+    }
+}
+
+fn check_dataset(
+    source: Source<'_>,
+    section: &Section,
+    all: &[Section],
+    problems: &mut Vec<Problem>,
+) {
+    let mut report = |severity, text: String| {
+        problems.push(Problem::new(source, section.line, severity, text));
+    };
+    let path = path_of(section);
+    if path.split('/').any(str::is_empty) || path.contains(['@', '#']) {
+        report(Severity::Error, format!("{path:?} is not a dataset"));
+    }
+    let twin = all
+        .iter()
+        .find(|other| other.line < section.line && !is_template(other) && path_of(other) == path);
+    if let Some(twin) = twin {
+        let line = twin.line;
+        report(
+            Severity::Error,
+            format!("{path} is the dataset of line {line} already"),
+        );
+    }
+    let recursion = recursion(section).unwrap_or(Recursion::No);
+    let skip = is_on(section, "skip_children");
+    let only = is_on(section, "process_children_only");
+    match recursion {
+        Recursion::Zfs if only => report(
+            Severity::Error,
+            "recursive = zfs takes the children with their parent, which \
+             process_children_only = yes leaves out: nothing would be taken"
+                .to_owned(),
+        ),
+        Recursion::Yes | Recursion::Zfs if skip => report(
+            Severity::Error,
+            "recursive and skip_children contradict each other".to_owned(),
+        ),
+        Recursion::No if only => report(
+            Severity::Warning,
+            "process_children_only without recursive leaves nothing to process".to_owned(),
+        ),
+        _ => {}
+    }
+}
+
+/// A section's dataset, and the sections before it that will have covered it.
+fn check_order(source: Source<'_>, all: &[Section], problems: &mut Vec<Problem>) {
+    let datasets: Vec<&Section> = all.iter().filter(|it| !is_template(it)).collect();
+    for (nth, parent) in datasets.iter().enumerate() {
+        let recursion = recursion(parent).unwrap_or(Recursion::No);
+        if recursion == Recursion::No {
+            continue;
+        }
+        let prefix = format!("{}/", path_of(parent));
+        for (other, child) in datasets.iter().enumerate() {
+            if !child.name.starts_with(&prefix) {
+                continue;
+            }
+            if other < nth {
+                let (line, name) = (parent.line, &parent.name);
+                problems.push(Problem::new(
+                    source,
+                    child.line,
+                    Severity::Warning,
+                    format!("[{name}] at line {line} is recursive and overrides all of this"),
+                ));
+            } else if recursion == Recursion::Zfs {
+                let name = &parent.name;
+                problems.push(Problem::new(
+                    source,
+                    child.line,
+                    Severity::Warning,
+                    format!("autosnap is ignored: [{name}] takes it with recursive = zfs"),
+                ));
+            }
+        }
+    }
+}
+
+fn path_of(section: &Section) -> &str {
+    section
+        .entry("path")
+        .map_or(section.name.as_str(), |entry| entry.value.as_str())
+}
+
+/// What to say of a key that does not exist.
+fn unknown(key: &str) -> String {
+    let tiers = crate::Tier::ALL.into_iter().flat_map(|tier| {
+        [
+            "", "_warn", "_crit", "_hour", "_min", "_mday", "_mon", "_wday",
+        ]
+        .map(|suffix| format!("{tier}{suffix}"))
+    });
+    let plain = [
+        "autosnap",
+        "autoprune",
+        "monitor",
+        "monitor_dont_warn",
+        "monitor_dont_crit",
+        "frequent_period",
+        "prune_defer",
+        "capacity_warn",
+        "capacity_crit",
+        "pre_snapshot_script",
+        "post_snapshot_script",
+        "pre_pruning_script",
+        "pruning_script",
+        "script_timeout",
+        "no_inconsistent_snapshot",
+        "force_post_snapshot_script",
+    ];
+    let known = plain.into_iter().chain(STRUCTURAL).map(str::to_owned);
+    let mut settings = Settings::default();
+    let mut real = |name: &String| {
+        STRUCTURAL.contains(&name.as_str()) || !matches!(settings.set(name, "0"), Ok(None))
+    };
+    let nearest = tiers
+        .chain(known)
+        .filter(|name| real(name))
+        .map(|name| (distance(key, &name), name))
+        .min();
+    match nearest {
+        Some((distance, name)) if distance <= 3 && key.len() > distance => {
+            format!("there is no setting {key}; did you mean {name}?")
+        }
+        _ => format!("there is no setting {key}"),
+    }
+}
+
+/// How many letters one must change to make one word of the other. Keys are
+/// short; of longer texts only the beginning is compared.
+fn distance(a: &str, b: &str) -> usize {
+    let a: Vec<char> = a.chars().take(64).collect();
+    let b: Vec<char> = b.chars().take(64).collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.iter().enumerate() {
+        let mut next = vec![i + 1];
+        for ((to, diagonal), above) in b.iter().zip(&row).zip(row.iter().skip(1)) {
+            let left = next.last().copied().unwrap_or(0);
+            let change = diagonal + usize::from(from != to);
+            next.push(change.min(above + 1).min(left + 1));
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests;
