@@ -324,16 +324,17 @@ impl Failure {
 
     /// What to do about it, if that is known: a command, or a sentence.
     pub fn advice(&self) -> Option<String> {
-        if self.kind() == ErrorKind::PermissionDenied {
-            if let Some(permission) = self.operation.permission() {
-                return Some(format!(
-                    "run as root, or: zfs allow USER {permission} {}",
-                    self.dataset()
-                ));
-            }
+        let meaning = meaning::of(self.operation, self.errno)?;
+        if !meaning.advice.is_empty() {
+            return Some(self.fill(meaning.advice));
         }
-        let advice = meaning::of(self.operation, self.errno)?.advice;
-        (!advice.is_empty()).then(|| self.fill(advice))
+        let permission = self.operation.permission()?;
+        (meaning.kind == ErrorKind::PermissionDenied).then(|| {
+            format!(
+                "run as root, or: zfs allow USER {permission} {}",
+                self.dataset()
+            )
+        })
     }
 
     fn dataset(&self) -> &str {

@@ -97,3 +97,26 @@ mod sealed {
     impl Sealed for super::SnapshotName {}
     impl Sealed for super::BookmarkName {}
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_zfs_the_error_says_what_to_install_and_can_be_repeated() {
+        for _ in 0..2 {
+            match Zfs::open() {
+                // This machine has it.
+                Ok(_) => assert!(std::path::Path::new("/dev/zfs").exists()),
+                Err(error) => {
+                    assert!(error.is_unavailable(), "{error}");
+                    let text = error.to_string();
+                    assert!(
+                        text.contains("install") || text.contains("/dev/zfs"),
+                        "{text}"
+                    );
+                }
+            }
+        }
+    }
+}

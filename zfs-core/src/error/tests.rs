@@ -47,6 +47,8 @@ fn the_sentence_names_the_attempt_the_cause_and_the_remedy() {
         "cannot snapshot tank/a@x: it is not permitted \
          (run as root, or: zfs allow USER snapshot tank/a)"
     );
+    let text = failure(Operation::Receive, "tank/a@x", Errno::EPERM).to_string();
+    assert!(text.contains("USER receive,create,mount tank/a"), "{text}");
     let text = failure(Operation::Create, "tank/a", Errno::EROFS).to_string();
     assert!(
         text.contains("the pool tank is imported read-only"),
