@@ -28,6 +28,11 @@ bitflags::bitflags! {
     pub struct SendFlags: u32 {
         /// Small blocks as they are stored within block pointers (`zfs send
         /// -e`). The receiver needs the feature `embedded_data`.
+        ///
+        /// Loses data with OpenZFS since #16701 (seen with 2.3.9): a spill block (extended
+        /// attributes with `xattr=sa`, the target of a long symlink) that is
+        /// stored within a block pointer is sent as file data, and the
+        /// receiver drops it silently (openzfs/zfs#19091).
         const EMBED_DATA = 1;
         /// Blocks above 128 KiB as they are (`-L`). The receiver needs the
         /// feature `large_blocks`.

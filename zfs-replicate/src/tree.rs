@@ -183,6 +183,7 @@ pub struct StreamForm {
     pub large_blocks: bool,
     /// Compressed blocks as they lie on disk (`-c`).
     pub compressed: bool,
-    /// Tiny blocks inside their record (`-e`).
+    /// Tiny blocks inside their record (`-e`): only where an interrupted
+    /// stream has them, since newer OpenZFS loses data with it.
     pub embedded: bool,
 }

@@ -310,9 +310,12 @@ impl<'a> Planner<'a> {
                 raw,
                 large_blocks: self.options.large_blocks == LargeBlocks::Whole,
                 compressed: true,
-                // The kernel cannot keep data inside a block pointer where
-                // it has to encrypt it.
-                embedded: !raw && target.is_none(),
+                // Never: asked for embedded blocks, OpenZFS since #16701 (seen
+                // with 2.3.9) sends a spill block that fits into a block
+                // pointer as file data; the receiver drops it without a word,
+                // and with it the extended attributes or the symlink's target
+                // that were there (openzfs/zfs#19091).
+                embedded: false,
             }),
         }
     }

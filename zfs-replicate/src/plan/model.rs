@@ -482,5 +482,5 @@ pub const PLAIN: StreamForm = StreamForm {
     raw: false,
     large_blocks: true,
     compressed: true,
-    embedded: true,
+    embedded: false,
 };
