@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod autosnap;
 pub mod exit;
 pub mod logging;
 pub mod pipeline;

@@ -2,6 +2,8 @@
 
 use jiff::SignedDuration;
 
+use crate::Error;
+
 /// What a unit's name stands for, in seconds.
 pub(crate) type Units = &'static [(&'static str, i64)];
 
@@ -81,6 +83,22 @@ pub(crate) fn take(text: &str, units: Units) -> Result<(SignedDuration, &str), S
         Some(0) => Err("a length above zero was expected".to_owned()),
         Some(seconds) => Ok((SignedDuration::from_secs(seconds), rest)),
     }
+}
+
+/// A length of time as command lines and files have it: a whole number and one
+/// of `s`, `m`, `h`, `d`, `w`, above zero.
+///
+/// ```
+/// let length = zfs_retention::parse_length("36h")?;
+/// assert_eq!(length, jiff::SignedDuration::from_hours(36));
+/// # Ok::<(), zfs_retention::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// Where it is anything else.
+pub fn parse_length(text: &str) -> Result<SignedDuration, Error> {
+    parse(text, ZREPL).map_err(|problem| Error::syntax("length of time", text, problem))
 }
 
 /// The whole of `text` as one length.

@@ -74,6 +74,7 @@ mod timeline;
 pub use calendar::Unit;
 pub use error::Error;
 pub use keep::Keep;
+pub use length::parse_length;
 pub use names::{Glob, Names};
 pub use naming::{Named, Template};
 pub use part::Part;

@@ -328,13 +328,22 @@ pub struct Reclaimable {
 }
 
 /// What a plan says about one snapshot.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Decision<'a, Id = ()> {
     plan: &'a Plan<'a, Id>,
     snapshot: &'a Snapshot<Id>,
     outcomes: &'a [Outcome],
     entry: Entry,
 }
+
+// Whatever the id is, a decision is only a few references.
+impl<Id> Clone for Decision<'_, Id> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<Id> Copy for Decision<'_, Id> {}
 
 impl<'a, Id> Decision<'a, Id> {
     /// The snapshot.
@@ -430,7 +439,8 @@ impl<Id> serde::Serialize for Decision<'_, Id> {
         use serde::ser::SerializeStruct;
         let mut map = serializer.serialize_struct("Decision", 7)?;
         map.serialize_field("name", &self.snapshot.name)?;
-        map.serialize_field("guid", &self.snapshot.guid)?;
+        // As text: many JSON readers keep only 53 bits of a number.
+        map.serialize_field("guid", &self.snapshot.guid.to_string())?;
         map.serialize_field("createtxg", &self.snapshot.createtxg)?;
         map.serialize_field("creation", &self.snapshot.creation)?;
         map.serialize_field("used", &self.snapshot.used)?;

@@ -177,7 +177,7 @@ fn a_plan_is_json() {
         json[0],
         serde_json::json!({
             "name": "2026-04-01T00:00:00Z",
-            "guid": 1,
+            "guid": "1",
             "createtxg": 1,
             "creation": "2026-04-01T00:00:00Z",
             "used": null,

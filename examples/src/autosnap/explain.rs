@@ -1,0 +1,217 @@
+//! `zfs-autosnap explain`: what a policy does to snapshots, and why.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use jiff::{Timestamp, Zoned};
+use zfs_retention::{Grid, Keep, Names, Part, Plan, Policy, Snapshot, Thinning, Verdict};
+
+use super::{listing, usable_conf, zone};
+use crate::exit::UsageError;
+
+/// Where the policy comes from.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub struct PolicySource {
+    /// The folder of a sanoid.conf; each dataset has its own policy
+    #[arg(long, value_name = "DIR")]
+    config: Option<PathBuf>,
+
+    /// Counts of calendar tiers: last=3,daily=14,monthly=6
+    #[arg(long, value_name = "COUNTS", value_parser = keep)]
+    keep: Option<Keep>,
+
+    /// The same counts as Proxmox takes them, each behind those before
+    #[arg(long, value_name = "COUNTS", value_parser = keep)]
+    proxmox: Option<Keep>,
+
+    /// zrepl's: '1x1h(keep=all) | 24x1h | 30x1d'
+    #[arg(long, value_name = "GRID")]
+    grid: Option<Grid>,
+
+    /// zfs_autobackup's: 10,1d1w,1w1m
+    #[arg(long, value_name = "SCHEDULE")]
+    zfs_autobackup: Option<String>,
+
+    /// znapzend's: '7d=>1h,30d=>4h'
+    #[arg(long, value_name = "PLAN")]
+    znapzend: Option<Thinning>,
+}
+
+/// What to explain, and how.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    #[command(flatten)]
+    policy: PolicySource,
+
+    /// Names that the policy manages, as a pattern with * and ?; sanoid.conf
+    /// brings its own
+    #[arg(long, value_name = "PATTERN", conflicts_with = "config")]
+    names: Option<String>,
+
+    /// The moment to plan for, in RFC 3339; now where not given
+    #[arg(long, value_name = "T")]
+    at: Option<Timestamp>,
+
+    /// The zone whose calendar counts; the machine's where not given
+    #[arg(long, value_name = "ZONE")]
+    tz: Option<String>,
+
+    /// One JSON object per snapshot
+    #[arg(long)]
+    json: bool,
+
+    /// The list of snapshots; standard input where not given or -
+    file: Option<PathBuf>,
+}
+
+fn keep(text: &str) -> Result<Keep, String> {
+    let mut keep = Keep::default();
+    for item in text.split(',') {
+        let (tier, count) = item
+            .split_once('=')
+            .ok_or_else(|| format!("{item:?} is not of the form TIER=COUNT"))?;
+        let count = count
+            .parse()
+            .map_err(|_| format!("{count:?} is not a count"))?;
+        match tier {
+            "last" => keep.last = count,
+            "frequently" => keep.frequently = count,
+            "hourly" => keep.hourly = count,
+            "daily" => keep.daily = count,
+            "weekly" => keep.weekly = count,
+            "monthly" => keep.monthly = count,
+            "yearly" => keep.yearly = count,
+            _ => {
+                return Err(format!(
+                    "{tier:?} is none of last, frequently, hourly, daily, weekly, monthly, yearly"
+                ));
+            }
+        }
+    }
+    Ok(keep)
+}
+
+/// Plans for each dataset of the list and returns the lines to print.
+pub fn run(options: &Options) -> anyhow::Result<Vec<String>> {
+    let zone = zone(options.tz.as_deref())?;
+    let now = options
+        .at
+        .map_or_else(Zoned::now, |at| at.to_zoned(zone.clone()));
+    let now = now.with_time_zone(zone);
+    let snapshots = listing::read(&input(options.file.as_deref())?)?;
+    let mut datasets: Vec<&str> = snapshots.iter().map(|it| it.id.as_str()).collect();
+    datasets.sort_unstable();
+    datasets.dedup();
+    let policies = policies(options, &datasets)?;
+    let mut lines = Vec::new();
+    for (dataset, policy) in datasets.iter().zip(&policies) {
+        let own: Vec<Snapshot<String>> = snapshots
+            .iter()
+            .filter(|snapshot| snapshot.id == *dataset)
+            .cloned()
+            .collect();
+        let plan = policy.plan(&own, &[], &now);
+        if options.json {
+            lines.extend(json_lines(&plan)?);
+        } else {
+            lines.extend(text_lines(&plan));
+        }
+    }
+    Ok(lines)
+}
+
+fn input(file: Option<&Path>) -> anyhow::Result<String> {
+    if let Some(path) = file.filter(|path| *path != Path::new("-")) {
+        return std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the list {}", path.display()));
+    }
+    let mut text = String::new();
+    std::io::stdin()
+        .read_to_string(&mut text)
+        .context("cannot read the list from standard input")?;
+    Ok(text)
+}
+
+/// One policy for each dataset. A dataset that sanoid.conf does not mention
+/// has one that destroys nothing.
+fn policies(options: &Options, datasets: &[&str]) -> anyhow::Result<Vec<Policy>> {
+    let source = &options.policy;
+    if let Some(dir) = &source.config {
+        let configured = usable_conf(dir)?.expand(datasets);
+        let policy = |dataset: &&str| {
+            let own = configured
+                .iter()
+                .find(|it| it.path == **dataset && !it.children_only);
+            own.map_or_else(
+                || Policy::managing(Names::AnyOf(Vec::new())),
+                |own| own.settings.policy(),
+            )
+        };
+        return Ok(datasets.iter().map(policy).collect());
+    }
+    let usage = |error: zfs_retention::Error| UsageError(error.to_string());
+    let parts = if let Some(keep) = &source.keep {
+        keep.parts()
+    } else if let Some(keep) = source.proxmox {
+        vec![Part::proxmox(keep)]
+    } else if let Some(grid) = &source.grid {
+        vec![Part::grid(grid.clone())]
+    } else if let Some(plan) = &source.znapzend {
+        vec![Part::thinning(plan.clone())]
+    } else if let Some(schedule) = &source.zfs_autobackup {
+        Part::zfs_autobackup(schedule).map_err(usage)?
+    } else {
+        Vec::new()
+    };
+    let names = options.names.as_ref().map_or(Names::Any, Names::glob);
+    let policy = Policy::managing(names).with_all(parts);
+    Ok(datasets.iter().map(|_| policy.clone()).collect())
+}
+
+fn text_lines(plan: &Plan<'_, String>) -> Vec<String> {
+    let mut lines = Vec::new();
+    for decision in plan.decisions() {
+        let snapshot = decision.snapshot();
+        let verdict = match decision.verdict() {
+            Verdict::Keep => "keep   ",
+            Verdict::Destroy => "destroy",
+        };
+        lines.push(format!("{verdict} {}@{}", snapshot.id, snapshot.name));
+        let reasons = decision.reasons();
+        lines.extend(reasons.iter().map(|reason| format!("          {reason}")));
+    }
+    let (kept, destroyed) = (plan.kept().count(), plan.destroyed().count());
+    let freed = plan.reclaimable().bytes;
+    lines.push(format!(
+        "{kept} kept, {destroyed} to destroy, which frees at least {freed} bytes"
+    ));
+    lines
+}
+
+fn json_lines(plan: &Plan<'_, String>) -> anyhow::Result<Vec<String>> {
+    plan.decisions()
+        .map(|decision| {
+            let mut object = serde_json::to_value(decision)?;
+            if let Some(map) = object.as_object_mut() {
+                map.insert("dataset".into(), decision.snapshot().id.clone().into());
+            }
+            Ok(object.to_string())
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_read() {
+        let counts = keep("last=3,daily=14").unwrap();
+        assert_eq!((counts.last, counts.daily, counts.hourly), (3, 14, 0));
+        for text in ["", "daily", "daily=x", "dayly=3"] {
+            assert!(keep(text).is_err(), "{text}");
+        }
+    }
+}

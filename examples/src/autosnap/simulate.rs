@@ -1,0 +1,118 @@
+//! `zfs-autosnap simulate`: a configuration's years, without ZFS.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use jiff::{SignedDuration, Timestamp, Zoned};
+use serde_json::json;
+use zfs_retention::conf::Dataset;
+use zfs_retention::{Life, Order, Run, Simulation, Template};
+
+use super::{usable_conf, zone};
+
+/// Over which time a simulation runs.
+#[derive(Debug, clap::Args)]
+pub struct Span {
+    /// The first run, in RFC 3339: 2026-01-01T00:00:00Z
+    #[arg(long, value_name = "T")]
+    from: Timestamp,
+
+    /// The last run
+    #[arg(long, value_name = "T")]
+    to: Timestamp,
+
+    /// How long from one run to the next: 15m, 1h, 1d
+    #[arg(long, value_name = "LENGTH", value_parser = super::length)]
+    every: SignedDuration,
+
+    /// The zone whose calendar counts, by its IANA name; the machine's where
+    /// not given
+    #[arg(long, value_name = "ZONE")]
+    tz: Option<String>,
+}
+
+/// What to show of it.
+#[derive(Debug, clap::Args)]
+pub struct Show {
+    /// Draw what exists at every age, instead of listing it
+    #[arg(long)]
+    timeline: bool,
+
+    /// Write a drawing of it for each dataset to DIR/DATASET.svg as well
+    #[arg(long, value_name = "DIR")]
+    svg: Option<PathBuf>,
+
+    /// One JSON object per snapshot that was ever taken
+    #[arg(long, conflicts_with = "timeline")]
+    json: bool,
+}
+
+/// Runs every configured dataset and returns the lines to print.
+pub fn run(dir: &Path, span: &Span, show: &Show) -> anyhow::Result<Vec<String>> {
+    let conf = usable_conf(dir)?;
+    let zone = zone(span.tz.as_deref())?;
+    let from = span.from.to_zoned(zone.clone());
+    let to = span.to.to_zoned(zone);
+    let runs: Vec<(Dataset, Run)> = conf
+        .expand::<&str>(&[])
+        .into_iter()
+        .filter(|dataset| !dataset.children_only)
+        .map(|dataset| {
+            let run = simulate(&dataset, &from, &to, span.every);
+            (dataset, run)
+        })
+        .collect();
+    if let Some(folder) = &show.svg {
+        for (dataset, run) in &runs {
+            let path = folder.join(format!("{}.svg", dataset.path.replace('/', "-")));
+            std::fs::write(&path, run.timeline().svg())
+                .with_context(|| format!("cannot write the drawing {}", path.display()))?;
+        }
+    }
+    if show.timeline {
+        return Ok(runs
+            .iter()
+            .map(|(dataset, run)| drawing(dataset, run))
+            .collect());
+    }
+    let mut lives: Vec<(&str, &Life)> = runs
+        .iter()
+        .flat_map(|(dataset, run)| run.lives().iter().map(|life| (dataset.path.as_str(), life)))
+        .filter(|(_, life)| show.json || life.destroyed.is_none())
+        .collect();
+    lives.sort_by_key(|(_, life)| life.created);
+    Ok(lives
+        .into_iter()
+        .map(|(dataset, life)| {
+            if show.json {
+                json!({
+                    "dataset": dataset, "name": life.name, "tier": life.tier,
+                    "created": life.created, "destroyed": life.destroyed,
+                })
+                .to_string()
+            } else {
+                format!("{dataset}@{}", life.name)
+            }
+        })
+        .collect())
+}
+
+/// sanoid's runs: pruning goes by the list from before taking.
+fn simulate(dataset: &Dataset, from: &Zoned, to: &Zoned, every: SignedDuration) -> Run {
+    let policy = dataset.settings.policy();
+    let simulation = Simulation::new(&policy).in_order(Order::PruneThenTake);
+    dataset
+        .settings
+        .schedules()
+        .into_iter()
+        .fold(simulation, |simulation, (tier, schedule)| {
+            simulation.taking(tier.as_str(), schedule, Template::sanoid())
+        })
+        .run(from, to, every)
+}
+
+fn drawing(dataset: &Dataset, run: &Run) -> String {
+    const WIDTH: usize = 64;
+    let text = run.timeline().text(WIDTH);
+    format!("{}\n{}", dataset.path, text.trim_end())
+}

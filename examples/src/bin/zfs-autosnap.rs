@@ -1,0 +1,95 @@
+//! zfs-autosnap: snapshots by sanoid.conf; so far what needs no ZFS.
+
+#![forbid(unsafe_code)]
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use examples::autosnap::{check, explain, simulate};
+use examples::exit::{self, Exit};
+use examples::logging::Verbosity;
+
+/// Say what snapshot policies do, before they do it
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXAMPLES)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    verbosity: Verbosity,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  Is /etc/sanoid/sanoid.conf right? Tells everything wrong at once:
+      zfs-autosnap check --config /etc/sanoid
+  What would exist after two years of it, run every hour?
+      zfs-autosnap simulate --config /etc/sanoid \\
+          --from 2026-01-01T00:00:00Z --to 2028-01-01T00:00:00Z --every 1h --timeline
+  What would it destroy right now, and why?
+      zfs list -Hp -t snapshot -o name,guid,createtxg,creation,userrefs,clones,used |
+          zfs-autosnap explain --config /etc/sanoid
+  And what would zrepl's grid keep of the same?
+      zfs list -Hp -t snapshot -o name,guid,createtxg,creation,userrefs,clones,used |
+          zfs-autosnap explain --grid '1x1h(keep=all) | 24x1h | 30x1d' --names 'autosnap*'
+
+Exit codes: 0 done, 1 something failed, 64 wrong usage or configuration.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Tell everything that is wrong with a sanoid.conf
+    #[command(after_help = EXAMPLES)]
+    Check {
+        /// The folder of sanoid.conf
+        #[arg(long, value_name = "DIR", default_value = "/etc/sanoid")]
+        config: PathBuf,
+
+        /// One JSON object per problem and dataset
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run a sanoid.conf over any stretch of time and list what exists at the
+    /// end; children of recursive datasets are not known
+    #[command(after_help = EXAMPLES)]
+    Simulate {
+        /// The folder of sanoid.conf
+        #[arg(long, value_name = "DIR", default_value = "/etc/sanoid")]
+        config: PathBuf,
+        #[command(flatten)]
+        span: simulate::Span,
+        #[command(flatten)]
+        show: simulate::Show,
+    },
+    /// Say of each snapshot in a list whether a policy keeps it, and why
+    #[command(after_help = EXAMPLES)]
+    Explain {
+        #[command(flatten)]
+        options: explain::Options,
+    },
+}
+
+fn main() -> ExitCode {
+    exit::main(run)
+}
+
+fn run(args: Args) -> anyhow::Result<Exit> {
+    args.verbosity.start();
+    let (lines, exit) = match args.command {
+        Command::Check { config, json } => check::run(&config, json)?,
+        Command::Simulate { config, span, show } => {
+            (simulate::run(&config, &span, &show)?, Exit::Done)
+        }
+        Command::Explain { options } => (explain::run(&options)?, Exit::Done),
+    };
+    let mut out = std::io::stdout().lock();
+    for line in lines {
+        match writeln!(out, "{line}") {
+            // Whoever reads has seen enough.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => break,
+            other => other?,
+        }
+    }
+    Ok(exit)
+}

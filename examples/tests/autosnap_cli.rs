@@ -1,0 +1,199 @@
+//! zfs-autosnap from the outside: what needs no ZFS.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+fn autosnap(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zfs-autosnap"));
+    command.args(args);
+    command
+}
+
+fn output(args: &[&str]) -> Output {
+    autosnap(args).output().unwrap()
+}
+
+fn stdout(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+fn folder(conf: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("sanoid.conf"), conf).unwrap();
+    dir
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+const SMALL: &str = "[tank/a]\nuse_template = small\n[tank/b]\nuse_template = small\ndaily = 1\n\
+                     [template_small]\nhourly = 0\ndaily = 2\nmonthly = 0\n";
+
+#[test]
+fn check_tells_what_a_good_configuration_comes_down_to() {
+    let dir = folder(SMALL);
+    let output = output(&["check", "--config", text(dir.path())]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(
+        stdout(&output),
+        "tank/a: takes, prunes: daily 2\ntank/b: takes, prunes: daily 1\n"
+    );
+}
+
+#[test]
+fn check_tells_everything_wrong_at_once_and_exits_64() {
+    let dir = folder("[tank]\ndayly = 3\nhourly = x\n");
+    let output = output(&["check", "--config", text(dir.path())]);
+    assert_eq!(output.status.code(), Some(64));
+    let told = stdout(&output);
+    assert!(
+        told.contains("sanoid.conf:2: error: there is no setting dayly"),
+        "{told}"
+    );
+    assert!(told.contains("sanoid.conf:3: error: hourly"), "{told}");
+}
+
+#[test]
+fn a_missing_configuration_is_named() {
+    let output = output(&["check", "--config", "/nonexistent-folder"]);
+    assert_eq!(output.status.code(), Some(64));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("/nonexistent-folder/sanoid.conf"), "{told}");
+}
+
+#[test]
+fn simulate_lists_what_exists_at_the_end_by_creation() {
+    let dir = folder(SMALL);
+    let args = [
+        "simulate",
+        "--config",
+        text(dir.path()),
+        "--tz",
+        "Europe/Berlin",
+    ];
+    let span = [
+        "--from",
+        "2026-03-01T00:00:00Z",
+        "--to",
+        "2026-03-31T12:00:00Z",
+    ];
+    let output = output(&[&args[..], &span, &["--every", "1h"]].concat());
+    assert_eq!(output.status.code(), Some(0));
+    // Dailies come at midnight in Berlin, also on 29 March, when clocks change.
+    assert_eq!(
+        stdout(&output),
+        "tank/a@autosnap_2026-03-30_00:00:00_daily\n\
+         tank/a@autosnap_2026-03-31_00:00:00_daily\n\
+         tank/b@autosnap_2026-03-31_00:00:00_daily\n"
+    );
+}
+
+#[test]
+fn simulate_draws() {
+    let dir = folder(SMALL);
+    let args = [
+        "simulate",
+        "--config",
+        text(dir.path()),
+        "--tz",
+        "UTC",
+        "--every",
+        "1d",
+    ];
+    let span = [
+        "--from",
+        "2026-03-01T00:00:00Z",
+        "--to",
+        "2026-03-31T00:00:00Z",
+    ];
+    let show = ["--timeline", "--svg", text(dir.path())];
+    let output = output(&[&args[..], &span, &show].concat());
+    assert!(stdout(&output).starts_with("tank/a\ndaily "));
+    let svg = std::fs::read_to_string(dir.path().join("tank-a.svg")).unwrap();
+    assert!(svg.starts_with("<svg"));
+}
+
+fn explain(args: &[&str], list: &str) -> Output {
+    let mut child = autosnap(
+        &[
+            &["explain", "--at", "2026-04-03T12:00:00Z", "--tz", "UTC"],
+            args,
+        ]
+        .concat(),
+    )
+    .stdin(Stdio::piped())
+    .stdout(Stdio::piped())
+    .stderr(Stdio::piped())
+    .spawn()
+    .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(list.as_bytes())
+        .unwrap();
+    child.wait_with_output().unwrap()
+}
+
+/// 1 to 3 April 2026, 06:00 UTC; the first is held.
+const LIST: &str = "tank/a@auto1\t1\t1\t1775023200\t1\t-\t100\n\
+                    tank/a@auto2\t2\t2\t1775109600\t0\t-\t100\n\
+                    tank/a@auto3\t3\t3\t1775196000\t0\t-\t100\n";
+
+#[test]
+fn explain_gives_every_reason() {
+    let output = explain(&["--keep", "daily=1", "--names", "auto*"], LIST);
+    assert_eq!(
+        stdout(&output),
+        "keep    tank/a@auto1\n\
+         \x20         protected: one hold\n\
+         \x20         daily 1: 2026-04-01 is number 3\n\
+         destroy tank/a@auto2\n\
+         \x20         daily 1: 2026-04-02 is number 2\n\
+         keep    tank/a@auto3\n\
+         \x20         daily 1: kept for 2026-04-03, number 1\n\
+         2 kept, 1 to destroy, which frees at least 100 bytes\n"
+    );
+}
+
+#[test]
+fn explain_gives_json_with_guids_as_text() {
+    let output = explain(&["--grid", "1x1h", "--json"], LIST);
+    let last: serde_json::Value =
+        serde_json::from_str(stdout(&output).lines().last().unwrap()).unwrap();
+    assert_eq!(last["guid"], "3");
+    assert_eq!(last["dataset"], "tank/a");
+    assert_eq!(last["verdict"], "keep");
+}
+
+#[test]
+fn explain_destroys_nothing_of_datasets_that_are_not_configured() {
+    let dir = folder(SMALL);
+    let list = LIST
+        .replace("tank/a", "tank/z")
+        .replace("auto", "autosnap_");
+    let output = explain(&["--config", text(dir.path())], &list);
+    assert!(stdout(&output).contains("3 kept, 0 to destroy"));
+}
+
+#[test]
+fn explain_wants_exactly_one_policy() {
+    for args in [&[][..], &["--keep", "daily=1", "--grid", "1x1h"]] {
+        assert_eq!(explain(args, LIST).status.code(), Some(64));
+    }
+    let output = explain(&["--keep", "dayly=1"], LIST);
+    assert_eq!(output.status.code(), Some(64));
+}
+
+#[test]
+fn a_list_that_is_none_is_refused_with_the_line() {
+    let output = explain(&["--keep", "daily=1"], "tank/a@x\n");
+    assert_eq!(output.status.code(), Some(64));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        told.contains("line 1") && told.contains("zfs list"),
+        "{told}"
+    );
+}
