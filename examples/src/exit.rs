@@ -14,6 +14,8 @@ pub enum Exit {
     Failed,
     /// The command line or a configuration is wrong (`EX_USAGE`).
     Usage,
+    /// A code with a meaning of the binary's own, which its help tells.
+    Code(u8),
 }
 
 impl Exit {
@@ -22,12 +24,13 @@ impl Exit {
         if ok { Exit::Done } else { Exit::Failed }
     }
 
-    /// 0, 1 or 64.
+    /// 0, 1, 64, or the binary's own.
     pub fn code(self) -> u8 {
         match self {
             Exit::Done => 0,
             Exit::Failed => 1,
             Exit::Usage => 64,
+            Exit::Code(code) => code,
         }
     }
 }

@@ -8,3 +8,4 @@ pub mod exit;
 pub mod logging;
 pub mod pipeline;
 pub mod stop;
+pub mod streamdump;
