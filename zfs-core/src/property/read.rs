@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use zfs_stream::nvlist::{NvList, Value};
 
 use super::PropertyValue;
-use super::table::{self, Access, Default, Kind, Native, On};
+use super::table::{self, Default, Kind, Native, On};
 use crate::error::{Errno, Error, Operation};
 use crate::ffi::CallError;
 use crate::ffi::ioctl::answer;
@@ -110,7 +110,7 @@ impl DatasetProperties {
         let name = native.map_or(name, |native| native.name);
         match self.list.get_nvlist(name) {
             Some(entry) => entry.get_u64("value"),
-            None => match self.settable_default(native?)? {
+            None => match self.default_here(native?)? {
                 Default::Number(number) => Some(number),
                 _ => None,
             },
@@ -131,6 +131,12 @@ impl DatasetProperties {
             Some(PropertyValue::Text(text)) => text,
             Some(PropertyValue::Number(hundredths)) if kind == Some(Kind::Ratio) => {
                 format!("{}.{:02}", hundredths / 100, hundredths % 100)
+            }
+            // 2.1 shows the number, later versions the word.
+            Some(PropertyValue::Number(u64::MAX))
+                if kind == Some(Kind::Limit) && self.version > Version::OLDEST =>
+            {
+                "none".to_owned()
             }
             Some(PropertyValue::Number(number)) => number.to_string(),
         }
@@ -175,15 +181,14 @@ impl DatasetProperties {
         }
     }
 
-    /// The default of a property that this dataset has.
-    fn settable_default(&self, native: &Native) -> Option<Default> {
+    /// The default of a property that this dataset can have.
+    fn default_here(&self, native: &Native) -> Option<Default> {
         let here = native.on.intersects(self.on) && native.since <= self.version;
-        // What ZFS reports it would have reported here.
-        (here && native.access != Access::ReadOnly).then(|| native.default(self.version))
+        here.then(|| native.default(self.version))
     }
 
     fn default(&self, native: &Native) -> Option<Property> {
-        let value = match self.settable_default(native)? {
+        let value = match self.default_here(native)? {
             Default::Number(number) => self.word(native, number),
             Default::Text(text) if native.name == "mountpoint" => {
                 PropertyValue::Text(self.mountpoint(text, &Source::Default))

@@ -63,7 +63,12 @@ fn kernel_value(
     }
     match (native.kind, value) {
         (Kind::Text, PropertyValue::Number(number)) => Ok(PropertyValue::Text(number.to_string())),
-        (Kind::Text, text) => Ok(text.clone()),
+        (Kind::Text, PropertyValue::Text(text)) => {
+            if native.name == "mountpoint" {
+                mountpoint(text)?;
+            }
+            Ok(PropertyValue::Text(text.clone()))
+        }
         (_, PropertyValue::Number(number)) => block_size(native, *number),
         (_, PropertyValue::Text(text)) => {
             number(native, text, version).and_then(|number| block_size(native, number))
@@ -71,14 +76,35 @@ fn kernel_value(
     }
 }
 
-/// The kernel takes any number for a block size, and leaves it to zfs(8) to
-/// have checked it: a dataset with `recordsize=3` can be made.
+/// The kernel leaves it to zfs(8) to have checked these: a dataset with
+/// `recordsize=3` or `mountpoint=here` can be made.
 fn block_size(native: &Native, number: u64) -> Result<PropertyValue, String> {
-    let is_size = matches!(native.name, "recordsize" | "volblocksize");
-    if is_size && !(number.is_power_of_two() && number >= 512) {
-        return Err(format!("{number} is not a power of two from 512 up"));
+    let is_size = match native.name {
+        "recordsize" | "volblocksize" => true,
+        "special_small_blocks" => number != 0,
+        _ => false,
+    };
+    if is_size && !(number.is_power_of_two() && (512..=16 << 20).contains(&number)) {
+        return Err(format!(
+            "{number} is not a power of two from 512 to 16777216"
+        ));
     }
     Ok(PropertyValue::Number(number))
+}
+
+/// A path that mount(8) can be given, or one of the two words.
+fn mountpoint(text: &str) -> Result<(), &'static str> {
+    /// PATH_MAX and NAME_MAX of Linux.
+    const LONGEST: (usize, usize) = (4095, 255);
+    match text {
+        "none" | "legacy" => Ok(()),
+        path if !path.starts_with('/') => Err("it is neither an absolute path, none nor legacy"),
+        path if path.len() > LONGEST.0 => Err("the path is too long"),
+        path if path.split('/').any(|part| part.len() > LONGEST.1) => {
+            Err("a component of the path is too long")
+        }
+        _ => Ok(()),
+    }
 }
 
 fn number(native: &Native, text: &str, version: Version) -> Result<u64, String> {
@@ -91,7 +117,7 @@ fn number(native: &Native, text: &str, version: Version) -> Result<u64, String> 
         return Err(format!("{text:?} is none of {}", words.join(", ")));
     }
     match (text, native.kind) {
-        ("none", Kind::Count) if native.name != "pbkdf2iters" => Ok(u64::MAX),
+        ("none", Kind::Limit) => Ok(u64::MAX),
         ("none", Kind::Bytes) => Ok(0),
         _ => parse_size(text).ok_or_else(|| {
             format!("{text:?} is not a number, or one with a unit (K, M, G, T, P, E)")
@@ -289,6 +315,25 @@ mod tests {
         assert_eq!(value("recordsize", 512_u64), Ok(512_u64.into()));
         assert_eq!(value("recordsize", "16M"), Ok((16_u64 << 20).into()));
         assert_eq!(value("quota", 3000_u64), Ok(3000_u64.into()));
+    }
+
+    #[test]
+    fn small_blocks_are_none_or_a_power_of_two() {
+        assert_eq!(value("special_small_blocks", "0"), Ok(0_u64.into()));
+        assert_eq!(value("special_small_blocks", "4K"), Ok(4096_u64.into()));
+        assert!(value("special_small_blocks", 5000_u64).is_err());
+        assert!(value("recordsize", "32M").is_err());
+    }
+
+    #[test]
+    fn a_mountpoint_is_a_path_that_can_be_mounted_at() {
+        for good in ["none", "legacy", "/", "/srv/a b"] {
+            assert_eq!(value("mountpoint", good), Ok(good.into()));
+        }
+        for bad in ["", "here", "./here", &format!("/{}", "x".repeat(256))] {
+            assert!(value("mountpoint", bad).is_err(), "{bad}");
+        }
+        assert!(value("mountpoint", "/x".repeat(2048)).is_err());
     }
 
     #[test]

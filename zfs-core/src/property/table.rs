@@ -22,9 +22,10 @@ bitflags::bitflags! {
 pub(crate) enum Kind {
     /// Bytes; `none` is 0.
     Bytes,
-    /// A count without a unit. `none` is no limit, which is the largest
-    /// number.
+    /// A count without a unit.
     Count,
+    /// A count that may be `none`, which is the largest number.
+    Limit,
     /// Hundredths, shown as `1.00`.
     Ratio,
     /// One of some words, each of which stands for a number.
@@ -501,13 +502,13 @@ static NATIVE: &[Native] = &[
     own("volsize", Kind::Bytes, VOL_SNAP, Default::None),
     own(
         "filesystem_limit",
-        Kind::Count,
+        Kind::Limit,
         FS,
         Default::Number(u64::MAX),
     ),
     own(
         "snapshot_limit",
-        Kind::Count,
+        Kind::Limit,
         FS_VOL,
         Default::Number(u64::MAX),
     ),
@@ -578,8 +579,8 @@ static NATIVE: &[Native] = &[
     report("logicalused", Kind::Bytes, FS_VOL),
     report("logicalreferenced", Kind::Bytes, ALL),
     report("userrefs", Kind::Count, SNAP),
-    report("filesystem_count", Kind::Count, FS).defaults_to(Default::Number(u64::MAX)),
-    report("snapshot_count", Kind::Count, FS_VOL).defaults_to(Default::Number(u64::MAX)),
+    report("filesystem_count", Kind::Limit, FS).defaults_to(Default::Number(u64::MAX)),
+    report("snapshot_count", Kind::Limit, FS_VOL).defaults_to(Default::Number(u64::MAX)),
     report("guid", Kind::Count, ALL),
     report("createtxg", Kind::Count, ALL),
     report("objsetid", Kind::Count, ALL),
