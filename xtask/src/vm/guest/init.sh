@@ -18,7 +18,7 @@ echo 4096 > /proc/sys/kernel/printk_ratelimit_burst
 
 /lib/systemd/systemd-udevd --daemon
 udevadm trigger --type=devices --action=add
-udevadm settle --timeout=60
+udevadm settle --timeout=120
 
 port() { echo "/dev/virtio-ports/$1"; }
 [ -e "$(port ctl)" ] && exec 9> "$(port ctl)"

@@ -5,12 +5,15 @@ busybox mount -t proc proc /proc
 for module in /modules/*.ko; do
     busybox insmod "$module" || echo "zfs-vm: cannot load $module"
 done
+# A busy host takes its time to show the disk.
 tries=0
-until busybox mount -t ext4 -o noatime,barrier=0 /dev/vda /root 2>/dev/null; do
+until [ -b /dev/vda ]; do
     tries=$((tries + 1))
-    [ $tries -gt 100 ] && { echo "zfs-vm: no root disk"; busybox poweroff -f; }
+    [ $tries -gt 1200 ] && { echo "zfs-vm: no root disk"; busybox poweroff -f; }
     busybox sleep 0.1
 done
+busybox mount -t ext4 -o noatime,barrier=0 /dev/vda /root ||
+    { echo "zfs-vm: cannot mount the root disk"; busybox poweroff -f; }
 # The machine's init rides in the initrd, so that changing it costs no new root.
 busybox cp /zfs-vm-init /root/sbin/zfs-vm-init
 busybox umount /proc
