@@ -8,6 +8,7 @@
 //!   libnvpair's encodings and both byte orders.
 //! - [`fletcher`]: the checksum of streams and tokens.
 //! - `record` (feature `stream`): the records of a send stream.
+//! - `stage` (feature `stream`): what stands between a sender and a receiver.
 //! - `stats` (feature `stream`): what a stream holds.
 //! - `verify` (feature `stream`): whether `zfs receive` would take one.
 //! - `token` (feature `token`): resume tokens.
@@ -17,6 +18,8 @@ pub mod fletcher;
 pub mod nvlist;
 #[cfg(feature = "stream")]
 pub mod record;
+#[cfg(feature = "stream")]
+pub mod stage;
 #[cfg(feature = "stream")]
 pub mod stats;
 #[cfg(feature = "token")]
