@@ -56,6 +56,10 @@ pub trait Endpoint: Send + Sync {
     /// It cannot be received, or ends too early.
     fn receive(&self, receive: &Receive, pipe: BorrowedFd<'_>) -> Result<u64, Error>;
 
+    /// Whether an interrupted receive into a dataset has left something to go
+    /// on with; not where that cannot be told.
+    fn has_partial(&self, dataset: &DatasetName) -> bool;
+
     /// The GUID of a snapshot.
     ///
     /// # Errors

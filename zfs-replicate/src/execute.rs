@@ -131,7 +131,8 @@ impl<'e> Run<'_, 'e> {
         } else {
             self.outcome.failed += 1;
         }
-        let resumable = matches!(step.action, Action::Send(_));
+        let sends = matches!(step.action, Action::Send(_));
+        let resumable = sends && self.executor.target.has_partial(&step.target);
         self.executor.observer.event(&Event::Failed {
             step,
             error: &error,

@@ -16,6 +16,10 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub mod endpoint;
 pub mod execute;
 pub mod marker;

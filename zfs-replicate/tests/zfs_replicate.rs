@@ -142,6 +142,10 @@ impl Endpoint for Late<'_> {
         self.0.receive(receive, pipe)
     }
 
+    fn has_partial(&self, dataset: &DatasetName) -> bool {
+        self.0.has_partial(dataset)
+    }
+
     fn guid(&self, snapshot: &SnapshotName) -> Result<Guid, Error> {
         self.0.guid(snapshot)
     }

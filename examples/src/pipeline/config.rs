@@ -39,12 +39,23 @@ pub struct Job {
     pub source: DatasetName,
     /// What its snapshots begin with, before `_` and the time.
     pub prefix: String,
-    /// How old the youngest snapshot must be before another one is taken.
-    pub every: Option<Duration>,
+    /// When snapshots are taken.
+    pub take: Take,
     /// What the source keeps, `None` where it is not pruned.
     pub keep: Option<Keep>,
     /// Where it goes.
     pub targets: Vec<Target>,
+}
+
+/// When a job takes snapshots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Take {
+    /// In each run.
+    Always,
+    /// When the youngest is this old.
+    Every(Duration),
+    /// Never: it replicates what is there.
+    Never,
 }
 
 /// A place where a job's tree goes.
@@ -97,6 +108,7 @@ struct RawJob {
     prefix: Option<Spanned<String>>,
     policy: Option<Spanned<String>>,
     every: Option<Spanned<String>>,
+    snapshot: Option<Spanned<bool>>,
     #[serde(default)]
     target: Vec<RawTarget>,
 }
@@ -183,7 +195,36 @@ impl RawConfig {
             jobs.push(job);
         }
         self.check_markers(&jobs)?;
+        self.check_targets(&jobs)?;
         Ok(Config { jobs })
+    }
+
+    /// A snapshot that a target has and its source does not makes it diverge.
+    fn check_targets(&self, jobs: &[Job]) -> Result<(), Wrong> {
+        let mut seen: BTreeMap<&DatasetName, &str> = BTreeMap::new();
+        for (job, raw) in jobs.iter().zip(&self.job) {
+            for (target, raw) in job.targets.iter().zip(&raw.as_ref().target) {
+                let dataset = &target.dataset;
+                if let Some(other) = seen.insert(dataset, &job.name) {
+                    let what = format!("{dataset} is a target of job {other:?} already");
+                    return Err(wrong(&raw.dataset, what));
+                }
+                let taker = jobs.iter().zip(&self.job).find(|(other, _)| {
+                    let overlap =
+                        other.source.is_within(dataset) || dataset.is_within(&other.source);
+                    overlap && other.take != Take::Never
+                });
+                if let Some((_, taker)) = taker {
+                    let what = format!(
+                        "{dataset} is a target of job {:?}; a snapshot that only the target has \
+                         would make it diverge, so this job needs snapshot = false",
+                        job.name
+                    );
+                    return Err(wrong(&taker.as_ref().source, what));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Two targets of one dataset that share an identifier would destroy each
@@ -298,6 +339,19 @@ fn word(name: &Spanned<String>, what: &str) -> Result<String, Wrong> {
 }
 
 impl RawJob {
+    fn take(&self) -> Result<Take, Wrong> {
+        let taken = self.snapshot.as_ref().is_none_or(|taken| *taken.as_ref());
+        match &self.every {
+            Some(text) if !taken => Err(wrong(
+                text,
+                "this job takes no snapshots (snapshot = false), so there is no time between them",
+            )),
+            Some(text) => Ok(Take::Every(every(text)?)),
+            None if taken => Ok(Take::Always),
+            None => Ok(Take::Never),
+        }
+    }
+
     fn check(&self, policies: &BTreeMap<String, Spanned<RawPolicy>>) -> Result<Job, Wrong> {
         let prefix = match &self.prefix {
             Some(prefix) => word(prefix, "prefix")?,
@@ -326,7 +380,7 @@ impl RawJob {
         }
         Ok(Job {
             name: word(&self.name, "job's name")?,
-            every: self.every.as_ref().map(every).transpose()?,
+            take: self.take()?,
             keep: keep(policies, self.policy.as_ref(), &prefix)?,
             source,
             prefix,
@@ -499,6 +553,43 @@ policy = "office"            # what the target keeps
     }
 
     #[test]
+    fn what_is_a_target_itself_is_replicated_only_as_it_is() {
+        let next = |more: &str| {
+            format!(
+                "{DEMO}\n[[job]]\nname = \"next\"\nsource = \"site-b/office\"\n{more}\
+                 [[job.target]]\ndataset = \"site-c/office\"\n"
+            )
+        };
+        let config = Config::parse("f", &next("snapshot = false\n")).unwrap();
+        assert_eq!(config.jobs[0].take, Take::Always);
+        assert_eq!(config.jobs[1].take, Take::Never);
+        let error = Config::parse("f", &next("")).unwrap_err().0;
+        assert!(
+            error.starts_with("f:20: site-b/office is a target of job \"office\""),
+            "{error}"
+        );
+        let both = next("snapshot = false\nevery = \"1h\"\n");
+        let error = Config::parse("f", &both).unwrap_err().0;
+        assert!(
+            error.starts_with("f:22: this job takes no snapshots"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_dataset_is_the_target_of_one_job() {
+        let second = "\n[[job]]\nname = \"b\"\nsource = \"tank\"\n[[job.target]]\n\
+                      dataset = \"site-b/office\"\n";
+        let error = Config::parse("f", &format!("{DEMO}{second}"))
+            .unwrap_err()
+            .0;
+        assert_eq!(
+            error,
+            "f:22: site-b/office is a target of job \"office\" already"
+        );
+    }
+
+    #[test]
     fn times_between_snapshots_are_read() {
         for (text, seconds) in [
             ("90s", Some(90)),
@@ -518,8 +609,9 @@ policy = "office"            # what the target keeps
             let toml = format!("[[job]]\nname = \"a\"\nsource = \"b\"\nevery = \"{text}\"\n");
             let every = Config::parse("f", &toml)
                 .ok()
-                .and_then(|config| config.jobs.first().and_then(|job| job.every));
-            assert_eq!(every, seconds.map(Duration::from_secs), "{text:?}");
+                .and_then(|config| config.jobs.first().map(|job| job.take));
+            let expected = seconds.map(|seconds| Take::Every(Duration::from_secs(seconds)));
+            assert_eq!(every, expected, "{text:?}");
         }
     }
 }

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use zfs_core::{DatasetName, SnapshotName, Zfs};
 use zfs_replicate::tree::{Dataset, Tree};
 
-use super::config::Job;
+use super::config::{Job, Take};
 
 /// Timers are never quite on time. A snapshot is due this much earlier than
 /// the configuration says, at most.
@@ -54,8 +54,10 @@ pub fn is_due(
     now: SystemTime,
     creation: impl FnOnce(&SnapshotName) -> Result<SystemTime, zfs_core::Error>,
 ) -> Result<bool, zfs_core::Error> {
-    let Some(every) = job.every else {
-        return Ok(true);
+    let every = match job.take {
+        Take::Always => return Ok(true),
+        Take::Never => return Ok(false),
+        Take::Every(every) => every,
     };
     let own = |name: &str| name.starts_with(&format!("{}_", job.prefix));
     let youngest = tree.get(&tree.root).and_then(|root| {
@@ -165,6 +167,7 @@ mod tests {
             .unwrap()
         };
         assert!(due("", 0));
+        assert!(!due("snapshot = false", 1_000_000));
         assert!(!due("every = \"15m\"", 0));
         assert!(!due("every = \"15m\"", 839));
         assert!(due("every = \"15m\"", 840));

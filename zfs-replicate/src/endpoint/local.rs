@@ -226,6 +226,11 @@ impl Endpoint for Local {
         Ok(received.bytes_read)
     }
 
+    fn has_partial(&self, dataset: &DatasetName) -> bool {
+        let listed = self.zfs.dataset(dataset);
+        listed.is_ok_and(|listed| listed.receive_resume_token().is_some())
+    }
+
     fn guid(&self, snapshot: &SnapshotName) -> Result<Guid, Error> {
         Ok(self.zfs.snapshot_entry(snapshot)?.guid)
     }

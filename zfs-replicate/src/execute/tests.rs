@@ -30,6 +30,8 @@ struct Fake {
     endless: Option<&'static str>,
     /// This dataset takes nothing.
     refuses: Option<&'static str>,
+    /// This dataset keeps what it got of a stream that broke.
+    partial: Option<&'static str>,
     /// What arrives under this name gets another GUID.
     mistakes: Option<&'static str>,
 }
@@ -105,6 +107,10 @@ impl Endpoint for Fake {
         let mut snapshots = self.snapshots.lock().unwrap();
         snapshots.insert(receive.snapshot.clone(), Guid(guid));
         Ok(bytes.len() as u64)
+    }
+
+    fn has_partial(&self, dataset: &DatasetName) -> bool {
+        self.partial == Some(dataset.as_str())
     }
 
     fn guid(&self, snapshot: &SnapshotName) -> Result<Guid, Error> {
@@ -248,7 +254,10 @@ fn what_fails_for_one_dataset_does_not_stop_the_others() {
         breaks: Some("tank/a@1"),
         ..Fake::default()
     };
-    let target = Fake::default();
+    let target = Fake {
+        partial: Some("vault/t/a"),
+        ..Fake::default()
+    };
     let plan = planned(
         vec![
             dataset("tank", &[9]),
@@ -269,7 +278,7 @@ fn what_fails_for_one_dataset_does_not_stop_the_others() {
             "started tank/a@1",
             // The sender's error, since the receiver's is only its echo.
             "failed resumable=true cannot replicate tank/a: there is no such dataset on the source",
-            "failed resumable=true cannot replicate to vault/t/a/below: vault/t/a, above it, \
+            "failed resumable=false cannot replicate to vault/t/a/below: vault/t/a, above it, \
              could not be made",
             "started tank/b@4",
             "finished 3145728",

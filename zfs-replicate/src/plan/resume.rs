@@ -87,13 +87,14 @@ fn unusable(
     if point.redacted {
         return Some(Unusable::Redacted);
     }
-    // A raw stream of plain data is the same as a plain one.
-    if source.is_encrypted() && point.form.raw != raw {
-        return Some(Unusable::OtherForm {
+    if source.is_encrypted() {
+        // Encrypted datasets have no embedded blocks.
+        return (point.form.raw != raw).then_some(Unusable::OtherForm {
             raw: point.form.raw,
         });
     }
-    None
+    // A raw stream of plain data has its embedded blocks, asked for or not.
+    (point.form.embedded || point.form.raw).then_some(Unusable::Embedded)
 }
 
 fn names(to_name: &str, source: &Dataset) -> bool {

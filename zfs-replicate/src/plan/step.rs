@@ -321,6 +321,9 @@ pub enum Unusable {
         /// Whether the interrupted stream was raw.
         raw: bool,
     },
+    /// Its blocks may be embedded, and OpenZFS 2.2.7 to 2.4 loses extended
+    /// attributes and the targets of long symlinks then (openzfs/zfs#19091).
+    Embedded,
     /// It leaves out what a redaction bookmark names.
     Redacted,
     /// Its token makes no sense.

@@ -446,6 +446,19 @@ fn a_token_that_would_send_encrypted_data_in_plain_is_given_up() {
 }
 
 #[test]
+fn a_token_with_embedded_blocks_is_given_up_since_the_kernel_loses_data_with_them() {
+    for (embedded, raw) in [(true, false), (false, true)] {
+        let mut target = interrupted(dataset("vault/a", &[("1", 1)]), 2, Some(1));
+        if let Some(Partial::Token(point)) = &mut target.partial {
+            point.form.embedded = embedded;
+            point.form.raw = raw;
+        }
+        let (reason, _) = given_up(dataset("tank/a", &[("1", 1), ("2", 2)]), target);
+        assert_eq!(reason, Unusable::Embedded);
+    }
+}
+
+#[test]
 fn a_token_that_leaves_data_out_or_makes_no_sense_is_given_up() {
     let mut redacted = interrupted(dataset("vault/a", &[("1", 1)]), 2, Some(1));
     if let Some(Partial::Token(point)) = &mut redacted.partial {

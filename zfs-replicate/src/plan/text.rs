@@ -169,6 +169,10 @@ impl fmt::Display for Unusable {
             Unusable::OtherForm { raw: true } => {
                 f.write_str("it is raw, and the data is to be sent in plain")
             }
+            Unusable::Embedded => f.write_str(
+                "it has embedded blocks, with which OpenZFS 2.2.7 to 2.4 loses extended attributes \
+                 (openzfs/zfs#19091)",
+            ),
             Unusable::Redacted => f.write_str("it is redacted, and all of the data is wanted"),
             Unusable::Unreadable { problem } => {
                 write!(f, "its resume token cannot be read ({problem})")
