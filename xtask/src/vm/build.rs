@@ -138,12 +138,12 @@ fn build_root(suite: Suite, target: &Path) -> Result<()> {
     eprintln!(
         "vm: making the ZFS machine for Debian {suite}: {} and OpenZFS' kernel module, built by dkms \
          (5 to 10 minutes, once)",
-        recipe::GUEST_PACKAGES.join(", ")
+        recipe::guest_packages(suite).join(", ")
     );
     let unfinished = unfinished(target)?;
     fs::create_dir_all(&unfinished)?;
     let root = unfinished.join("root");
-    mmdebstrap("apt", suite.name(), recipe::GUEST_PACKAGES, &root)?;
+    mmdebstrap("apt", suite.name(), &recipe::guest_packages(suite), &root)?;
 
     let kernel = only_entry(&root.join("boot"), "vmlinuz-")?;
     // Debian keeps kernels readable by root alone on some releases.
@@ -179,27 +179,21 @@ fn build_initrd(image: &Image) -> Result<()> {
         executable(&tree.join(name), text)?;
     }
     let modules = only_entry(&image.root.join("lib/modules"), "")?;
-    for name in recipe::INITRD_MODULES {
-        let source = walkdir::WalkDir::new(modules.join("kernel"))
-            .into_iter()
-            .filter_map(Result::ok)
-            .find(|entry| {
-                let file = entry.file_name().to_string_lossy();
-                file == format!("{name}.ko") || file == format!("{name}.ko.xz")
-            })
-            .with_context(|| format!("the guest's kernel has no module {name}"))?
-            .into_path();
-        let target = tree.join("modules").join(format!("{name}.ko"));
+    for (place, source) in initrd_modules(&modules)?.iter().enumerate() {
+        let name = source.file_name().unwrap_or_default().to_string_lossy();
+        let name = name.trim_end_matches(".xz");
+        // The initrd loads them in the order of their names.
+        let target = tree.join("modules").join(format!("{place:02}-{name}"));
         if source
             .extension()
             .is_some_and(|extension| extension == "xz")
         {
             run(Command::new("xz")
                 .arg("-dc")
-                .arg(&source)
+                .arg(source)
                 .stdout(File::create(&target)?))?;
         } else {
-            fs::copy(&source, &target)?;
+            fs::copy(source, &target)?;
         }
     }
     let unfinished = image
@@ -280,6 +274,39 @@ fn finish(unfinished: &Path, target: &Path) -> Result<()> {
         run(mv.arg(unfinished).arg(target))?;
     }
     Ok(())
+}
+
+/// The files of the initrd's modules and of what they depend on, each after
+/// what it depends on. Kernels differ in what they have built in: 6.1 has
+/// virtio's bus as a module, 6.12 has not.
+fn initrd_modules(modules: &Path) -> Result<Vec<PathBuf>> {
+    let read = |name: &str| {
+        let path = modules.join(name);
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    let (dependencies, builtin) = (read("modules.dep")?, read("modules.builtin")?);
+    let mut files = Vec::new();
+    for name in recipe::INITRD_MODULES {
+        let is_it = |path: &str| {
+            let file = path.rsplit('/').next().unwrap_or(path);
+            file.trim_end_matches(".xz") == format!("{name}.ko")
+        };
+        if builtin.lines().any(is_it) {
+            continue;
+        }
+        let (module, needs) = dependencies
+            .lines()
+            .filter_map(|line| line.split_once(':'))
+            .find(|(module, _)| is_it(module))
+            .with_context(|| format!("the guest's kernel has no module {name}"))?;
+        for path in needs.split_whitespace().rev().chain([module]) {
+            let file = modules.join(path);
+            if !files.contains(&file) {
+                files.push(file);
+            }
+        }
+    }
+    Ok(files)
 }
 
 fn only_entry(folder: &Path, prefix: &str) -> Result<PathBuf> {

@@ -44,7 +44,7 @@ impl fmt::Display for Suite {
 
 /// The guest: a kernel, the module built by dkms, ZFS' own tools to compare
 /// with, and the headers that the layout tests read.
-pub const GUEST_PACKAGES: &[&str] = &[
+const GUEST_PACKAGES: &[&str] = &[
     "linux-image-cloud-amd64",
     "linux-headers-cloud-amd64",
     "zfs-dkms",
@@ -57,6 +57,16 @@ pub const GUEST_PACKAGES: &[&str] = &[
     "zstd",
 ];
 
+/// Those, and what only some releases need to be asked for: in Debian 12
+/// nothing that is wanted brings mount(8) with it.
+pub fn guest_packages(suite: Suite) -> Vec<&'static str> {
+    let more: &[&str] = match suite {
+        Suite::Bookworm => &["mount"],
+        Suite::Trixie | Suite::Sid => &[],
+    };
+    [GUEST_PACKAGES, more].concat()
+}
+
 /// The suite that QEMU comes from: 7.2 of Debian 12 corrupts flags under
 /// multi-threaded emulation and the guest panics; 10.0 of Debian 13 does not.
 pub const TOOLS_SUITE: &str = "trixie";
@@ -68,8 +78,9 @@ pub const TOOLS_PACKAGES: &[&str] = &["qemu-system-x86", "busybox-static"];
 /// Debian 13's own compiler, which is the oldest that the workspace supports.
 pub const MSRV_PACKAGES: &[&str] = &["rustc", "cargo"];
 
-/// Loaded by the initrd: the cloud kernel has the rest built in.
-pub const INITRD_MODULES: &[&str] = &["virtio_blk"];
+/// Loaded by the initrd, with what they depend on, where the cloud kernel does
+/// not have them built in.
+pub const INITRD_MODULES: &[&str] = &["virtio_pci", "virtio_blk"];
 
 pub const INITRD_INIT: &str = include_str!("guest/initrd-init.sh");
 pub const INIT: &str = include_str!("guest/init.sh");
@@ -79,7 +90,7 @@ pub const ROOT_DISK: &str = "24G";
 
 /// Twelve hex digits over what the guest's root is made of.
 pub fn root_hash(suite: Suite) -> String {
-    digest(&[suite.name(), &GUEST_PACKAGES.join(" "), ROOT_DISK])
+    digest(&[suite.name(), &guest_packages(suite).join(" "), ROOT_DISK])
 }
 
 /// Over what boots it.
