@@ -310,8 +310,7 @@ fn the_interrupted_receives_token_is_read() {
             assert!(dump.contains(&number.to_string()), "{number} in\n{dump}");
         }
         assert!(dump.contains(&token.to_name), "{dump}");
-        let list = statistics(&stream).streams[0].nvlist.clone().unwrap();
-        assert_eq!(list.get_u64("resume_object"), Some(token.object));
-        assert_eq!(list.get_u64("resume_offset"), Some(token.offset));
+        let nvlist = statistics(&stream).streams[0].nvlist.clone();
+        token.check_stream(begin, nvlist.as_ref()).unwrap();
     }
 }

@@ -115,6 +115,20 @@ pub enum Mismatch {
         /// The source's or stream's.
         found: u64,
     },
+    /// The stream is not the rest of an interrupted one.
+    #[error("the stream does not resume anything")]
+    NotResuming,
+    /// The stream goes on at another place.
+    #[error("the token goes on at object {}, offset {}, the stream at {}, {}", token.0, token.1, found.0, found.1)]
+    Place {
+        /// The token's object and offset.
+        token: (u64, u64),
+        /// The stream's.
+        found: (u64, u64),
+    },
+    /// The stream is raw where the token is not, or the other way round.
+    #[error("of the token and the stream only one is raw")]
+    Raw,
 }
 
 /// The contents of a resume token.
@@ -302,6 +316,36 @@ impl ResumeToken {
             }
         } else {
             return Ok(());
+        };
+        Err(Error::TokenMismatch { mismatch })
+    }
+
+    /// Whether a stream, by its BEGIN and the nvlist of that, goes on where the
+    /// token says: `zfs receive` takes no other.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TokenMismatch`] with what differs.
+    #[cfg(feature = "stream")]
+    pub fn check_stream(
+        &self,
+        begin: &crate::record::Begin,
+        nvlist: Option<&NvList>,
+    ) -> Result<()> {
+        use crate::record::Features;
+        let from_guid = Some(begin.from_guid).filter(|&guid| guid != 0);
+        self.check_snapshot(begin.to_guid, from_guid)?;
+        let features = begin.features();
+        let place = nvlist.and_then(|list| {
+            let object = list.get_u64("resume_object")?;
+            Some((object, list.get_u64("resume_offset")?))
+        });
+        let token = (self.object, self.offset);
+        let mismatch = match place.filter(|_| features.contains(Features::RESUMING)) {
+            None => Mismatch::NotResuming,
+            Some(found) if found != token => Mismatch::Place { token, found },
+            Some(_) if features.contains(Features::RAW) != self.raw => Mismatch::Raw,
+            Some(_) => return Ok(()),
         };
         Err(Error::TokenMismatch { mismatch })
     }

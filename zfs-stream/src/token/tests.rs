@@ -163,6 +163,52 @@ fn a_token_for_another_snapshot_does_not_fit() {
     assert!(token.check_snapshot(token.to_guid, Some(43)).is_err());
 }
 
+#[cfg(feature = "stream")]
+#[test]
+fn a_stream_that_goes_on_elsewhere_does_not_fit() {
+    use crate::record::{Begin, Features};
+    let token = sample();
+    let features = Features::RESUMING.with(Features::RAW);
+    let begin = |features| Begin {
+        version_info: Begin::make_version_info(false, features),
+        to_guid: token.to_guid,
+        from_guid: 42,
+        ..Begin::default()
+    };
+    let list = |offset: u64| {
+        let mut list = NvList::new();
+        list.insert("resume_object", token.object).unwrap();
+        list.insert("resume_offset", offset).unwrap();
+        list
+    };
+    let mismatch = |begin: &Begin, list: Option<&NvList>| match token.check_stream(begin, list) {
+        Ok(()) => None,
+        Err(Error::TokenMismatch { mismatch }) => Some(mismatch),
+        Err(other) => panic!("{other}"),
+    };
+    let here = list(token.offset);
+    assert_eq!(mismatch(&begin(features), Some(&here)), None);
+    let plain = begin(features.without(Features::RAW));
+    assert_eq!(mismatch(&plain, Some(&here)), Some(Mismatch::Raw));
+    let whole = begin(Features::RAW);
+    assert_eq!(mismatch(&whole, Some(&here)), Some(Mismatch::NotResuming));
+    assert_eq!(
+        mismatch(&begin(features), None),
+        Some(Mismatch::NotResuming)
+    );
+    let elsewhere = Mismatch::Place {
+        token: (7, 131_072),
+        found: (7, 0),
+    };
+    assert_eq!(mismatch(&begin(features), Some(&list(0))), Some(elsewhere));
+    let mut other = begin(features);
+    other.to_guid = 1;
+    assert!(matches!(
+        mismatch(&other, Some(&here)),
+        Some(Mismatch::ToGuid { .. })
+    ));
+}
+
 #[test]
 fn explanation_names_what_would_be_sent() {
     let text = sample().to_string();
