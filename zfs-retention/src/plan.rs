@@ -70,22 +70,31 @@ impl<'a, Id> Plan<'a, Id> {
 
         let parts = policy.parts.len();
         let mut outcomes = vec![Outcome::Outside; parts * newest_first.len()];
-        let mut covered: Vec<u32> = Vec::new();
+        // Not yet created snapshots must not take the place of real ones in
+        // any count.
+        let eligible: Vec<u32> = (0_u32..)
+            .zip(&newest_first)
+            .filter(|(_, (_, snapshot))| {
+                snapshot.creation <= present && policy.names.matches(&snapshot.name)
+            })
+            .map(|(position, _)| position)
+            .collect();
+        let covers = |part: &Part, position: u32| {
+            newest_first
+                .get(position as usize)
+                .is_some_and(|(_, snapshot)| part.covers(&snapshot.name))
+        };
+        let mut own: Vec<u32> = Vec::new();
         for (nth, part) in policy.parts.iter().enumerate() {
-            covered.clear();
-            covered.extend(
-                (0_u32..)
-                    .zip(&newest_first)
-                    .filter(|(_, (_, snapshot))| {
-                        // Not yet created snapshots must not take the place
-                        // of real ones in any count.
-                        snapshot.creation <= present
-                            && policy.names.matches(&snapshot.name)
-                            && part.covers(&snapshot.name)
-                    })
-                    .map(|(position, _)| position),
-            );
-            let judged = part.rule.judge(&moments, &covered, present);
+            let covered = if part.names.is_none() {
+                &eligible
+            } else {
+                own.clear();
+                let positions = eligible.iter().copied();
+                own.extend(positions.filter(|position| covers(part, *position)));
+                &own
+            };
+            let judged = part.rule.judge(&moments, covered, present);
             for (&position, outcome) in covered.iter().zip(judged) {
                 if let Some(slot) = outcomes.get_mut(position as usize * parts + nth) {
                     *slot = outcome;

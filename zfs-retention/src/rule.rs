@@ -37,7 +37,7 @@ pub enum Rule {
     /// The newest of each of the last `count` periods that have any: what
     /// restic calls `--keep-hourly` to `--keep-yearly`. Periods without a
     /// snapshot do not count, so a machine that was off for a month still has
-    /// its seven dailies. (restic since 0.16 also keeps the oldest snapshot
+    /// its seven dailies. (Newer versions of restic also keep the oldest snapshot
     /// of all while a tier is not full; this does not.)
     ///
     /// With `daily` 3, snapshots of 1 April 08:00, 1 April 20:00, 2 April
