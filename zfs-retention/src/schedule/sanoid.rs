@@ -22,15 +22,18 @@ use crate::Tier;
 /// in its name, and no `frequently`; on that day the daily of 23:59 comes at
 /// midnight.
 ///
-/// Four differences, all where sanoid loses or repeats snapshots. Its yearly
+/// Five differences, all where sanoid loses or repeats snapshots. Its yearly
 /// looks back 31 times 365.25 *days* instead of one year, so a year that was
 /// missed is caught up only after the next preferred time; here it is caught
 /// up at once. A preferred moment that its arithmetic puts into the future
 /// (with `hourly_min` above 0, after the clocks went back) makes it take one
 /// snapshot a run until then; here one more period is subtracted. A day of
 /// the month that the month does not have ends sanoid; here it is the month's
-/// last. And a snapshot left in the future by a clock that was ahead keeps
-/// sanoid from taking any until then; here it does not.
+/// last. A snapshot left in the future by a clock that was ahead keeps sanoid
+/// from taking any until then; here it does not. And where the name of a type
+/// is taken in the repeated hour, sanoid adds `dst` only if `hourly` is the
+/// first type due in that run, else it fails and takes it a run later under
+/// another name; here every type gets its `dst`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SanoidTimes {
     /// Minutes between `frequently` snapshots, counted from the full hour; 0
