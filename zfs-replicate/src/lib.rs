@@ -16,10 +16,6 @@
 
 #![forbid(unsafe_code)]
 
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
-
 pub mod endpoint;
 pub mod execute;
 pub mod marker;
@@ -30,7 +26,12 @@ mod error;
 
 pub use error::Error;
 
+/// This crate's README, whose examples must compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// The workspace's README, whose example must compile.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
-struct Readme;
+struct WorkspaceReadme;
