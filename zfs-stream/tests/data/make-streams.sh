@@ -114,13 +114,6 @@ echo clone > "$mnt/tree/b/file"
 zfs snapshot -r $pool/tree@2
 zfs send -R $pool/tree@2 | keep recursive
 
-# A redacted one.
-zfs clone $pool/fs@1 $pool/redacted
-echo gone > "$mnt/redacted/small"
-zfs snapshot $pool/redacted@1
-zfs redact $pool/fs@1 book $pool/redacted@1
-zfs send --redact book $pool/fs@1 | keep redacted
-
 # An interrupted one: the rest, and what is there already.
 zfs send $pool/fs@1 | head -c 150000 | zfs receive -s ${pool}2/part 2>/dev/null || true
 token=$(zfs get -Ho value receive_resume_token ${pool}2/part)
@@ -128,4 +121,13 @@ echo "$token" > "$out/token"
 zstream token "$token" > "$out/token.txt"
 zfs send -t "$token" | keep resumed
 zfs send --saved ${pool}2/part 2>/dev/null | keep saved
+# A redacted one. 2.1.11 refuses to make it: it takes no clone of the snapshot
+# for its descendant.
+zfs clone $pool/fs@1 $pool/redacted
+echo gone > "$mnt/redacted/small"
+zfs snapshot $pool/redacted@1
+if zfs redact $pool/fs@1 book $pool/redacted@1; then
+    zfs send --redact book $pool/fs@1 | keep redacted
+fi
+
 ls -l "$out"
