@@ -55,7 +55,7 @@ pub struct Demo {
     #[arg(long, value_name = "DIR")]
     keep_streams: Option<PathBuf>,
     /// Size of the largest file; more gives --kill-at more time on a fast machine
-    #[arg(long, value_name = "MIB", default_value_t = 96, value_parser = clap::value_parser!(u64).range(1..=400))]
+    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=400))]
     largest: u64,
     /// Where zfs-pipeline is; without it, it is built
     #[arg(long, value_name = "DIR", requires = "host")]

@@ -115,7 +115,7 @@ impl Pools {
             tool::run("zfs", &line)
         };
         create(&["-o", "canmount=off", &on(SITE_A, TREE)])?;
-        create(&["-o", "xattr=sa", &on(SITE_A, FILES)])?;
+        create(&["-o", "xattr=sa", "-o", "recordsize=1M", &on(SITE_A, FILES)])?;
         let keylocation = format!("keylocation={}", self.key_url()?);
         create(&[
             "-o",
@@ -124,8 +124,6 @@ impl Pools {
             "keyformat=raw",
             "-o",
             &keylocation,
-            "-o",
-            "recordsize=1M",
             &on(SITE_A, VAULT),
         ])?;
         let size = DISK_BYTES.to_string();
