@@ -74,6 +74,7 @@ pub fn run(plan: &Plan) -> Result<Verdict> {
         pools,
         pipeline,
         sent: Vec::new(),
+        arrived_before_kill: None,
     };
     let verdict = demo.play();
     let Demo { steps, pools, .. } = demo;
@@ -98,8 +99,10 @@ struct Demo<'a> {
     steps: Steps,
     pools: Pools,
     pipeline: Pipeline,
-    /// The streams of all runs.
+    /// The streams of all runs that arrived.
     sent: Vec<Sent>,
+    /// What the killed stream had brought: its dataset and bytes.
+    arrived_before_kill: Option<(String, u64)>,
 }
 
 impl Demo<'_> {
@@ -241,6 +244,7 @@ impl Demo<'_> {
             token.bytes,
             token.toname
         ));
+        self.arrived_before_kill = Some((source.clone(), token.bytes));
         let whole = raw_stream_bytes(&token.toname, &self.interrupt)?;
         let Ending::Done(report) = self.run_pipeline("round-1-resumed", None)? else {
             bail!("zfs-pipeline was killed unasked");
@@ -357,7 +361,7 @@ impl Demo<'_> {
     }
 
     /// The row with what was sent. A resumed stream counts as the one that
-    /// it goes on with.
+    /// it goes on with, and so does what arrived before it was interrupted.
     fn sent_row(&self, dataset: &str) -> Row {
         let source = on(SITE_A, dataset);
         let mut row = Row {
@@ -375,7 +379,15 @@ impl Demo<'_> {
             } else {
                 row.incremental_bytes += sent.bytes;
             }
+            row.timed_bytes += sent.bytes;
             row.seconds += sent.seconds;
+        }
+        if let Some((_, bytes)) = self
+            .arrived_before_kill
+            .as_ref()
+            .filter(|(killed, _)| *killed == source)
+        {
+            row.full_bytes += bytes;
         }
         row
     }

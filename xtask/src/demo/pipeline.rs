@@ -315,6 +315,15 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_shows_the_file_that_the_demo_runs() {
+        let readme = include_str!("../../../README.md");
+        assert!(
+            readme.contains(&format!("```toml\n{TOML}```\n")),
+            "README.md has another pipeline than demo.toml"
+        );
+    }
+
+    #[test]
     fn a_run_that_ends_well_is_reported() {
         let script = format!("echo '{PROGRESS}'; echo '{SENT}'; echo '{DONE}'");
         let ending = run(&script, None, &Interrupt::default()).unwrap();

@@ -22,7 +22,8 @@ pub struct Row {
     pub snapshots: [usize; 2],
     pub full_bytes: u64,
     pub incremental_bytes: u64,
-    /// Of all its streams together.
+    /// Of the streams that were not killed.
+    pub timed_bytes: u64,
     pub seconds: f64,
     pub files: u64,
     /// Of one side.
@@ -33,8 +34,10 @@ pub struct Row {
 impl Row {
     fn cells(&self) -> [String; 9] {
         let rate = if self.seconds > 0.0 {
-            let bytes = (self.full_bytes + self.incremental_bytes) as f64;
-            format!("{}/s", size((bytes / self.seconds) as u64))
+            format!(
+                "{}/s",
+                size((self.timed_bytes as f64 / self.seconds) as u64)
+            )
         } else {
             "-".to_owned()
         };
@@ -123,6 +126,7 @@ mod tests {
                 snapshots: [2, 3],
                 full_bytes: 96 << 20,
                 incremental_bytes: 1536,
+                timed_bytes: 96 << 20,
                 seconds: 2.0,
                 files: 2000,
                 compared_bytes: 5,
