@@ -222,13 +222,25 @@ fn build_initrd(image: &Image) -> Result<()> {
 
 fn mmdebstrap(variant: &str, suite: &str, packages: &[&str], target: &Path) -> Result<()> {
     let started = Instant::now();
-    let mut command = host::as_root("mmdebstrap").with_context(|| {
+    let mut command = host::as_root("setpriv").with_context(|| {
         format!(
-            "not root and no sudo: the machine's root must be made as root. Please run this once as root, \
-             or with ZFS_VM_CACHE={} set",
-            target.display()
+            "not root and no sudo, and mmdebstrap needs root; please run once as root:\n    \
+             ZFS_VM_CACHE={} cargo xtask vm build --suite {suite}",
+            target.parent().unwrap_or(target).display()
         )
     })?;
+    // In namespaces of its own: when this program ends, however it does, no
+    // process and no mount of mmdebstrap's stays behind.
+    command
+        .args(["--pdeathsig", "KILL", "--", "unshare"])
+        .args([
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+            "mmdebstrap",
+        ]);
     command
         .arg(format!("--variant={variant}"))
         .arg(format!("--include={}", packages.join(",")))

@@ -38,7 +38,7 @@ const NEEDS: &[Need] = &[
     Need {
         program: "setpriv",
         package: "util-linux",
-        why: "ends the machine when this program ends",
+        why: "setpriv and unshare, which let nothing outlive this program",
     },
 ];
 
