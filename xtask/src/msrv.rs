@@ -29,11 +29,12 @@ pub fn run() -> Result<ExitCode> {
     })
 }
 
-/// Runs a program of the unpacked root with that root's libraries.
+/// Runs a program of the unpacked root with that root's libraries. Through
+/// bash: dash drops variables such as `CARGO_BIN_EXE_zfs-pipeline`.
 fn wrapper(root: &Path, program: &str, file: &Path) -> Result<()> {
     let root = root.display();
     let script = format!(
-        "#!/bin/sh\nexec '{root}/usr/lib64/ld-linux-x86-64.so.2' --library-path \
+        "#!/usr/bin/env bash\nexec '{root}/usr/lib64/ld-linux-x86-64.so.2' --library-path \
          '{root}/usr/lib/x86_64-linux-gnu' '{root}/usr/bin/{program}' \"$@\"\n"
     );
     fs::write(file, script)?;
