@@ -1,9 +1,9 @@
 //! `cargo xtask bindgen`: makes zfs-sys/src/bindings/ anew from OpenZFS' own
 //! headers, as Debian ships them, or compares what is checked in with them.
 //!
-//! Headers come from the packages of three suites, fetched without touching
-//! the machine's own apt state; bindgen is a program in the user's cache, so
-//! that no build of this workspace ever compiles it or needs libclang.
+//! Headers come from the roots of the ZFS machines; bindgen is a program in the
+//! user's cache, so that no build of this workspace ever compiles it or needs
+//! libclang.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,12 +11,14 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 
+use crate::vm::{self, Suite};
+
 const BINDGEN_VERSION: &str = "0.72.1";
 
 /// One file under zfs-sys/src/bindings/.
 struct Module {
     file: &'static str,
-    suite: &'static str,
+    suite: Suite,
     includes: &'static [&'static str],
     /// The table macro and the name of its struct, where functions are bound.
     table: Option<(&'static str, &'static str)>,
@@ -37,7 +39,7 @@ const FUNCTIONS_2_1: &str = "libzfs_core_init|lzc_(snapshot|create|clone|promote
 const MODULES: &[Module] = &[
     Module {
         file: "v2_1.rs",
-        suite: "bookworm",
+        suite: Suite::Bookworm,
         includes: &["libzfs_core.h"],
         table: Some(("required", "V2_1")),
         prelude: "use super::cmd::dmu_replay_record;\nuse super::nvpair::nvlist_t;",
@@ -52,7 +54,7 @@ const MODULES: &[Module] = &[
     },
     Module {
         file: "v2_2.rs",
-        suite: "trixie",
+        suite: Suite::Trixie,
         includes: &["libzfs_core.h"],
         table: Some(("optional", "V2_2")),
         prelude: "use super::cmd::{dmu_replay_record, zfs_cmd};\nuse super::numbers::zfs_ioc_t;\n\
@@ -66,7 +68,7 @@ const MODULES: &[Module] = &[
     },
     Module {
         file: "v2_3.rs",
-        suite: "trixie",
+        suite: Suite::Trixie,
         includes: &["libzfs_core.h"],
         table: Some(("optional", "V2_3")),
         prelude: "use super::nvpair::nvlist_t;",
@@ -79,7 +81,7 @@ const MODULES: &[Module] = &[
     },
     Module {
         file: "nvpair.rs",
-        suite: "bookworm",
+        suite: Suite::Bookworm,
         includes: &["libnvpair.h"],
         table: Some(("required", "NvPair")),
         // Only ever behind a pointer that libnvpair made.
@@ -98,7 +100,7 @@ const MODULES: &[Module] = &[
     // padding (dds_flags).
     Module {
         file: "cmd.rs",
-        suite: "trixie",
+        suite: Suite::Trixie,
         includes: &["libzfs_core.h", "sys/zfs_ioctl.h"],
         table: None,
         // Only its size matters to libzfs_core's callers; its union of records
@@ -122,7 +124,7 @@ const MODULES: &[Module] = &[
     // Append-only lists: the newest release knows every older number.
     Module {
         file: "numbers.rs",
-        suite: "sid",
+        suite: Suite::Sid,
         includes: &["libzfs_core.h"],
         table: None,
         prelude: "",
@@ -166,7 +168,7 @@ fn bindings(check: bool) -> Result<()> {
     let bindgen = bindgen_program(&cache)?;
     let mut differing = Vec::new();
     for module in MODULES {
-        let headers = headers(&cache, module.suite)?;
+        let headers = headers(module.suite)?;
         let text = generate(&bindgen, module, &headers)?;
         let path = bindings.join(module.file);
         if check {
@@ -223,49 +225,10 @@ fn bindgen_program(cache: &Path) -> Result<PathBuf> {
     Ok(program)
 }
 
-/// Fetches and unpacks libzfslinux-dev, which has libzfs_core.h and all it
-/// includes, and zfs-dkms, which alone has sys/zfs_ioctl.h.
-fn headers(cache: &Path, suite: &str) -> Result<Headers> {
-    let folder = cache.join("headers").join(suite);
-    let root = folder.join("root");
-    if !root.join("usr/include/libzfs/libzfs_core.h").exists() {
-        fs::create_dir_all(folder.join("lists/partial"))?;
-        fs::create_dir_all(folder.join("cache/archives/partial"))?;
-        let sources = folder.join("suite.sources");
-        fs::write(
-            &sources,
-            format!(
-                "Types: deb\nURIs: MIRROR\nSuites: {suite}\nComponents: contrib\n\
-                 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
-            ),
-        )?;
-        let apt = |arguments: &[&str]| {
-            run_command(
-                Command::new("apt-get")
-                    .current_dir(&folder)
-                    .arg(format!("-oDir::Etc::SourceList={}", sources.display()))
-                    .arg("-oDir::Etc::SourceParts=/dev/null")
-                    .arg(format!(
-                        "-oDir::State::Lists={}",
-                        folder.join("lists").display()
-                    ))
-                    .arg(format!("-oDir::Cache={}", folder.join("cache").display()))
-                    // A mirror can be older than its Release file allows.
-                    .arg("-oAcquire::Check-Valid-Until=false")
-                    .arg("-oAPT::Architecture=amd64")
-                    .arg("-q")
-                    .args(arguments),
-            )
-        };
-        apt(&["update"])?;
-        apt(&["download", "libzfslinux-dev", "zfs-dkms"])?;
-        for entry in fs::read_dir(&folder)? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == "deb") {
-                run_command(Command::new("dpkg-deb").arg("-x").arg(&path).arg(&root))?;
-            }
-        }
-    }
+/// The headers in the root of a suite's ZFS machine: libzfslinux-dev has
+/// libzfs_core.h and all it includes, and zfs-dkms alone sys/zfs_ioctl.h.
+fn headers(suite: Suite) -> Result<Headers> {
+    let root = vm::build(suite)?.root;
     let source = fs::read_dir(root.join("usr/src"))?
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .find(|name| name.starts_with("zfs-"))
