@@ -20,7 +20,10 @@ impl Steps {
     }
 
     pub fn say(&self, what: impl Display) {
-        eprintln!("[{:6.1} s] {what}", self.started.elapsed().as_secs_f64());
+        // One write a line: standard error has no buffer, and in the machine
+        // the pieces of a line would mix with standard output.
+        let line = format!("[{:6.1} s] {what}\n", self.started.elapsed().as_secs_f64());
+        eprint!("{line}");
     }
 
     /// A bar over `total` bytes. It draws nothing unless standard error is a
