@@ -368,8 +368,9 @@ impl Tail {
             .0
             .windows(text.len().max(1))
             .any(|window| window == text);
-        let keep = self.0.len().saturating_sub(text.len());
-        self.0.drain(..keep);
+        // Short of one byte, so that nothing is found twice.
+        let passed = (self.0.len() + 1).saturating_sub(text.len().max(1));
+        self.0.drain(..passed);
         found
     }
 }
