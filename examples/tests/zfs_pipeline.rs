@@ -264,15 +264,7 @@ fn a_run_that_was_killed_is_completed_by_the_next() {
     let office = sites.a.dataset("office");
     sites.a.write(&office, "large", &noise(1, LARGE));
     let file = sites.toml(2, "");
-    let mut child = start(&file, &[]);
-    let begun = events(&mut child)
-        .any(|event| event["event"] == "progress" && event["bytes"].as_u64().unwrap() > (2 << 20));
-    let finished = child.try_wait().unwrap().is_some();
-    child.kill().unwrap();
-    child.wait().unwrap();
-    assert!(begun && !finished, "it was too fast to be killed");
-
-    let token = wait_for_token(&sites);
+    let token = killed_within_a_stream(&sites, &file);
     let ran = pipeline_ok(&file);
     let sent = ran.of("sent");
     let first = sent.first().unwrap();
@@ -289,17 +281,45 @@ fn a_run_that_was_killed_is_completed_by_the_next() {
     assert!(sites.b.read(&copy, "large") == noise(1, LARGE));
 }
 
+/// Kills a run while its first stream is under way, and gives the bytes that
+/// had arrived. How long a stream takes depends on the machine, so a kill that
+/// came too early or too late is tried again at another moment.
+fn killed_within_a_stream(sites: &Sites, file: &Path) -> u64 {
+    for moment in [500, 250, 1000, 125, 2000, 60, 4000, 30] {
+        let mut child = start(file, &[]);
+        assert!(events(&mut child).any(|event| event["event"] == "started"));
+        thread::sleep(Duration::from_millis(moment));
+        let running = child.try_wait().unwrap().is_none();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if running {
+            if let Some(token) = token_left(sites) {
+                return token;
+            }
+        }
+        let target = sites.b.dataset("office");
+        if sites.b.zfs.exists(&target).unwrap() {
+            run(&["zfs", "destroy", "-r", target.as_str()]);
+        }
+    }
+    panic!("no moment was right for the kill");
+}
+
 /// What the killed receive has left; the kernel takes a moment for it.
-fn wait_for_token(sites: &Sites) -> u64 {
+fn token_left(sites: &Sites) -> Option<u64> {
     let name = sites.b.dataset("office");
-    for _ in 0..100 {
+    for _ in 0..20 {
+        if !sites.b.zfs.exists(&name).unwrap() {
+            return None;
+        }
         let token = get(&name, "receive_resume_token");
-        if let Ok(token) = zfs_stream::token::ResumeToken::decode(&token) {
-            return token.bytes;
+        let token = zfs_stream::token::ResumeToken::decode(&token).ok();
+        if let Some(token) = token.filter(|token| token.bytes > 0) {
+            return Some(token.bytes);
         }
         thread::sleep(Duration::from_millis(100));
     }
-    panic!("no token appears");
+    None
 }
 
 #[test]
