@@ -2,43 +2,26 @@
 //! grows with the length of one dataset's history, and how much memory a plan
 //! takes.
 //!
-//! Memory is counted by the allocator and printed before the timings; it is
-//! what stands while a plan does, the caller's snapshots included.
+//! Memory is the process' own, as the kernel counts it, printed before the
+//! timings; it is what stands while a plan does, the caller's snapshots included.
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use jiff::{SignedDuration, Timestamp, Zoned};
 use zfs_retention::{Guid, Keep, Names, Policy, Snapshot, Tier, Txg};
 
-struct Counting;
-
-static HELD: AtomicUsize = AtomicUsize::new(0);
-static MOST: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call goes to the system's allocator with the same arguments;
-// only numbers are kept beside it.
-#[allow(unsafe_code)]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let held = HELD.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        MOST.fetch_max(held, Ordering::Relaxed);
-        // SAFETY: the caller's promises about `layout` are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: `memory` came from `alloc` above, that is, from `System`.
-        unsafe { System.dealloc(memory, layout) }
-    }
+/// A line of this process' own status, such as `VmRSS`, in bytes.
+fn status(key: &str) -> usize {
+    let text = std::fs::read_to_string("/proc/self/status").expect("Linux' status file");
+    let line = text.lines().find_map(|line| line.strip_prefix(key));
+    let number = line.and_then(|line| line.trim_start_matches(':').split_whitespace().next());
+    number
+        .and_then(|kib| kib.parse::<usize>().ok())
+        .expect("a number")
+        * 1024
 }
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 fn now() -> Zoned {
     "2026-04-03T12:00:00+02:00[Europe/Berlin]"
@@ -88,13 +71,12 @@ fn planned(policy: &Policy, datasets: &[Vec<Snapshot>], now: &Zoned) -> usize {
 fn memory() {
     let now = now();
     let policy = calendar();
-    let before = HELD.load(Ordering::Relaxed);
+    let before = status("VmRSS");
     let snapshots = history(1_000_000);
-    let input = HELD.load(Ordering::Relaxed) - before;
-    MOST.store(HELD.load(Ordering::Relaxed), Ordering::Relaxed);
+    let input = status("VmRSS") - before;
     let plan = policy.plan(&snapshots, &[], &now);
-    let standing = HELD.load(Ordering::Relaxed) - before;
-    let most = MOST.load(Ordering::Relaxed) - before;
+    let standing = status("VmRSS") - before;
+    let most = status("VmHWM") - before;
     black_box(&plan);
     let each = |bytes: usize| bytes as f64 / 1e6;
     println!(
