@@ -40,15 +40,18 @@ pub struct Test {
     /// Leave out the tests that need no ZFS
     #[arg(long)]
     zfs_only: bool,
-    /// Add the campaigns that take hours
+    /// Add the campaigns that take hours, and valgrind
     #[arg(long)]
     long: bool,
+    /// Run zfs-core's tests in the machine under valgrind, and no others
+    #[arg(long, conflicts_with = "host", requires = "zfs_only")]
+    valgrind: bool,
     /// Only this file of ZFS tests, such as zfs_hold; `*` matches
     #[arg(long, value_name = "NAME", default_value = "zfs_*")]
     target: String,
-    /// Limit for the tests of one machine
-    #[arg(long, value_name = "SECONDS", default_value_t = 2700)]
-    timeout: u64,
+    /// Limit for the tests of one machine [default: 2700, with --long or --valgrind 21600]
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<u64>,
     /// Only tests whose name contains this
     filter: Option<String>,
 }
@@ -59,6 +62,13 @@ const BIN_DIR: &str = "ZFS_TEST_BIN_DIR";
 const LONG: &str = "ZFS_TEST_LONG";
 /// Environment of the layout tests: a folder with OpenZFS' headers.
 const HEADERS: &str = "ZFS_SYS_HEADERS";
+
+/// The tests of the crate that has the unsafe calls, watched. What valgrind
+/// says fails the program, whatever its tests said: an invalid access, or a
+/// block that nothing points to any more. It does not know what /dev/zfs'
+/// ioctls write, so undefined values are not looked for.
+const VALGRIND: &str = "valgrind -q --error-exitcode=99 --undef-value-errors=no --leak-check=full \
+    --show-leak-kinds=definite --errors-for-leak-kinds=definite --num-callers=30 ";
 
 struct Part {
     name: String,
@@ -123,7 +133,12 @@ impl Test {
         let (tests, binaries) = self.build(Destination::Guest(&image.root))?;
 
         let mut machine = Machine::new(suite);
-        machine.timeout = Duration::from_secs(self.timeout);
+        let limit = if self.long || self.valgrind {
+            21600
+        } else {
+            2700
+        };
+        machine.timeout = Duration::from_secs(self.timeout.unwrap_or(limit));
         machine.environment.push((BIN_DIR.into(), "/in/bin".into()));
         if self.long {
             machine.environment.push((LONG.into(), "1".into()));
@@ -136,17 +151,39 @@ impl Test {
         }
         let mut script = String::from("status=0\n");
         for test in &tests {
-            let name = format!("{}--{}", test.package, test.name);
+            machine.copy_in.push((test.file.clone(), inside_path(test)));
+        }
+        let watched: Vec<&Program> = if self.long || self.valgrind {
+            tests
+                .iter()
+                .filter(|test| test.package == "zfs-core")
+                .collect()
+        } else {
+            Vec::new()
+        };
+        let plain: Vec<&Program> = if self.valgrind {
+            Vec::new()
+        } else {
+            tests.iter().collect()
+        };
+        for (under, test) in plain
+            .iter()
+            .map(|test| ("", test))
+            .chain(watched.iter().map(|test| (VALGRIND, test)))
+        {
             writeln!(
                 script,
-                "echo; echo '=== {} {}'; tests/{name} {} || status=1",
+                "echo; echo '=== {} {}{}'; {under}{} {} || status=1",
                 test.package,
                 test.name,
+                if under.is_empty() {
+                    ""
+                } else {
+                    " under valgrind"
+                },
+                inside_path(test).display(),
                 self.runner_arguments().join(" "),
             )?;
-            machine
-                .copy_in
-                .push((test.file.clone(), PathBuf::from("tests").join(name)));
         }
         script.push_str("exit $status\n");
 
@@ -160,7 +197,8 @@ impl Test {
                 vm::pass_on(stream, bytes);
             },
         )?;
-        problem = problem.or_else(|| check(&inside, &tests, outcome == Outcome::Exited(0)));
+        let expected = plain.len() + watched.len();
+        problem = problem.or_else(|| check(&inside, expected, outcome == Outcome::Exited(0)));
         totals.add(inside);
         Ok((totals, problem))
     }
@@ -190,7 +228,7 @@ impl Test {
             good &= problem.is_none();
             totals.add(some);
         }
-        let problem = check(&totals, &tests, good);
+        let problem = check(&totals, tests.len(), good);
         Ok((totals, problem))
     }
 
@@ -251,6 +289,11 @@ impl Test {
     }
 }
 
+/// Where a test program lies in the machine.
+fn inside_path(test: &Program) -> PathBuf {
+    PathBuf::from("tests").join(format!("{}--{}", test.package, test.name))
+}
+
 /// What the machine promises: panics, hangs, power cuts, interrupts.
 fn machine_tests() -> Result<(Totals, Option<String>)> {
     vm::build(Suite::Trixie)?;
@@ -268,8 +311,8 @@ fn machine_tests() -> Result<(Totals, Option<String>)> {
 }
 
 /// What would make the run a lie: a runner without a result, an ignored test.
-fn check(totals: &Totals, tests: &[Program], good: bool) -> Option<String> {
-    let expected = tests.len() as u64;
+fn check(totals: &Totals, expected: usize, good: bool) -> Option<String> {
+    let expected = expected as u64;
     if totals.results != expected {
         return Some(format!(
             "{} of {expected} test programs gave a result",

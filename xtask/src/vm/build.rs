@@ -130,7 +130,7 @@ fn unpack(packages: &[&str], target: &Path) -> Result<()> {
         target.display()
     );
     let unfinished = unfinished(target)?;
-    mmdebstrap("extract", recipe::TOOLS_SUITE, packages, &unfinished)?;
+    mmdebstrap("extract", recipe::TOOLS_SUITE, packages, None, &unfinished)?;
     finish(&unfinished, target)
 }
 
@@ -143,7 +143,16 @@ fn build_root(suite: Suite, target: &Path) -> Result<()> {
     let unfinished = unfinished(target)?;
     fs::create_dir_all(&unfinished)?;
     let root = unfinished.join("root");
-    mmdebstrap("apt", suite.name(), &recipe::guest_packages(suite), &root)?;
+    let hook = unfinished.join("from-sid.sh");
+    fs::write(&hook, recipe::FROM_SID_HOOK)?;
+    let hook = format!("sh '{}' \"$1\" {}", hook.display(), recipe::FROM_SID);
+    mmdebstrap(
+        "apt",
+        suite.name(),
+        &recipe::guest_packages(suite),
+        Some(&hook),
+        &root,
+    )?;
 
     let kernel = only_entry(&root.join("boot"), "vmlinuz-")?;
     // Debian keeps kernels readable by root alone on some releases.
@@ -220,7 +229,13 @@ fn build_initrd(image: &Image) -> Result<()> {
     Ok(())
 }
 
-fn mmdebstrap(variant: &str, suite: &str, packages: &[&str], target: &Path) -> Result<()> {
+fn mmdebstrap(
+    variant: &str,
+    suite: &str,
+    packages: &[&str],
+    hook: Option<&str>,
+    target: &Path,
+) -> Result<()> {
     let started = Instant::now();
     let mut command = host::as_root("setpriv").with_context(|| {
         format!(
@@ -249,6 +264,7 @@ fn mmdebstrap(variant: &str, suite: &str, packages: &[&str], target: &Path) -> R
         .arg("--aptopt=Acquire::Check-Valid-Until \"false\"")
         .arg("--aptopt=Acquire::Retries \"3\"")
         .arg("--aptopt=APT::Install-Recommends \"false\"")
+        .args(hook.map(|hook| format!("--customize-hook={hook}")))
         .arg(suite)
         .arg(target)
         .stdin(Stdio::null());

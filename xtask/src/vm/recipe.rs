@@ -43,7 +43,9 @@ impl fmt::Display for Suite {
 }
 
 /// The guest: a kernel, the module built by dkms, ZFS' own tools to compare
-/// with, and the headers that the layout tests read.
+/// with, and the headers that the layout tests read; ssh to replicate through;
+/// what the peers are made of and pipe through; and what looks on: valgrind,
+/// with the symbols that it wants of the C library.
 const GUEST_PACKAGES: &[&str] = &[
     "linux-image-cloud-amd64",
     "linux-headers-cloud-amd64",
@@ -54,7 +56,26 @@ const GUEST_PACKAGES: &[&str] = &[
     "udev",
     "iproute2",
     "attr",
+    "acl",
+    "dmsetup",
+    "procps",
+    "strace",
+    "valgrind",
+    "libc6-dbg",
+    "openssh-server",
+    "openssh-client",
+    "sudo",
+    "netcat-openbsd",
+    "mbuffer",
+    "pv",
+    "lz4",
+    "lzop",
+    "pigz",
+    "xz-utils",
     "zstd",
+    "python3",
+    "libcapture-tiny-perl",
+    "libconfig-inifiles-perl",
 ];
 
 /// Those, and what only some releases need to be asked for: in Debian 12
@@ -66,6 +87,11 @@ pub fn guest_packages(suite: Suite) -> Vec<&'static str> {
     };
     [GUEST_PACKAGES, more].concat()
 }
+
+/// What is installed from Debian unstable whatever the suite, after the rest:
+/// the peer that is compared with is the same everywhere.
+pub const FROM_SID: &str = "sanoid";
+pub const FROM_SID_HOOK: &str = include_str!("guest/from-sid.sh");
 
 /// The suite that QEMU comes from: 7.2 of Debian 12 corrupts flags under
 /// multi-threaded emulation and the guest panics; 10.0 of Debian 13 does not.
@@ -90,7 +116,13 @@ pub const ROOT_DISK: &str = "24G";
 
 /// Twelve hex digits over what the guest's root is made of.
 pub fn root_hash(suite: Suite) -> String {
-    digest(&[suite.name(), &guest_packages(suite).join(" "), ROOT_DISK])
+    digest(&[
+        suite.name(),
+        &guest_packages(suite).join(" "),
+        FROM_SID,
+        FROM_SID_HOOK,
+        ROOT_DISK,
+    ])
 }
 
 /// Over what boots it.
