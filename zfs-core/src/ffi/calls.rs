@@ -12,7 +12,7 @@ use zfs_sys::{Lib, boolean_t, dmu_replay_record, lzc_dataset_type, lzc_send_flag
 
 use super::CallError;
 use super::nvlist::CNvlist;
-use super::signal::without_sigpipe;
+use super::signal::undisturbed;
 use crate::error::{Errno, Error};
 use crate::key::WrappingKey;
 
@@ -365,7 +365,7 @@ impl Lzc {
         let (object, offset) = send.resume;
         // SAFETY: the strings outlive the call, a null source is none, and
         // the descriptor is open for as long as it is borrowed.
-        CallError::check(without_sigpipe(|| unsafe {
+        CallError::check(undisturbed(|| unsafe {
             self.lib.core.lzc_send_resume(
                 name.as_ptr(),
                 pointer(from.as_ref()),
@@ -434,7 +434,7 @@ impl Lzc {
             // ones are none; the places for numbers and list are ours; the
             // descriptor is open for as long as it is borrowed. The begin
             // record has C's size and alignment.
-            unsafe {
+            undisturbed(|| unsafe {
                 match heal {
                     None => self.lib.core.lzc_receive_with_cmdprops(
                         snapshot.as_ptr(),
@@ -474,7 +474,7 @@ impl Lzc {
                         out,
                     ),
                 }
-            }
+            })
         })?;
         Ok((bytes, errors))
     }

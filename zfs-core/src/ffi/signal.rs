@@ -1,26 +1,43 @@
-//! A pipe whose reader has gone must end the send, not the process.
+//! Signals that must not touch a send or a receive.
 
 use std::mem::MaybeUninit;
 use std::ptr;
 
-/// Calls `function` with SIGPIPE held off from this thread.
+/// What is held off from a thread while a stream flows.
 ///
-/// A kernel that writes a stream into a pipe nobody reads sends SIGPIPE to the
-/// thread that asked for the stream. Rust's start-up code ignores the signal,
-/// but a library may be in a process whose main is not Rust's.
-pub(super) fn without_sigpipe<T>(function: impl FnOnce() -> T) -> T {
-    let sigpipe = sigpipe();
+/// SIGPIPE: a kernel that writes a stream into a pipe nobody reads sends it to
+/// the thread that asked for the stream. Rust's start-up code ignores the
+/// signal, but a library may be in a process whose main is not Rust's.
+///
+/// The others are ignored unless a program has a handler, and then tell it
+/// nothing that should end a stream (a child has ended, the terminal has
+/// another size). A handler would run all the same: the kernel gives up the
+/// read or write of the stream for it, with EINTR, and with it the whole
+/// stream. Another thread takes them meanwhile, or this one afterwards.
+const HELD_OFF: [libc::c_int; 5] = [
+    libc::SIGPIPE,
+    libc::SIGCHLD,
+    libc::SIGCONT,
+    libc::SIGURG,
+    libc::SIGWINCH,
+];
+
+/// Calls `function` with the signals above held off from this thread; a SIGPIPE
+/// that came of it is taken away.
+pub(super) fn undisturbed<T>(function: impl FnOnce() -> T) -> T {
+    let held_off = set(&HELD_OFF);
     let mut before = MaybeUninit::<libc::sigset_t>::uninit();
     let was_pending = is_pending();
-    // SAFETY: `sigpipe` is an initialised set, and `before` is written where
+    // SAFETY: `held_off` is an initialised set, and `before` is written where
     // the call succeeds, which it does for SIG_BLOCK.
     let blocked =
-        unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const sigpipe, before.as_mut_ptr()) };
+        unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const held_off, before.as_mut_ptr()) };
 
     let result = function();
 
     if blocked == 0 {
         if !was_pending && is_pending() {
+            let sigpipe = set(&[libc::SIGPIPE]);
             let now = libc::timespec {
                 tv_sec: 0,
                 tv_nsec: 0,
@@ -35,13 +52,15 @@ pub(super) fn without_sigpipe<T>(function: impl FnOnce() -> T) -> T {
     result
 }
 
-fn sigpipe() -> libc::sigset_t {
+fn set(signals: &[libc::c_int]) -> libc::sigset_t {
     let mut set = MaybeUninit::uninit();
     // SAFETY: sigemptyset initialises the set, and fails for no valid pointer;
-    // SIGPIPE is a signal.
+    // what is added are signals.
     unsafe {
         libc::sigemptyset(set.as_mut_ptr());
-        libc::sigaddset(set.as_mut_ptr(), libc::SIGPIPE);
+        for signal in signals {
+            libc::sigaddset(set.as_mut_ptr(), *signal);
+        }
         set.assume_init()
     }
 }
@@ -64,12 +83,12 @@ mod tests {
 
     use super::*;
 
-    fn is_blocked() -> bool {
+    fn is_blocked(signal: libc::c_int) -> bool {
         let mut set = MaybeUninit::uninit();
         // SAFETY: with no new set the call writes the present one.
         unsafe {
             libc::pthread_sigmask(libc::SIG_BLOCK, ptr::null(), set.as_mut_ptr()) == 0
-                && libc::sigismember(set.as_ptr(), libc::SIGPIPE) == 1
+                && libc::sigismember(set.as_ptr(), signal) == 1
         }
     }
 
@@ -91,14 +110,22 @@ mod tests {
         // would end this test's process.
         let before = unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
         let mut writer = broken_pipe();
-        let result = without_sigpipe(|| {
-            assert!(is_blocked());
+        let result = undisturbed(|| {
+            assert!(is_blocked(libc::SIGPIPE));
             writer.write_all(b"x")
         });
         assert_eq!(result.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
-        assert!(!is_blocked());
+        assert!(!is_blocked(libc::SIGPIPE));
         assert!(!is_pending());
         // SAFETY: what it was before.
         unsafe { libc::signal(libc::SIGPIPE, before) };
+    }
+    #[test]
+    fn news_for_the_program_waits_until_the_stream_is_through() {
+        let news = [libc::SIGCHLD, libc::SIGWINCH];
+        undisturbed(|| assert!(news.iter().all(|signal| is_blocked(*signal))));
+        assert!(!news.iter().any(|signal| is_blocked(*signal)));
+        // What asks a program to end is not held off.
+        undisturbed(|| assert!(!is_blocked(libc::SIGINT) && !is_blocked(libc::SIGTERM)));
     }
 }
