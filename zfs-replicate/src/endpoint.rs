@@ -10,7 +10,7 @@ use zfs_core::{BookmarkName, DatasetName, Guid, SnapshotName};
 pub use local::Local;
 
 use crate::error::Error;
-use crate::plan::{Base, Stream};
+use crate::plan::{Base, Rollback, Stream};
 use crate::tree::Tree;
 
 /// A place with ZFS on it.
@@ -74,6 +74,44 @@ pub trait Endpoint: Send + Sync {
     /// It cannot be made, or exists.
     fn create(&self, dataset: &DatasetName) -> Result<(), Error>;
 
+    /// Renames a dataset, with everything below it.
+    ///
+    /// # Errors
+    ///
+    /// The name is taken, or what is to be above it is not there.
+    fn rename(&self, from: &DatasetName, to: &DatasetName) -> Result<(), Error>;
+
+    /// Makes a dataset as a clone of a snapshot. It is not mounted, and
+    /// read-only.
+    ///
+    /// # Errors
+    ///
+    /// The name is taken, or the snapshot is gone.
+    fn clone_snapshot(&self, origin: &SnapshotName, dataset: &DatasetName) -> Result<(), Error>;
+
+    /// Makes a clone the original of its origin.
+    ///
+    /// # Errors
+    ///
+    /// It is no clone (any more).
+    fn promote(&self, dataset: &DatasetName) -> Result<(), Error>;
+
+    /// Takes a dataset back to a snapshot, and destroys those named.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Changed`] where there are other snapshots than those; one of
+    /// them is held or has a clone. Nothing is destroyed then.
+    fn rollback(&self, rollback: &Rollback) -> Result<(), Error>;
+
+    /// Destroys a dataset that has exactly these snapshots.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Changed`] where it has others; one of them is held or has a
+    /// clone, or there is something below the dataset.
+    fn destroy(&self, dataset: &DatasetName, snapshots: &[SnapshotName]) -> Result<(), Error>;
+
     /// Gives up what an interrupted receive left in a dataset.
     ///
     /// # Errors
@@ -108,10 +146,12 @@ pub struct Receive {
 }
 
 /// What a stream is received into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Into {
     /// A dataset that comes with it. It gets `readonly=on`.
     New,
+    /// The same as a clone of this snapshot.
+    Clone(SnapshotName),
     /// A dataset that is there and keeps its properties.
     Existing,
 }

@@ -71,6 +71,16 @@ pub enum Error {
         /// The dataset on the target.
         dataset: DatasetName,
     },
+    /// Between the plan and its execution something was done to a dataset
+    /// that was to lose something.
+    #[error(
+        "{dataset} was not touched: it no longer has just the snapshots that were planned to go; \
+         run again"
+    )]
+    Changed {
+        /// The dataset on the target.
+        dataset: DatasetName,
+    },
     /// Something above it could not be made.
     #[error("cannot replicate to {target}: {parent}, above it, could not be made")]
     ParentFailed {

@@ -165,6 +165,31 @@ impl<'e> Run<'_, 'e> {
                 observer.event(&Event::Aborted { step });
                 Ok(())
             }
+            Action::Rename { from } => {
+                target.rename(from, &step.target)?;
+                observer.event(&Event::Changed { step });
+                Ok(())
+            }
+            Action::Clone { origin } => {
+                target.clone_snapshot(origin, &step.target)?;
+                observer.event(&Event::Changed { step });
+                Ok(())
+            }
+            Action::Promote => {
+                target.promote(&step.target)?;
+                observer.event(&Event::Changed { step });
+                Ok(())
+            }
+            Action::Rollback(rollback) => {
+                target.rollback(rollback)?;
+                observer.event(&Event::Changed { step });
+                Ok(())
+            }
+            Action::Destroy { snapshots } => {
+                target.destroy(&step.target, snapshots)?;
+                observer.event(&Event::Changed { step });
+                Ok(())
+            }
             Action::Mark(mark) => {
                 put_right(*source, mark)?;
                 observer.event(&Event::Marked { step });

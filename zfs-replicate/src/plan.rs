@@ -44,23 +44,32 @@
 //! ```
 
 mod base;
+mod below;
+mod clones;
 mod dataset;
+mod gone;
+mod locate;
+mod marks;
 mod resume;
 mod step;
 mod text;
+mod view;
 
-use std::collections::{HashMap, HashSet};
+use std::cell::OnceCell;
+use std::collections::HashMap;
 use std::fmt;
 
 use zfs_core::DatasetName;
 
 pub use step::{
-    Action, Advance, Base, Mark, MarkerMove, Range, Refusal, Step, Stream, Unusable, Why,
+    Action, Advance, Base, Mark, MarkerMove, Range, Refusal, Rollback, Step, Stream, Unusable, Why,
 };
 
 use crate::error::Error;
 use crate::marker::TargetId;
-use crate::tree::{Dataset, Encryption, Kind, Snapshot, Tree};
+use crate::tree::{Dataset, Snapshot, Tree};
+use locate::Index;
+use view::View;
 
 /// Steps, in the order in which they have to be done.
 ///
@@ -119,6 +128,30 @@ pub enum LargeBlocks {
     Split,
 }
 
+/// What becomes of a target that has gone its own way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Diverged {
+    /// It is left as it is, and the plan says what is in the way.
+    #[default]
+    Refuse,
+    /// It is taken back to the last common snapshot. The plan lists what
+    /// goes.
+    Rollback,
+}
+
+/// What becomes of the target's datasets that the source no longer has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Gone {
+    /// They are reported and kept.
+    #[default]
+    Keep,
+    /// They are destroyed, after everything else. The plan lists what goes.
+    Destroy,
+}
+
+/// Which datasets are replicated.
+type Datasets<'a> = dyn Fn(&Dataset) -> bool + 'a;
+
 /// Which snapshots are to be on the target.
 type Wanted<'a> = dyn Fn(&DatasetName, &Snapshot) -> bool + 'a;
 
@@ -130,6 +163,9 @@ pub struct Options<'a> {
     hosts: Hosts,
     encrypted: Encrypted,
     large_blocks: LargeBlocks,
+    diverged: Diverged,
+    gone: Gone,
+    datasets: Option<&'a Datasets<'a>>,
     wanted: Option<&'a Wanted<'a>>,
 }
 
@@ -163,6 +199,24 @@ impl<'a> Options<'a> {
         self
     }
 
+    /// What becomes of a target that has gone its own way.
+    pub fn diverged(mut self, diverged: Diverged) -> Options<'a> {
+        self.diverged = diverged;
+        self
+    }
+
+    /// What becomes of the target's datasets that the source no longer has.
+    pub fn gone(mut self, gone: Gone) -> Options<'a> {
+        self.gone = gone;
+        self
+    }
+
+    /// Replicates only the datasets of the source for which this is true.
+    pub fn datasets(mut self, wanted: &'a Datasets<'a>) -> Options<'a> {
+        self.datasets = Some(wanted);
+        self
+    }
+
     /// Sends only the snapshots for which this is true.
     pub fn wanted(mut self, wanted: &'a Wanted<'a>) -> Options<'a> {
         self.wanted = Some(wanted);
@@ -177,6 +231,9 @@ impl fmt::Debug for Options<'_> {
             .field("hosts", &self.hosts)
             .field("encrypted", &self.encrypted)
             .field("large_blocks", &self.large_blocks)
+            .field("diverged", &self.diverged)
+            .field("gone", &self.gone)
+            .field("datasets", &self.datasets.map(|_| "a filter"))
             .field("wanted", &self.wanted.map(|_| "a filter"))
             .finish()
     }
@@ -220,7 +277,7 @@ pub fn plan(source: &Tree, target: &Tree, options: &Options<'_>) -> Result<Plan,
     datasets.sort_by(|a, b| a.name.cmp(&b.name));
     datasets.dedup_by(|a, b| a.name == b.name);
     for dataset in datasets {
-        planner.dataset(dataset);
+        planner.ensure(dataset);
     }
     planner.gone_from_source();
     Ok(Plan {
@@ -228,81 +285,80 @@ pub fn plan(source: &Tree, target: &Tree, options: &Options<'_>) -> Result<Plan,
     })
 }
 
-/// What a dataset on the target is once the steps so far are done.
-#[derive(Clone, Debug)]
-struct Standing {
-    kind: Kind,
-    encryption: Option<Encryption>,
-}
-
-impl From<&Dataset> for Standing {
-    fn from(dataset: &Dataset) -> Standing {
-        Standing {
-            kind: dataset.kind,
-            encryption: dataset.encryption.clone(),
-        }
-    }
+/// How far the planning of a dataset is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    Begun,
+    Done,
 }
 
 struct Planner<'a> {
     source: &'a Tree,
     target: &'a Tree,
     options: &'a Options<'a>,
-    on_target: HashMap<&'a DatasetName, &'a Dataset>,
-    standing: HashMap<DatasetName, Standing>,
+    sources: HashMap<&'a DatasetName, &'a Dataset>,
+    /// The clones of each dataset of the source.
+    clones: HashMap<&'a DatasetName, Vec<&'a Dataset>>,
+    index: OnceCell<Index<'a>>,
+    view: View<'a>,
+    progress: HashMap<&'a DatasetName, Progress>,
+    /// How many datasets are waiting for the one at hand.
+    depth: usize,
     steps: Vec<Step>,
 }
 
 impl<'a> Planner<'a> {
     fn new(source: &'a Tree, target: &'a Tree, options: &'a Options<'a>) -> Planner<'a> {
-        let on_target: HashMap<_, _> = target
-            .datasets
-            .iter()
-            .map(|dataset| (&dataset.name, dataset))
-            .collect();
-        let standing = target
-            .datasets
-            .iter()
-            .chain(&target.above)
-            .map(|dataset| (dataset.name.clone(), Standing::from(dataset)))
-            .collect();
+        let mut clones: HashMap<&DatasetName, Vec<&Dataset>> = HashMap::new();
+        for dataset in &source.datasets {
+            if let Some(origin) = &dataset.origin {
+                clones.entry(origin.dataset()).or_default().push(dataset);
+            }
+        }
         Planner {
             source,
             target,
             options,
-            on_target,
-            standing,
+            sources: source
+                .datasets
+                .iter()
+                .map(|dataset| (&dataset.name, dataset))
+                .collect(),
+            clones,
+            index: OnceCell::new(),
+            view: View::new(target),
+            progress: HashMap::new(),
+            depth: 0,
             steps: Vec::new(),
         }
     }
 
-    fn gone_from_source(&mut self) {
-        let on_source: HashSet<&DatasetName> = self
-            .source
-            .datasets
-            .iter()
-            .map(|dataset| &dataset.name)
+    /// Plans a dataset, after those above it and the one that it is a clone
+    /// of. What is waiting for this one already comes later.
+    fn ensure(&mut self, source: &'a Dataset) {
+        let mut above: Vec<&'a Dataset> = source
+            .name
+            .ancestors()
+            .filter_map(|name| self.sources.get(&name).copied())
             .collect();
-        let mut gone: Vec<(DatasetName, DatasetName)> = Vec::new();
-        for dataset in &self.target.datasets {
-            let Some(path) = dataset.name.strip_prefix(&self.target.root) else {
-                continue;
-            };
-            match self.source.root.join(path) {
-                Ok(source) if on_source.contains(&source) => {}
-                Ok(source) => gone.push((source, dataset.name.clone())),
-                Err(_) => gone.push((self.source.root.clone(), dataset.name.clone())),
+        above.reverse();
+        for parent in above {
+            self.ensure_one(parent);
+            if self.progress.get(&parent.name) != Some(&Progress::Done) {
+                return;
             }
         }
-        gone.sort();
-        for (source, target) in gone {
-            self.steps.push(Step {
-                source,
-                target,
-                action: Action::Nothing,
-                why: Why::GoneFromSource,
-            });
+        self.ensure_one(source);
+    }
+
+    fn ensure_one(&mut self, source: &'a Dataset) {
+        if self.progress.contains_key(&source.name) {
+            return;
         }
+        self.progress.insert(&source.name, Progress::Begun);
+        self.origin_first(source);
+        self.dataset(source);
+        self.progress.insert(&source.name, Progress::Done);
     }
 }
 
@@ -312,3 +368,5 @@ mod model;
 mod properties;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_moved;

@@ -18,7 +18,7 @@ use zfs_replicate::Error;
 use zfs_replicate::endpoint::{Endpoint, Local, Receive};
 use zfs_replicate::execute::{Cancel, Event, Executor, Observer, Outcome, Tap};
 use zfs_replicate::marker::TargetId;
-use zfs_replicate::plan::{Base, Options, Plan, Stream, plan};
+use zfs_replicate::plan::{Base, Options, Plan, Rollback, Stream, plan};
 use zfs_replicate::tree::Tree;
 
 /// More than any pipe holds, so that a stream can be stopped in between.
@@ -152,6 +152,26 @@ impl Endpoint for Late<'_> {
 
     fn create(&self, dataset: &DatasetName) -> Result<(), Error> {
         self.0.create(dataset)
+    }
+
+    fn rename(&self, from: &DatasetName, to: &DatasetName) -> Result<(), Error> {
+        self.0.rename(from, to)
+    }
+
+    fn clone_snapshot(&self, origin: &SnapshotName, dataset: &DatasetName) -> Result<(), Error> {
+        self.0.clone_snapshot(origin, dataset)
+    }
+
+    fn promote(&self, dataset: &DatasetName) -> Result<(), Error> {
+        self.0.promote(dataset)
+    }
+
+    fn rollback(&self, rollback: &Rollback) -> Result<(), Error> {
+        self.0.rollback(rollback)
+    }
+
+    fn destroy(&self, dataset: &DatasetName, snapshots: &[SnapshotName]) -> Result<(), Error> {
+        self.0.destroy(dataset, snapshots)
     }
 
     fn abort_receive(&self, dataset: &DatasetName) -> Result<(), Error> {

@@ -115,6 +115,7 @@ mod tests {
     fn stream(snapshot: &str) -> Stream {
         Stream {
             from: None,
+            origin: None,
             to: Snapshot {
                 name: snapshot.parse().unwrap(),
                 guid: Guid(1),

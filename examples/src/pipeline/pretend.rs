@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use zfs_core::{Guid, Txg};
+use zfs_core::{DatasetName, Guid, Txg};
 use zfs_replicate::marker::{Marker, TargetId};
 use zfs_replicate::plan::{Action, Plan};
 use zfs_replicate::tree::{Bookmark, Dataset, Snapshot, Tree};
@@ -44,6 +44,9 @@ pub fn snapshots(tree: &mut Tree, name: &str) -> Vec<Snapshot> {
 /// Changes both trees as a plan would.
 pub fn carry_out(plan: &Plan, id: &TargetId, source: &mut Tree, target: &mut Tree) {
     for step in &plan.steps {
+        if let Action::Rename { from } = &step.action {
+            rename(target, from, &step.target);
+        }
         let Action::Send(range) = &step.action else {
             continue;
         };
@@ -75,6 +78,21 @@ pub fn carry_out(plan: &Plan, id: &TargetId, source: &mut Tree, target: &mut Tre
         if let (Some(sender), Some(last)) = (sender, range.last()) {
             mark(sender, id, last);
         }
+    }
+}
+
+fn rename(tree: &mut Tree, from: &DatasetName, to: &DatasetName) {
+    for dataset in &mut tree.datasets {
+        let path = dataset.name.strip_prefix(from);
+        let Some(name) = path.and_then(|path| to.join(path).ok()) else {
+            continue;
+        };
+        for snapshot in &mut dataset.snapshots {
+            if let Ok(name) = snapshot.name.on(&name) {
+                snapshot.name = name;
+            }
+        }
+        dataset.name = name;
     }
 }
 

@@ -1,19 +1,21 @@
 //! This system's own ZFS, in process.
 
+use std::collections::HashSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Weak;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use zfs_core::{
-    BookmarkName, CreateRequest, DatasetKind, DatasetName, Guid, KeyStatus, ListDatasets,
-    ListSnapshots, ReceiveRequest, SendFlags, SendRequest, SnapshotName, SnapshotOrBookmark, Zfs,
+    BookmarkName, CreateRequest, DatasetKind, DatasetName, Defer, Guid, KeyStatus, ListDatasets,
+    ListSnapshots, Properties, ReceiveRequest, SendFlags, SendRequest, SnapshotName,
+    SnapshotOrBookmark, Txg, Zfs,
 };
 use zfs_stream::token::ResumeToken;
 
 use super::{Endpoint, Into, Receive};
 use crate::error::Error;
-use crate::plan::{Base, Stream};
+use crate::plan::{Base, Rollback, Stream};
 use crate::tree::{
     Bookmark, Dataset, Encryption, Key, Kind, Partial, ResumePoint, Snapshot, StreamForm, Tree,
 };
@@ -89,6 +91,31 @@ impl Local {
         })?;
         filled.sort_by_key(|(index, _)| *index);
         Ok(filled.into_iter().map(|(_, dataset)| dataset).collect())
+    }
+
+    /// Destroys the snapshots of a dataset that are listed, if they are those
+    /// that were planned to go.
+    fn destroy_exactly(
+        &self,
+        dataset: &DatasetName,
+        which: ListSnapshots,
+        planned: &[SnapshotName],
+    ) -> Result<(), Error> {
+        let there = self
+            .zfs
+            .list_snapshots(dataset, which)
+            .map(|snapshot| Ok(snapshot?.name))
+            .collect::<Result<HashSet<_>, Error>>()?;
+        let planned: HashSet<_> = planned.iter().cloned().collect();
+        if there != planned {
+            return Err(Error::Changed {
+                dataset: dataset.clone(),
+            });
+        }
+        if planned.is_empty() {
+            return Ok(());
+        }
+        Ok(self.zfs.destroy_snapshots(&planned, Defer::No)?)
     }
 
     fn nearest_above(&self, root: &DatasetName) -> Result<Option<Dataset>, Error> {
@@ -216,8 +243,12 @@ impl Endpoint for Local {
         if receive.raw {
             request = request.raw();
         }
-        if receive.into == Into::New {
-            request = request.property("readonly", "on");
+        match &receive.into {
+            Into::New => request = request.property("readonly", "on"),
+            Into::Clone(origin) => {
+                request = request.origin(origin.clone()).property("readonly", "on");
+            }
+            Into::Existing => {}
         }
         let received = self.zfs.receive(&request, pipe)?;
         for error in &received.property_errors {
@@ -240,6 +271,31 @@ impl Endpoint for Local {
             .property("canmount", "off")
             .property("readonly", "on");
         Ok(self.zfs.create(&request)?)
+    }
+
+    fn rename(&self, from: &DatasetName, to: &DatasetName) -> Result<(), Error> {
+        Ok(self.zfs.rename(from, to)?)
+    }
+
+    fn clone_snapshot(&self, origin: &SnapshotName, dataset: &DatasetName) -> Result<(), Error> {
+        let properties = Properties::new().with("readonly", "on");
+        Ok(self.zfs.clone_snapshot(origin, dataset, &properties)?)
+    }
+
+    fn promote(&self, dataset: &DatasetName) -> Result<(), Error> {
+        Ok(self.zfs.promote(dataset)?)
+    }
+
+    fn rollback(&self, rollback: &Rollback) -> Result<(), Error> {
+        let to = self.zfs.snapshot_entry(&rollback.to)?;
+        let since = ListSnapshots::new().min_txg(Txg(to.createtxg.0.saturating_add(1)));
+        self.destroy_exactly(rollback.to.dataset(), since, &rollback.destroy)?;
+        Ok(self.zfs.rollback_to(&rollback.to)?)
+    }
+
+    fn destroy(&self, dataset: &DatasetName, snapshots: &[SnapshotName]) -> Result<(), Error> {
+        self.destroy_exactly(dataset, ListSnapshots::new(), snapshots)?;
+        Ok(self.zfs.destroy(dataset)?)
     }
 
     fn abort_receive(&self, dataset: &DatasetName) -> Result<(), Error> {
@@ -281,6 +337,7 @@ mod tests {
                 name: "tank/a#m".parse().unwrap(),
                 guid: Guid(1),
             }),
+            origin: None,
             to: Snapshot {
                 name: "tank/a@2".parse().unwrap(),
                 guid: Guid(2),

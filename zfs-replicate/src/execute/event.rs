@@ -21,6 +21,12 @@ pub enum Event<'a> {
         /// The step.
         step: &'a Step,
     },
+    /// A dataset of the target was renamed, made as a clone, promoted, taken
+    /// back or destroyed.
+    Changed {
+        /// The step.
+        step: &'a Step,
+    },
     /// The source's marker was put right.
     Marked {
         /// The step.

@@ -13,7 +13,7 @@ use super::{Cancel, Event, Executor, Observer, Outcome, Tap};
 use crate::endpoint::{Endpoint, Receive};
 use crate::error::Error;
 use crate::marker::TargetId;
-use crate::plan::{Base, Options, Plan, Stream, plan};
+use crate::plan::{Base, Options, Plan, Rollback, Stream, plan};
 use crate::tree::{Dataset, Encryption, Key, Snapshot, Tree};
 
 const STREAM_BYTES: usize = 3 << 20;
@@ -126,6 +126,31 @@ impl Endpoint for Fake {
         if self.refuses == Some(dataset.as_str()) {
             return Err(failed(dataset.as_str()));
         }
+        Ok(())
+    }
+
+    fn rename(&self, from: &DatasetName, to: &DatasetName) -> Result<(), Error> {
+        self.note(format!("rename {from} {to}"));
+        Ok(())
+    }
+
+    fn clone_snapshot(&self, origin: &SnapshotName, dataset: &DatasetName) -> Result<(), Error> {
+        self.note(format!("clone {origin} {dataset}"));
+        Ok(())
+    }
+
+    fn promote(&self, dataset: &DatasetName) -> Result<(), Error> {
+        self.note(format!("promote {dataset}"));
+        Ok(())
+    }
+
+    fn rollback(&self, rollback: &Rollback) -> Result<(), Error> {
+        self.note(format!("rollback {}", rollback.to));
+        Ok(())
+    }
+
+    fn destroy(&self, dataset: &DatasetName, _: &[SnapshotName]) -> Result<(), Error> {
+        self.note(format!("destroy {dataset}"));
         Ok(())
     }
 

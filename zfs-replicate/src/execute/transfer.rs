@@ -40,9 +40,10 @@ impl Executor<'_> {
         };
         let receive = Receive {
             snapshot,
-            into: match stream.from {
-                None => Into::New,
-                Some(_) => Into::Existing,
+            into: match (&stream.origin, &stream.from) {
+                (Some(origin), _) => Into::Clone(origin.clone()),
+                (None, None) => Into::New,
+                (None, Some(_)) => Into::Existing,
             },
             raw: stream.form.raw,
         };

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use zfs_core::{Guid, Txg};
+use zfs_core::{Guid, SnapshotName, Txg};
 
 use super::step::{Base, Refusal};
 use crate::marker::{Marker, TargetId};
@@ -28,8 +28,23 @@ pub(super) fn common(
     let Some(newest) = target.newest() else {
         return Err(Refusal::Occupied);
     };
-    if let Some(snapshot) = source.snapshot(newest.guid) {
-        return Ok(Common {
+    known(source, newest.guid, id).ok_or_else(|| no_base(source, target, newest))
+}
+
+/// The same for an older snapshot of the target.
+pub(super) fn of(
+    source: &Dataset,
+    target: &Dataset,
+    name: &SnapshotName,
+    id: Option<&TargetId>,
+) -> Option<Common> {
+    let snapshot = target.snapshots.iter().find(|s| s.name == *name)?;
+    known(source, snapshot.guid, id)
+}
+
+fn known(source: &Dataset, guid: Guid, id: Option<&TargetId>) -> Option<Common> {
+    if let Some(snapshot) = source.snapshot(guid) {
+        return Some(Common {
             base: Base::Snapshot {
                 name: snapshot.name.clone(),
                 guid: snapshot.guid,
@@ -37,16 +52,14 @@ pub(super) fn common(
             createtxg: snapshot.createtxg,
         });
     }
-    if let Some(bookmark) = bookmark(source, newest.guid, id) {
-        return Ok(Common {
-            base: Base::Bookmark {
-                name: bookmark.name.clone(),
-                guid: bookmark.guid,
-            },
-            createtxg: bookmark.createtxg,
-        });
-    }
-    Err(no_base(source, target, newest))
+    let bookmark = bookmark(source, guid, id)?;
+    Some(Common {
+        base: Base::Bookmark {
+            name: bookmark.name.clone(),
+            guid: bookmark.guid,
+        },
+        createtxg: bookmark.createtxg,
+    })
 }
 
 /// A bookmark of that snapshot; the target's own marker before any other,

@@ -1,22 +1,22 @@
 //! The steps of one dataset.
 
-use zfs_core::{BookmarkName, DatasetName, Guid};
+use zfs_core::{DatasetName, SnapshotName};
 
 use super::base::{self, Common};
+use super::clones::Origin;
 use super::resume::{self, Verdict};
-use super::step::{Action, Base, Mark, MarkerMove, Range, Refusal, Step, Why};
-use super::{Encrypted, LargeBlocks, Planner, Standing};
-use crate::marker::Marker;
-use crate::tree::{Dataset, Encryption, Key, Kind, Snapshot, StreamForm};
+use super::step::{Action, Base, Range, Refusal, Rollback, Step, Unusable, Why};
+use super::{Diverged, Planner};
+use crate::tree::{Dataset, Encryption, Key, Snapshot, StreamForm};
 
 /// Source and target of the dataset at hand; makes its steps.
-struct Pair<'a> {
-    source: &'a Dataset,
-    target: DatasetName,
+pub(super) struct Pair<'a> {
+    pub source: &'a Dataset,
+    pub target: DatasetName,
 }
 
 impl Pair<'_> {
-    fn step(&self, action: Action, why: Why) -> Step {
+    pub fn step(&self, action: Action, why: Why) -> Step {
         Step {
             source: self.source.name.clone(),
             target: self.target.clone(),
@@ -25,15 +25,9 @@ impl Pair<'_> {
         }
     }
 
-    fn refuse(&self, refusal: Refusal) -> Step {
+    pub fn refuse(&self, refusal: Refusal) -> Step {
         self.step(Action::Refuse, Why::Refused(refusal))
     }
-}
-
-/// The nearest dataset above a target that exists.
-struct Above {
-    name: DatasetName,
-    standing: Standing,
 }
 
 impl<'a> Planner<'a> {
@@ -49,44 +43,126 @@ impl<'a> Planner<'a> {
             return;
         };
         let pair = Pair { source, target };
-        match self.on_target.get(&pair.target).copied() {
-            Some(target) if !target.snapshots.is_empty() => self.increment(&pair, target),
-            Some(target) if target.partial.is_some() => self.finish_first(&pair, target),
-            Some(_) => self.steps.push(pair.refuse(Refusal::Occupied)),
-            None => self.first(&pair),
+        if self.options.datasets.is_some_and(|wanted| !wanted(source)) {
+            self.steps.push(pair.step(Action::Nothing, Why::Excluded));
+            return;
         }
+        if !self.locate(&pair) || !self.follow_promotion(&pair) {
+            return;
+        }
+        match self.view.placed(&pair.target).map(|placed| placed.dataset) {
+            Some(target) if !target.snapshots.is_empty() => self.increment(&pair, &target),
+            Some(target) if target.partial.is_some() => self.finish_first(&pair, &target),
+            Some(_) => self.steps.push(pair.refuse(Refusal::Occupied)),
+            None => {
+                let made = self.make_promoted(&pair);
+                let placed = made.then(|| self.view.placed(&pair.target)).flatten();
+                match placed {
+                    Some(placed) => self.increment(&pair, &placed.dataset),
+                    None => self.first(&pair),
+                }
+            }
+        }
+    }
+
+    /// The common base, and what has to go from the target for it.
+    fn common(
+        &self,
+        pair: &Pair<'a>,
+        target: &Dataset,
+    ) -> Result<(Common, Option<Rollback>), Refusal> {
+        let refusal = match base::common(pair.source, target, self.options.marker) {
+            Ok(common) => return Ok((common, None)),
+            Err(refusal) => refusal,
+        };
+        let Refusal::Diverged {
+            common,
+            target_only,
+        } = refusal
+        else {
+            return Err(refusal);
+        };
+        let back = base::of(pair.source, target, &common, self.options.marker);
+        match (self.options.diverged, back) {
+            (Diverged::Rollback, Some(back)) => {
+                if let Some(clone) = self.clone_of_any(target, &target_only) {
+                    return Err(Refusal::RollbackBlocked {
+                        dataset: pair.target.clone(),
+                        clone,
+                    });
+                }
+                let rollback = Rollback {
+                    to: common,
+                    destroy: target_only,
+                };
+                Ok((back, Some(rollback)))
+            }
+            (_, Some(back)) => {
+                let (missing, _) = self.missing(pair, None, Some(&back));
+                if missing.is_empty() {
+                    return Err(Refusal::TargetNewer {
+                        common,
+                        target_only,
+                    });
+                }
+                Err(Refusal::Diverged {
+                    common,
+                    target_only,
+                })
+            }
+            (_, None) => Err(Refusal::Diverged {
+                common,
+                target_only,
+            }),
+        }
+    }
+
+    /// A dataset of the target that is a clone of one of these.
+    fn clone_of_any(&self, target: &Dataset, snapshots: &[SnapshotName]) -> Option<DatasetName> {
+        self.view
+            .clones(&target.name)
+            .find(|(_, origin)| snapshots.contains(origin))
+            .map(|(name, _)| name.clone())
     }
 
     /// The target has the dataset and snapshots of it.
     fn increment(&mut self, pair: &Pair<'a>, target: &Dataset) {
-        let Common { base, createtxg } =
-            match base::common(pair.source, target, self.options.marker) {
-                Ok(common) => common,
-                Err(refusal) => return self.steps.push(pair.refuse(refusal)),
-            };
-        let (missing, refused) = self.missing(pair, Some(target), Some(createtxg));
-        let form = self.form(pair.source, target.encryption.as_ref());
+        let (common, rollback) = match self.common(pair, target) {
+            Ok(found) => found,
+            Err(refusal) => return self.steps.push(pair.refuse(refusal)),
+        };
+        let mut there = std::borrow::Cow::Borrowed(target);
+        if let Some(rollback) = &rollback {
+            let there = there.to_mut();
+            there
+                .snapshots
+                .retain(|s| !rollback.destroy.contains(&s.name));
+        }
+        let (missing, refused) = self.missing(pair, Some(&there), Some(&common));
+        let base = common.base;
+        let form = self.form(pair.source, there.encryption.as_ref());
         let form = match form {
-            Ok(form) if form.raw && !target.is_encrypted() => Err(Refusal::RawOntoPlain),
+            Ok(form) if form.raw && !there.is_encrypted() => Err(Refusal::RawOntoPlain),
             other => other,
         };
         let form = match form {
             Ok(form) => form,
             // Nothing is about to be sent, so nothing is in the way.
-            Err(_) if missing.is_empty() && target.partial.is_none() => StreamForm::default(),
+            Err(_) if missing.is_empty() && there.partial.is_none() && rollback.is_none() => {
+                StreamForm::default()
+            }
             Err(refusal) => return self.steps.push(pair.refuse(refusal)),
         };
 
         let mut resume = None;
-        if let Some(partial) = &target.partial {
-            match resume::check(
-                partial,
-                pair.source,
-                target,
-                Some(&base),
-                &missing,
-                form.raw,
-            ) {
+        if let Some(partial) = &there.partial {
+            let verdict = if rollback.is_some() {
+                Verdict::Abort(Unusable::RolledBack)
+            } else {
+                let base = Some(&base);
+                resume::check(partial, pair.source, &there, base, &missing, form.raw)
+            };
+            match verdict {
                 Verdict::Resume(point) => resume = Some(point),
                 Verdict::Abort(reason) => {
                     self.steps
@@ -95,9 +171,14 @@ impl<'a> Planner<'a> {
                 Verdict::Foreign(refusal) => return self.steps.push(pair.refuse(refusal)),
             }
         }
+        if let Some(rollback) = rollback {
+            self.view.roll_back(&pair.target, &rollback.destroy);
+            self.steps
+                .push(pair.step(Action::Rollback(rollback), Why::Diverged));
+        }
 
         let marked = self.mark(pair, &base);
-        let newest = target.newest().map(|snapshot| snapshot.name.clone());
+        let newest = there.newest().map(|snapshot| snapshot.name.clone());
         let why = match (&resume, newest) {
             (Some(point), _) => Why::Interrupted { bytes: point.bytes },
             (None, Some(newest)) if missing.is_empty() => Why::UpToDate { newest },
@@ -107,8 +188,10 @@ impl<'a> Planner<'a> {
         if missing.is_empty() {
             self.steps.push(pair.step(Action::Nothing, why));
         } else {
+            self.view.arrive(&pair.target, &missing);
             let range = Range {
                 base: Some(base),
+                origin: None,
                 snapshots: missing,
                 resume,
                 form,
@@ -126,23 +209,30 @@ impl<'a> Planner<'a> {
             return;
         };
         let (missing, refused) = self.missing(pair, None, None);
+        let origin = self
+            .origin(pair.source)
+            .filter(|origin| target.origin.as_ref() == Some(&origin.on_target));
         // What holds a partial raw receive is encrypted like its source.
         let form = self.form(pair.source, target.encryption.as_ref());
         let raw = form.as_ref().is_ok_and(|form| form.raw);
-        match resume::check(partial, pair.source, target, None, &missing, raw) {
+        let base = origin.as_ref().map(|origin| &origin.base);
+        match resume::check(partial, pair.source, target, base, &missing, raw) {
             Verdict::Foreign(refusal) => self.steps.push(pair.refuse(refusal)),
             Verdict::Abort(reason) => {
                 self.steps
                     .push(pair.step(Action::Abort, Why::Unusable(reason)));
-                self.standing.remove(&pair.target);
+                self.view.remove(&pair.target);
                 self.first(pair);
             }
             Verdict::Resume(point) => match form {
                 Err(refusal) => self.steps.push(pair.refuse(refusal)),
                 Ok(form) => {
+                    self.view.arrive(&pair.target, &missing);
                     let why = Why::Interrupted { bytes: point.bytes };
+                    let (base, origin) = parts(origin);
                     let range = Range {
-                        base: None,
+                        base,
+                        origin,
                         snapshots: missing,
                         resume: Some(point),
                         form,
@@ -165,112 +255,67 @@ impl<'a> Planner<'a> {
             }
             return self.refusals(pair, refused);
         }
-        let (above, create) = self.above(pair);
-        let form = self.below(pair.source, &above, &create);
-        let form = match form {
-            Ok(form) => form,
+        let origin = self.origin(pair.source);
+        let found = self.above(pair).and_then(|(above, create)| {
+            let encryption = match &origin {
+                Some(origin) => origin.encryption.as_ref(),
+                None => above.encryption.as_ref(),
+            };
+            let form = self.form(pair.source, encryption)?;
+            Ok((above, create, form))
+        });
+        let (above, create, form) = match found {
+            Ok(found) => found,
             Err(refusal) => return self.steps.push(pair.refuse(refusal)),
         };
-        for name in create {
-            self.standing.insert(name.clone(), above.standing.clone());
-            self.steps.push(Step {
-                source: pair.source.name.clone(),
-                target: name,
-                action: Action::Create,
-                why: Why::ParentMissing {
-                    child: pair.target.clone(),
-                },
-            });
-        }
-        let encryption = if form.raw {
-            Some(Encryption {
+        self.create(pair, &above, create);
+        let why = match (&origin, &pair.source.origin) {
+            (Some(_), Some(origin)) => Why::IsClone {
+                origin: origin.clone(),
+            },
+            (None, Some(origin)) => Why::OriginMissing {
+                origin: origin.clone(),
+            },
+            (_, None) => Why::NotOnTarget,
+        };
+        let mut made = Dataset::new(pair.target.clone(), zfs_core::Guid(0));
+        made.kind = pair.source.kind;
+        made.encryption = match &origin {
+            Some(origin) => origin.encryption.clone(),
+            None if form.raw => Some(Encryption {
                 root: pair.target.clone(),
                 key: Key::Unavailable,
-            })
-        } else {
-            above.standing.encryption
+            }),
+            None => above.encryption,
         };
-        self.standing.insert(
-            pair.target.clone(),
-            Standing {
-                kind: pair.source.kind,
-                encryption,
-            },
-        );
+        made.origin = origin.as_ref().map(|origin| origin.on_target.clone());
+        self.view.make(made);
+        self.view.arrive(&pair.target, &missing);
+        let (base, origin) = parts(origin);
         let range = Range {
-            base: None,
+            base,
+            origin,
             snapshots: missing,
             resume: None,
             form,
             marker: self.first_marker(pair),
         };
-        self.steps
-            .push(pair.step(Action::Send(range), Why::NotOnTarget));
+        self.steps.push(pair.step(Action::Send(range), why));
         self.refusals(pair, refused);
-    }
-
-    /// What there is to put the target below, and which datasets are missing
-    /// between the two, the uppermost first.
-    fn above(&self, pair: &Pair<'a>) -> (Above, Vec<DatasetName>) {
-        let mut create = Vec::new();
-        let mut above = None;
-        for name in pair.target.ancestors() {
-            if let Some(standing) = self.standing.get(&name) {
-                above = Some(Above {
-                    name,
-                    standing: standing.clone(),
-                });
-                break;
-            }
-            create.push(name);
-        }
-        create.reverse();
-        // plan() has seen that there is something above the target's root.
-        let above = above.unwrap_or_else(|| Above {
-            name: self.target.root.pool().root(),
-            standing: Standing {
-                kind: Kind::Filesystem,
-                encryption: None,
-            },
-        });
-        (above, create)
-    }
-
-    /// How a first stream is made that goes below `above`, or why it cannot.
-    fn below(
-        &self,
-        source: &Dataset,
-        above: &Above,
-        create: &[DatasetName],
-    ) -> Result<StreamForm, Refusal> {
-        if above.standing.kind == Kind::Volume {
-            return Err(Refusal::ParentIsVolume {
-                volume: above.name.clone(),
-            });
-        }
-        match &above.standing.encryption {
-            // A filesystem cannot be made below without the key either, and
-            // one that is not encrypted would not be what the target wants.
-            Some(encryption) if encryption.key == Key::Unavailable && !create.is_empty() => {
-                Err(Refusal::TargetKeyUnavailable {
-                    root: encryption.root.clone(),
-                })
-            }
-            encryption => self.form(source, encryption.as_ref()),
-        }
     }
 
     fn missing(
         &self,
         pair: &Pair<'a>,
         target: Option<&Dataset>,
-        after: Option<zfs_core::Txg>,
+        after: Option<&Common>,
     ) -> (Vec<Snapshot>, Vec<Refusal>) {
         let wanted = |snapshot: &Snapshot| {
             self.options
                 .wanted
                 .is_none_or(|wanted| wanted(&pair.source.name, snapshot))
         };
+        let after = after.map(|common| common.createtxg);
         let (mut send, mut refused) = base::missing(pair.source, target, after, wanted);
         send.retain(|snapshot| {
             let fits = snapshot.name.on(&pair.target).is_ok();
@@ -287,118 +332,12 @@ impl<'a> Planner<'a> {
         self.steps
             .extend(refused.into_iter().map(|refusal| pair.refuse(refusal)));
     }
+}
 
-    /// How the streams of this source are made for something that is, or
-    /// will be, encrypted as `target` says.
-    fn form(&self, source: &Dataset, target: Option<&Encryption>) -> Result<StreamForm, Refusal> {
-        let raw = match (&source.encryption, self.options.encrypted) {
-            (Some(_), Encrypted::Raw) => true,
-            (Some(encryption), Encrypted::Plaintext) if encryption.key == Key::Unavailable => {
-                return Err(Refusal::SourceKeyUnavailable {
-                    root: encryption.root.clone(),
-                });
-            }
-            _ => false,
-        };
-        match target {
-            Some(encryption) if !raw && encryption.key == Key::Unavailable => {
-                Err(Refusal::TargetKeyUnavailable {
-                    root: encryption.root.clone(),
-                })
-            }
-            _ => Ok(StreamForm {
-                raw,
-                large_blocks: self.options.large_blocks == LargeBlocks::Whole,
-                compressed: true,
-                // Never: asked for embedded blocks, OpenZFS since #16701 (seen
-                // with 2.3.9) sends a spill block that fits into a block
-                // pointer as file data; the receiver drops it without a word,
-                // and with it the extended attributes or the symlink's target
-                // that were there (openzfs/zfs#19091).
-                embedded: false,
-            }),
-        }
-    }
-
-    /// Puts the marker for `base` right, and returns it if it stands then.
-    fn mark(&mut self, pair: &Pair<'a>, base: &Base) -> Vec<BookmarkName> {
-        let Some(target) = self.options.marker else {
-            return Vec::new();
-        };
-        let marker = Marker {
-            target: target.clone(),
-            guid: base.guid(),
-        };
-        let Ok(name) = marker.bookmark(&pair.source.name) else {
-            self.steps
-                .push(pair.step(Action::Nothing, Why::NoRoomForMarker));
-            return Vec::new();
-        };
-        let (right, stale): (Vec<_>, Vec<_>) = self
-            .own_markers(pair.source)
-            .into_iter()
-            .partition(|(_, guid)| *guid == base.guid());
-        let missing = right.is_empty();
-        if missing || !stale.is_empty() {
-            let why = if missing {
-                Why::MarkerMissing
-            } else {
-                Why::MarkerStale
-            };
-            let mark = Mark {
-                of: base.clone(),
-                create: missing.then(|| name.clone()),
-                destroy: stale.into_iter().map(|(name, _)| name).collect(),
-            };
-            self.steps.push(pair.step(Action::Mark(mark), why));
-        }
-        vec![name]
-    }
-
-    fn first_marker(&mut self, pair: &Pair<'a>) -> Option<MarkerMove> {
-        let stale = self
-            .own_markers(pair.source)
-            .into_iter()
-            .map(|(name, _)| name)
-            .collect();
-        let marker = self.marker_move(pair.source, stale);
-        if marker.is_none() && self.options.marker.is_some() {
-            self.steps
-                .push(pair.step(Action::Nothing, Why::NoRoomForMarker));
-        }
-        marker
-    }
-
-    fn marker_move(&self, source: &Dataset, stale: Vec<BookmarkName>) -> Option<MarkerMove> {
-        let target = self.options.marker?;
-        // All markers of a target are equally long.
-        let any = Marker {
-            target: target.clone(),
-            guid: Guid(0),
-        };
-        any.bookmark(&source.name).ok()?;
-        Some(MarkerMove {
-            target: target.clone(),
-            stale,
-        })
-    }
-
-    /// The markers of this target that say the truth about themselves. One
-    /// that does not was made by somebody else and is left alone.
-    fn own_markers(&self, source: &Dataset) -> Vec<(BookmarkName, Guid)> {
-        let mut own: Vec<_> = source
-            .bookmarks
-            .iter()
-            .filter(|bookmark| {
-                Marker::parse(bookmark.name.bookmark()).is_some_and(|marker| {
-                    Some(&marker.target) == self.options.marker && marker.guid == bookmark.guid
-                })
-            })
-            .map(|bookmark| (bookmark.name.clone(), bookmark.guid))
-            .collect();
-        own.sort();
-        own
-    }
+fn parts(origin: Option<Origin>) -> (Option<Base>, Option<SnapshotName>) {
+    origin.map_or((None, None), |origin| {
+        (Some(origin.base), Some(origin.on_target))
+    })
 }
 
 fn too_long(mut name: String) -> Refusal {

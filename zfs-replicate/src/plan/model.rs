@@ -6,9 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use zfs_core::{DatasetName, Guid, Txg};
+use zfs_core::{DatasetName, Guid, SnapshotName, Txg};
 
-use super::step::{Action, Base, Step, Stream};
+use super::step::{Action, Base, Rollback, Step, Stream};
 use super::{Options, Plan, plan};
 use crate::marker::{Marker, TargetId};
 use crate::tree::{
@@ -29,6 +29,9 @@ pub struct Entry {
     pub snapshots: Vec<Point>,
     pub bookmarks: Vec<Point>,
     pub partial: Option<ResumePoint>,
+    /// The transaction group of the snapshot that it is a clone of, which no
+    /// other snapshot of that side has.
+    pub origin: Option<u64>,
 }
 
 impl Entry {
@@ -79,6 +82,119 @@ impl Side {
             .to_owned()
     }
 
+    /// The dataset that has a snapshot, by its path.
+    pub fn owner(&self, txg: u64) -> Option<(&str, &Point)> {
+        self.datasets.iter().find_map(|(path, entry)| {
+            let point = entry.snapshots.iter().find(|s| s.txg == txg)?;
+            Some((path.as_str(), point))
+        })
+    }
+
+    fn name_of(&self, txg: u64) -> Option<SnapshotName> {
+        let (path, point) = self.owner(txg)?;
+        self.name(path).with_snapshot(&point.name).ok()
+    }
+
+    fn point(&self, name: &SnapshotName) -> Option<&Point> {
+        let entry = self.datasets.get(&self.path(name.dataset()))?;
+        entry.snapshots.iter().find(|s| s.name == name.snapshot())
+    }
+
+    /// Whether something is a clone of that snapshot.
+    pub fn is_cloned(&self, txg: u64) -> bool {
+        self.datasets
+            .values()
+            .any(|entry| entry.origin == Some(txg))
+    }
+
+    pub fn rename(&mut self, from: &str, to: &str) -> Result<(), String> {
+        let inside = to == from || to.starts_with(&format!("{from}/"));
+        let there = self.datasets.contains_key(from) && !from.is_empty();
+        if !there || inside || self.datasets.contains_key(to) || !self.parent_exists(to) {
+            return Err(format!("cannot rename {from:?} to {to:?}"));
+        }
+        let below = format!("{from}/");
+        let moving: Vec<String> = self
+            .datasets
+            .keys()
+            .filter(|path| *path == from || path.starts_with(&below))
+            .cloned()
+            .collect();
+        for path in moving {
+            let entry = self.datasets.remove(&path).unwrap();
+            let new = format!("{to}{}", &path[from.len()..]);
+            self.datasets.insert(new, entry);
+        }
+        Ok(())
+    }
+
+    /// By the rules of `dsl_dataset_promote_check`.
+    pub fn promote(&mut self, path: &str) -> Result<(), String> {
+        let clone = self.datasets.get(path).ok_or("no dataset")?;
+        let origin = clone.origin.ok_or("not a clone")?;
+        let owner = self.owner(origin).ok_or("no origin")?.0.to_owned();
+        let from = &self.datasets[&owner];
+        let until = from.snapshots.iter().position(|s| s.txg == origin).unwrap();
+        let moving = from.snapshots[..=until].to_vec();
+        if moving
+            .iter()
+            .any(|m| clone.snapshots.iter().any(|s| s.name == m.name))
+        {
+            return Err("both have a snapshot of that name".into());
+        }
+        let above = from.origin;
+        let from = self.datasets.get_mut(&owner).unwrap();
+        from.snapshots.drain(..=until);
+        from.origin = Some(origin);
+        let clone = self.datasets.get_mut(path).unwrap();
+        clone.origin = above;
+        clone.snapshots.splice(0..0, moving);
+        Ok(())
+    }
+
+    pub fn clone_snapshot(&mut self, origin: u64, path: &str, guid: u64) -> Result<(), String> {
+        let owner = self.owner(origin).ok_or("no origin")?.0.to_owned();
+        if self.datasets.contains_key(path) || !self.parent_exists(path) {
+            return Err(format!("cannot clone to {path:?}"));
+        }
+        let entry = Entry {
+            guid,
+            encrypted: self.datasets[&owner].encrypted,
+            origin: Some(origin),
+            ..Entry::default()
+        };
+        self.datasets.insert(path.to_owned(), entry);
+        Ok(())
+    }
+
+    /// A dataset with nothing below it and no clones.
+    pub fn destroy(&mut self, path: &str) -> Result<(), String> {
+        let below = format!("{path}/");
+        let entry = self.datasets.get(path).ok_or("no dataset")?;
+        let used = entry.snapshots.iter().any(|s| self.is_cloned(s.txg));
+        let parent = self.datasets.keys().any(|other| other.starts_with(&below));
+        if used || parent || path.is_empty() {
+            return Err(format!("{path:?} is in use"));
+        }
+        self.datasets.remove(path);
+        Ok(())
+    }
+
+    pub fn destroy_snapshot(&mut self, path: &str, txg: u64) -> Result<(), String> {
+        if self.is_cloned(txg) {
+            return Err("the snapshot has a clone".into());
+        }
+        let guid = self.owner(txg).ok_or("no snapshot")?.1.guid;
+        let entry = self.datasets.get_mut(path).ok_or("no dataset")?;
+        // What a partial receive builds on is busy.
+        let partial = entry.partial.as_ref().and_then(|point| point.from_guid);
+        if partial == Some(Guid(guid)) {
+            return Err("the snapshot is busy".into());
+        }
+        entry.snapshots.retain(|point| point.txg != txg);
+        Ok(())
+    }
+
     pub fn tree(&self) -> Tree {
         let datasets = self
             .datasets
@@ -103,7 +219,7 @@ impl Side {
                         root: name.clone(),
                         key: Key::Unavailable,
                     }),
-                    origin: None,
+                    origin: entry.origin.and_then(|txg| self.name_of(txg)),
                     // In no order: the planner must not rely on one.
                     snapshots: entry.snapshots.iter().rev().map(snapshot).collect(),
                     bookmarks: entry.bookmarks.iter().rev().map(bookmark).collect(),
@@ -133,6 +249,11 @@ pub enum Op {
     Create(DatasetName),
     Abort(DatasetName),
     Receive(DatasetName, Stream),
+    Rename(DatasetName, DatasetName),
+    Clone(SnapshotName, DatasetName),
+    Promote(DatasetName),
+    Rollback(Rollback),
+    Destroy(DatasetName, Vec<SnapshotName>),
     Bookmark(DatasetName, Guid, String),
     DestroyBookmark(DatasetName, String),
 }
@@ -144,6 +265,17 @@ pub fn ops(steps: &[Step]) -> Vec<Op> {
         match &step.action {
             Action::Create => ops.push(Op::Create(step.target.clone())),
             Action::Abort => ops.push(Op::Abort(step.target.clone())),
+            Action::Rename { from } => {
+                ops.push(Op::Rename(from.clone(), step.target.clone()));
+            }
+            Action::Clone { origin } => {
+                ops.push(Op::Clone(origin.clone(), step.target.clone()));
+            }
+            Action::Promote => ops.push(Op::Promote(step.target.clone())),
+            Action::Rollback(rollback) => ops.push(Op::Rollback(rollback.clone())),
+            Action::Destroy { snapshots } => {
+                ops.push(Op::Destroy(step.target.clone(), snapshots.clone()));
+            }
             Action::Mark(mark) => {
                 if let Some(name) = &mark.create {
                     let name = name.bookmark().to_owned();
@@ -204,13 +336,17 @@ impl World {
         world
     }
 
-    fn guid(&mut self) -> u64 {
+    pub fn guid(&mut self) -> u64 {
         self.next_guid += 1;
         self.next_guid
     }
 
     pub fn plan(&self) -> Plan {
-        let options = Options::new().marker(&self.id);
+        self.plan_with(Options::new())
+    }
+
+    pub fn plan_with(&self, options: Options<'_>) -> Plan {
+        let options = options.marker(&self.id);
         plan(&self.source.tree(), &self.target.tree(), &options).expect("the roots are fine")
     }
 
@@ -261,6 +397,15 @@ impl World {
                 let entry = self.target.datasets.get_mut(&path).ok_or("no dataset")?;
                 entry.partial.take().ok_or("nothing to abort")?;
                 if entry.snapshots.is_empty() {
+                    let below = format!("{path}/");
+                    if self
+                        .target
+                        .datasets
+                        .keys()
+                        .any(|other| other.starts_with(&below))
+                    {
+                        return Err("something is below it".into());
+                    }
                     self.target.datasets.remove(&path);
                 }
                 Ok(())
@@ -295,6 +440,40 @@ impl World {
                 Ok(())
             }
             Op::Receive(name, stream) => self.apply_receive(name, stream, halfway),
+            Op::Rename(from, to) => {
+                let (from, to) = (self.target.path(from), self.target.path(to));
+                self.target.rename(&from, &to)
+            }
+            Op::Clone(origin, to) => {
+                let txg = self.target.point(origin).ok_or("no origin")?.txg;
+                let (path, id) = (self.target.path(to), self.guid());
+                self.target.clone_snapshot(txg, &path, id)
+            }
+            Op::Promote(name) => {
+                let path = self.target.path(name);
+                self.target.promote(&path)
+            }
+            Op::Rollback(rollback) => {
+                let path = self.target.path(rollback.to.dataset());
+                for name in &rollback.destroy {
+                    let txg = self.target.point(name).ok_or("no snapshot")?.txg;
+                    self.target.destroy_snapshot(&path, txg)?;
+                }
+                let to = self.target.point(&rollback.to).map(|point| point.txg);
+                let newest = self.target.datasets[&path].newest();
+                if newest.map(|newest| newest.txg) != to {
+                    return Err("not rolled back to the newest".into());
+                }
+                Ok(())
+            }
+            Op::Destroy(name, snapshots) => {
+                let path = self.target.path(name);
+                let entry = self.target.datasets.get(&path).ok_or("no dataset")?;
+                if entry.snapshots.len() != snapshots.len() {
+                    return Err("other snapshots than planned".into());
+                }
+                self.target.destroy(&path)
+            }
         }
     }
 
@@ -347,6 +526,27 @@ impl World {
         let from = match &stream.from {
             None => None,
             Some(base) => {
+                let owner = match base {
+                    Base::Snapshot { name, .. } => name.dataset(),
+                    Base::Bookmark { name, .. } => name.dataset(),
+                };
+                // Of its own, or its origin itself.
+                let sibling = self
+                    .source
+                    .datasets
+                    .get(&self.source.path(owner))
+                    .ok_or("no such dataset to be the base of")?;
+                if owner != stream.to.name.dataset()
+                    && source.origin
+                        != sibling
+                            .snapshots
+                            .iter()
+                            .find(|point| point.guid == base.guid().0)
+                            .map(|point| point.txg)
+                {
+                    return Err("the base is not in its history".into());
+                }
+                let source = sibling;
                 let (points, short) = match base {
                     Base::Snapshot { name, .. } => (&source.snapshots, name.snapshot()),
                     Base::Bookmark { name, .. } => (&source.bookmarks, name.bookmark()),
@@ -383,7 +583,10 @@ impl World {
                     return Err("this does not resume what was interrupted".into());
                 }
                 let newest = existing.and_then(Entry::newest).map(|point| point.guid);
-                if newest != from {
+                let origin = existing
+                    .and_then(|entry| self.target.owner(entry.origin?))
+                    .map(|(_, point)| point.guid);
+                if newest.or(origin) != from {
                     return Err("what is resumed does not build on the newest".into());
                 }
             }
@@ -391,7 +594,16 @@ impl World {
             (None, Some(_)) => return Err("nothing to resume".into()),
             (None, None) => match (existing, from) {
                 (None, None) => {}
-                (None, Some(_)) => return Err("an increment on nothing".into()),
+                (None, Some(from)) => {
+                    let origin = stream.origin.as_ref().ok_or("an increment on nothing")?;
+                    if self.target.point(origin).map(|point| point.guid) != Some(from) {
+                        return Err("another origin".into());
+                    }
+                    let owner = self.target.path(origin.dataset());
+                    if stream.form.raw && !self.target.datasets[&owner].encrypted {
+                        return Err("a raw clone of what is plain".into());
+                    }
+                }
                 (Some(_), None) => return Err("a full stream onto a dataset".into()),
                 (Some(entry), Some(from)) => {
                     if entry.newest().map(|point| point.guid) != Some(from) {
@@ -402,12 +614,20 @@ impl World {
         }
         let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
         let parent = self.target.datasets.get(parent);
-        if !path.is_empty() && !encrypted && parent.is_some_and(|entry| entry.encrypted) {
+        // A clone has its origin's key.
+        let has_key = encrypted || stream.from.is_some();
+        if !path.is_empty() && !has_key && parent.is_some_and(|entry| entry.encrypted) {
             return Err(format!("no key to receive {name}"));
         }
+        let origin = stream
+            .origin
+            .as_ref()
+            .and_then(|origin| self.target.point(origin))
+            .map(|point| point.txg);
         let entry = self.target.datasets.entry(path).or_insert(Entry {
             guid,
             encrypted,
+            origin,
             ..Entry::default()
         });
         if entry.snapshots.iter().any(|point| point.name == to.name) {
@@ -444,7 +664,9 @@ impl World {
             let marked = self.marked();
             self.apply(op, false)
                 .map_err(|problem| format!("{op:?}: {problem}"))?;
-            for path in marked {
+            // What changes places takes its marker's dataset along or not.
+            let moves = matches!(op, Op::Rename(..) | Op::Promote(_) | Op::Rollback(_));
+            for path in marked.into_iter().filter(|_| !moves) {
                 if !self.is_marked(&path) {
                     return Err(format!("after {op:?} nothing marks the base of {path:?}"));
                 }

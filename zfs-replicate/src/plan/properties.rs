@@ -8,7 +8,7 @@ use super::step::{Action, Refusal, Step, Why};
 use crate::marker::Marker;
 use crate::tree::StreamForm;
 
-const PATHS: [&str; 5] = ["", "a", "a/b", "a/b/c", "d"];
+const PATHS: [&str; 7] = ["", "a", "a/b", "a/b/c", "d", "d/e", "f"];
 const NAMES: [&str; 6] = ["s0", "s1", "s2", "s3", "s4", "s5"];
 
 /// Something that happens to the pools between two runs, or a run.
@@ -47,6 +47,18 @@ enum Event {
         which: usize,
     },
     BareTarget {
+        path: usize,
+    },
+    Rename {
+        path: usize,
+        to: usize,
+    },
+    Clone {
+        path: usize,
+        which: usize,
+        to: usize,
+    },
+    Promote {
         path: usize,
     },
     ForeignPartial {
@@ -93,6 +105,10 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (path.clone(), name.clone())
             .prop_map(|(path, which)| Event::DestroyBookmark { path, which }),
         1 => path.clone().prop_map(|path| Event::BareTarget { path }),
+        3 => (path.clone(), path.clone()).prop_map(|(path, to)| Event::Rename { path, to }),
+        4 => (path.clone(), name.clone(), path.clone())
+            .prop_map(|(path, which, to)| Event::Clone { path, which, to }),
+        3 => path.clone().prop_map(|path| Event::Promote { path }),
         2 => (path, name.clone(), prop::option::of(name), any::<bool>())
             .prop_map(|(path, to, from, raw)| Event::ForeignPartial { path, to, from, raw }),
         6 => (prop::option::of(0..20_usize), any::<bool>())
@@ -114,11 +130,8 @@ impl World {
                 } else {
                     &mut self.source
                 };
-                let below = format!("{}/", PATHS[path]);
-                let leaf = !side.datasets.keys().any(|other| other.starts_with(&below));
-                if leaf && !PATHS[path].is_empty() {
-                    side.datasets.remove(PATHS[path]);
-                }
+                // What is in use stays.
+                let _ = side.destroy(PATHS[path]);
             }
             Event::Snapshot {
                 on_target,
@@ -135,11 +148,28 @@ impl World {
                 } else {
                     &mut self.source
                 };
-                if let Some(entry) = side.datasets.get_mut(PATHS[path]) {
+                if let Some(entry) = side.datasets.get(PATHS[path]) {
                     if let Some(index) = pick(&entry.snapshots, which) {
-                        entry.snapshots.remove(index);
+                        let txg = entry.snapshots[index].txg;
+                        let _ = side.destroy_snapshot(PATHS[path], txg);
                     }
                 }
+            }
+            Event::Rename { path, to } => {
+                let _ = self.source.rename(PATHS[path], PATHS[to]);
+            }
+            Event::Clone { path, which, to } => {
+                let origin = self.source.datasets.get(PATHS[path]).and_then(|entry| {
+                    let index = pick(&entry.snapshots, which)?;
+                    Some(entry.snapshots[index].txg)
+                });
+                if let Some(origin) = origin {
+                    let id = self.guid();
+                    let _ = self.source.clone_snapshot(origin, PATHS[to], id);
+                }
+            }
+            Event::Promote { path } => {
+                let _ = self.source.promote(PATHS[path]);
             }
             Event::RenameSnapshot { path, which, name } => {
                 if let Some(entry) = self.source.datasets.get_mut(PATHS[path]) {
@@ -275,25 +305,82 @@ fn justified(world: &World, step: &Step, refusal: &Refusal) -> bool {
                     .get(root)
                     .is_some_and(|root| root.encrypted)
         }
+        Refusal::RenameBlocked { from } => {
+            let from = from.strip_prefix(&world.target.name("")).unwrap();
+            target.is_some() || path.starts_with(&format!("{from}/"))
+        }
+        Refusal::PromoteBlocked { snapshot } => target.is_some_and(|target| {
+            target.origin.is_some()
+                && target
+                    .snapshots
+                    .iter()
+                    .any(|s| s.name == snapshot.snapshot())
+        }),
+        Refusal::TargetNewer { .. } => {
+            target.is_some_and(|target| !source.knows(target.newest().unwrap().guid))
+        }
+        Refusal::Ambiguous { candidates } => candidates.len() > 1,
         _ => false,
     }
 }
 
-/// The snapshots that have to be on the target after a run.
-fn wanted(source: &Entry, target: Option<&Entry>) -> Vec<u64> {
-    let base = target.and_then(Entry::newest).and_then(|newest| {
-        source
-            .snapshots
-            .iter()
-            .chain(&source.bookmarks)
-            .find(|point| point.guid == newest.guid)
-    });
+/// The snapshots that have to be on the target after a run: those that are
+/// younger than what was there already.
+fn wanted(source: &Entry, there: Option<&Entry>, before: &World) -> Vec<u64> {
+    let was_there = |guid: u64| {
+        let datasets = &before.target.datasets;
+        datasets.values().any(|entry| entry.has(guid))
+    };
+    let base = there
+        .into_iter()
+        .flat_map(|there| there.snapshots.iter().rev())
+        .filter(|point| was_there(point.guid))
+        .find_map(|old| {
+            let mut points = source.snapshots.iter().chain(&source.bookmarks);
+            points.find(|point| point.guid == old.guid)
+        });
     source
         .snapshots
         .iter()
         .filter(|point| base.is_none_or(|base| point.txg > base.txg))
         .map(|point| point.guid)
         .collect()
+}
+
+/// Whether a full copy of a dataset could have been saved.
+fn needless(world: &World, path: &str) -> Option<String> {
+    let source = &world.source.datasets[path];
+    let own = |entry: &Entry, guid: u64| {
+        let until = entry.origin.unwrap_or(0);
+        let mut points = entry.snapshots.iter().chain(&entry.bookmarks);
+        points.any(|point| point.guid == guid && (entry.has(guid) || point.txg > until))
+    };
+    if let Some((owner, origin)) = source.origin.and_then(|txg| world.source.owner(txg)) {
+        let there = world.target.datasets.get(owner);
+        let below = owner.starts_with(&format!("{path}/"));
+        let fits = there.is_some_and(|there| {
+            there.has(origin.guid)
+                && (there.encrypted || !source.encrypted)
+                && (!there.encrypted || source.encrypted)
+                && there
+                    .snapshots
+                    .iter()
+                    .any(|s| own(&world.source.datasets[owner], s.guid))
+        });
+        if fits && !below {
+            return Some(format!("{path:?} is a clone of what {owner:?} has"));
+        }
+    }
+    let moved = world.target.datasets.iter().find(|(there, entry)| {
+        let newest = entry.newest().map(|newest| newest.guid);
+        let taken = world
+            .source
+            .datasets
+            .get(*there)
+            .is_some_and(|source| entry.snapshots.iter().any(|s| own(source, s.guid)));
+        !there.is_empty() && !taken && newest.is_some_and(|guid| own(source, guid))
+    });
+    moved.map(|(there, _)| format!("{path:?} is on the target as {there:?}"))
 }
 
 fn check_run(before: &World) -> Result<(), TestCaseError> {
@@ -305,11 +392,27 @@ fn check_run(before: &World) -> Result<(), TestCaseError> {
 
     let mut whole_refused = Vec::new();
     let mut snapshots_refused = Vec::new();
-    for step in plan.refused() {
+    let mut now = before.clone();
+    let mut sent = Vec::new();
+    for step in &plan.steps {
+        if let Action::Send(range) = &step.action {
+            prop_assert!(!sent.contains(&&step.source), "two ranges: {plan:#?}");
+            sent.push(&step.source);
+            let path = step.source.strip_prefix(&before.source.name("")).unwrap();
+            if let (None, None, Some(saved)) = (&range.base, &range.resume, needless(&now, path)) {
+                return Err(TestCaseError::fail(format!("{saved}: {plan:#?}")));
+            }
+        }
+        for op in ops(std::slice::from_ref(step)) {
+            now.apply(&op, false).map_err(TestCaseError::fail)?;
+        }
+        if step.action != Action::Refuse {
+            continue;
+        }
         let Why::Refused(refusal) = &step.why else {
             return Err(TestCaseError::fail("a refusal without a reason"));
         };
-        prop_assert!(justified(before, step, refusal), "not so: {step}");
+        prop_assert!(justified(&now, step, refusal), "not so: {step}\n{now:#?}");
         match refusal {
             Refusal::SnapshotNameTaken { snapshot, .. } => snapshots_refused.push(snapshot.clone()),
             _ => whole_refused.push(step.source.clone()),
@@ -320,15 +423,16 @@ fn check_run(before: &World) -> Result<(), TestCaseError> {
         let name = before.source.name(path);
         if whole_refused.contains(&name) {
             prop_assert!(
-                !plan.steps.iter().any(|step| step.source == name
-                    && !matches!(step.action, Action::Refuse | Action::Nothing)),
-                "{name} is refused and worked on"
+                !plan
+                    .steps
+                    .iter()
+                    .any(|step| step.source == name && matches!(step.action, Action::Send(_))),
+                "{name} is refused and sent"
             );
             continue;
         }
-        let target = before.target.datasets.get(path);
         let there = after.target.datasets.get(path);
-        for guid in wanted(source, target) {
+        for guid in wanted(source, there, before) {
             let point = source.snapshots.iter().find(|s| s.guid == guid).unwrap();
             let refused = snapshots_refused
                 .iter()
@@ -346,19 +450,22 @@ fn check_run(before: &World) -> Result<(), TestCaseError> {
         }
     }
 
-    let aborted: Vec<_> = plan
-        .steps
-        .iter()
-        .filter(|step| step.action == Action::Abort)
-        .map(|step| step.target.clone())
-        .collect();
     for (path, entry) in &before.target.datasets {
-        let there = after.target.datasets.get(path);
         let name = before.target.name(path);
-        prop_assert!(there.is_some() || aborted.contains(&name), "{name} is gone");
+        let stays = after
+            .target
+            .datasets
+            .values()
+            .any(|other| other.guid == entry.guid);
+        let half_received = entry.snapshots.is_empty() && entry.partial.is_some();
+        prop_assert!(stays || half_received, "{name} is gone");
         for point in &entry.snapshots {
             prop_assert!(
-                there.is_some_and(|entry| entry.has(point.guid)),
+                after
+                    .target
+                    .datasets
+                    .values()
+                    .any(|entry| entry.has(point.guid)),
                 "{name}@{} is gone from the target",
                 point.name
             );

@@ -25,9 +25,31 @@ pub enum Action {
     /// Make the target dataset as an empty filesystem that is never mounted,
     /// because another one goes below it.
     Create,
-    /// Give up what an interrupted receive left in the target dataset. This
-    /// is the only thing on the target that a plan ever takes away.
+    /// Give up what an interrupted receive left in the target dataset.
     Abort,
+    /// Rename a dataset of the target, with everything below it, to the
+    /// step's target.
+    Rename {
+        /// What it is called now.
+        from: DatasetName,
+    },
+    /// Make the target dataset as a clone of a snapshot that the target has.
+    Clone {
+        /// The snapshot, on the target.
+        origin: SnapshotName,
+    },
+    /// Make the target dataset, a clone, the original of its origin.
+    Promote,
+    /// Take the target dataset back to a snapshot. Only where that was asked
+    /// for.
+    Rollback(Rollback),
+    /// Destroy the target dataset, since the source no longer has it. Only
+    /// where that was asked for.
+    Destroy {
+        /// The snapshots that go with it, the oldest first. Were there any
+        /// other by then, nothing would be destroyed.
+        snapshots: Vec<SnapshotName>,
+    },
     /// Send snapshots.
     Send(Range),
     /// Put the source's marker right.
@@ -39,12 +61,19 @@ pub enum Action {
 }
 
 impl Action {
-    /// One word for it, for machines: `create`, `abort`, `full`,
-    /// `incremental`, `resume`, `mark`, `nothing` or `refused`.
+    /// One word for it, for machines: `create`, `abort`, `rename`, `clone`,
+    /// `promote`, `rollback`, `destroy`, `full`, `incremental`, `resume`,
+    /// `mark`, `nothing` or `refused`. A clone that is sent as an increment
+    /// on its origin is `incremental`.
     pub fn word(&self) -> &'static str {
         match self {
             Action::Create => "create",
             Action::Abort => "abort",
+            Action::Rename { .. } => "rename",
+            Action::Clone { .. } => "clone",
+            Action::Promote => "promote",
+            Action::Rollback(_) => "rollback",
+            Action::Destroy { .. } => "destroy",
             Action::Send(range) if range.resume.is_some() => "resume",
             Action::Send(range) if range.base.is_some() => "incremental",
             Action::Send(_) => "full",
@@ -58,6 +87,17 @@ impl Action {
     pub fn is_work(&self) -> bool {
         !matches!(self, Action::Nothing | Action::Refuse)
     }
+}
+
+/// What a rollback takes away, so that an increment fits again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rollback {
+    /// The last common snapshot, on the target.
+    pub to: SnapshotName,
+    /// The snapshots that go, the oldest first, and with them what was
+    /// written since `to`. Were there any other by then, nothing would be
+    /// destroyed.
+    pub destroy: Vec<SnapshotName>,
 }
 
 /// What an increment starts from: something on the source that the target
@@ -104,6 +144,9 @@ pub struct Range {
     /// What the first one is an increment on; `None` where it is sent in
     /// full.
     pub base: Option<Base>,
+    /// Where the first one makes a clone: its origin on the target, which
+    /// `base` is on the source.
+    pub origin: Option<SnapshotName>,
     /// The snapshots, the oldest first; at least one.
     pub snapshots: Vec<Snapshot>,
     /// Where the first one's stream goes on, if it was interrupted.
@@ -118,6 +161,7 @@ impl Range {
     /// The streams that it takes where each is sent by itself.
     pub fn streams(&self) -> impl Iterator<Item = Stream> + '_ {
         let mut base = self.base.clone();
+        let mut origin = self.origin.clone();
         self.snapshots
             .iter()
             .enumerate()
@@ -129,6 +173,7 @@ impl Range {
                 let resume = self.resume.clone().filter(|_| index == 0);
                 Stream {
                     from: base.replace(next),
+                    origin: origin.take(),
                     to: snapshot.clone(),
                     form: resume.as_ref().map_or(self.form, |point| point.form),
                     resume,
@@ -147,6 +192,8 @@ impl Range {
 pub struct Stream {
     /// What it is an increment on; `None` where it is full.
     pub from: Option<Base>,
+    /// The snapshot on the target that it makes a clone of.
+    pub origin: Option<SnapshotName>,
     /// The snapshot that it brings.
     pub to: Snapshot,
     /// How it is made.
@@ -238,6 +285,23 @@ pub enum Why {
     },
     /// The target has no such dataset yet.
     NotOnTarget,
+    /// The target has no such dataset yet, but what it is a clone of.
+    IsClone {
+        /// Its origin, on the source.
+        origin: SnapshotName,
+    },
+    /// The target has no such dataset yet, and will not have what it is a
+    /// clone of either.
+    OriginMissing {
+        /// Its origin, on the source.
+        origin: SnapshotName,
+    },
+    /// The target has the dataset under the name that it had on the source.
+    RenamedOnSource,
+    /// The clone became the original on the source.
+    PromotedOnSource,
+    /// The target has gone its own way, and going back was asked for.
+    Diverged,
     /// The source has snapshots that are younger than what the target has.
     Younger {
         /// The target's youngest snapshot.
@@ -263,6 +327,11 @@ pub enum Why {
     NoSnapshots,
     /// The target has a dataset that the source no longer has.
     GoneFromSource,
+    /// The target has a dataset that the source no longer has, and to have it
+    /// destroyed was asked for.
+    Retired,
+    /// The dataset was left out on request.
+    Excluded,
     /// The source's name is so long that no marker fits behind it.
     NoRoomForMarker,
     /// It cannot be done without harm.
@@ -275,6 +344,13 @@ impl Why {
         match self {
             Why::ParentMissing { .. } => "parent-missing",
             Why::NotOnTarget => "not-on-target",
+            Why::IsClone { .. } => "is-clone",
+            Why::OriginMissing { .. } => "origin-missing",
+            Why::RenamedOnSource => "renamed-on-source",
+            Why::PromotedOnSource => "promoted-on-source",
+            Why::Diverged => "diverged",
+            Why::Retired => "retired",
+            Why::Excluded => "excluded",
             Why::Younger { .. } => "younger",
             Why::Interrupted { .. } => "interrupted",
             Why::Unusable(_) => "unusable",
@@ -326,6 +402,8 @@ pub enum Unusable {
     Embedded,
     /// It leaves out what a redaction bookmark names.
     Redacted,
+    /// The target is taken back to before what it builds on.
+    RolledBack,
     /// Its token makes no sense.
     Unreadable {
         /// What is wrong with it.
@@ -343,6 +421,55 @@ pub enum Refusal {
         common: SnapshotName,
         /// What a rollback to it would destroy, the oldest first.
         target_only: Vec<SnapshotName>,
+    },
+    /// The target has everything that the source has, and snapshots that
+    /// are younger.
+    TargetNewer {
+        /// The last common snapshot, on the target.
+        common: SnapshotName,
+        /// What only the target has, the oldest first.
+        target_only: Vec<SnapshotName>,
+    },
+    /// Going back was asked for, and a snapshot that would go has a clone.
+    RollbackBlocked {
+        /// A dataset with a clone of such a snapshot.
+        dataset: DatasetName,
+        /// The clone.
+        clone: DatasetName,
+    },
+    /// The source renamed it, and the target has another dataset of the new
+    /// name.
+    RenameBlocked {
+        /// What it is called on the target.
+        from: DatasetName,
+    },
+    /// More than one dataset could be meant.
+    Ambiguous {
+        /// The datasets, on the side where there are several.
+        candidates: Vec<DatasetName>,
+    },
+    /// The source promoted it, and on the target both it and its origin have
+    /// a snapshot of that name.
+    PromoteBlocked {
+        /// The snapshot of the origin's dataset, on the target.
+        snapshot: SnapshotName,
+    },
+    /// It was to be destroyed, and another dataset of the target is a clone
+    /// of it.
+    HasClones {
+        /// The clone.
+        clone: DatasetName,
+    },
+    /// It was to be destroyed, and something below it stays.
+    HasChildren {
+        /// A dataset below it.
+        child: DatasetName,
+    },
+    /// It was to be destroyed, and its bookmarks say that another target is
+    /// fed from it.
+    FeedsOthers {
+        /// One of these bookmarks.
+        marker: BookmarkName,
     },
     /// The target has a dataset of that name that shares no snapshot with
     /// the source.
@@ -393,6 +520,14 @@ impl Refusal {
     pub fn word(&self) -> &'static str {
         match self {
             Refusal::Diverged { .. } => "diverged",
+            Refusal::TargetNewer { .. } => "target-newer",
+            Refusal::RollbackBlocked { .. } => "rollback-blocked",
+            Refusal::RenameBlocked { .. } => "rename-blocked",
+            Refusal::Ambiguous { .. } => "ambiguous",
+            Refusal::PromoteBlocked { .. } => "promote-blocked",
+            Refusal::HasClones { .. } => "has-clones",
+            Refusal::HasChildren { .. } => "has-children",
+            Refusal::FeedsOthers { .. } => "feeds-others",
             Refusal::Unrelated { .. } => "unrelated",
             Refusal::Occupied => "occupied",
             Refusal::OtherPartial { .. } => "other-partial",

@@ -9,11 +9,11 @@ use crate::tree::{
     Bookmark, Dataset, Encryption, Key, Kind, Partial, ResumePoint, Snapshot, StreamForm, Tree,
 };
 
-fn name(name: &str) -> DatasetName {
+pub fn name(name: &str) -> DatasetName {
     name.parse().unwrap()
 }
 
-fn dataset(path: &str, snapshots: &[(&str, u64)]) -> Dataset {
+pub fn dataset(path: &str, snapshots: &[(&str, u64)]) -> Dataset {
     let path = name(path);
     let mut dataset = Dataset::new(path.clone(), Guid(1));
     for (index, (snapshot, guid)) in snapshots.iter().enumerate() {
@@ -26,7 +26,7 @@ fn dataset(path: &str, snapshots: &[(&str, u64)]) -> Dataset {
     dataset
 }
 
-fn bookmarked(mut dataset: Dataset, bookmarks: &[(&str, u64, u64)]) -> Dataset {
+pub fn bookmarked(mut dataset: Dataset, bookmarks: &[(&str, u64, u64)]) -> Dataset {
     for (bookmark, guid, txg) in bookmarks {
         dataset.bookmarks.push(Bookmark {
             name: dataset.name.with_bookmark(bookmark).unwrap(),
@@ -45,7 +45,7 @@ fn encrypted(mut dataset: Dataset, key: Key) -> Dataset {
     dataset
 }
 
-fn interrupted(mut dataset: Dataset, to: u64, from: Option<u64>) -> Dataset {
+pub fn interrupted(mut dataset: Dataset, to: u64, from: Option<u64>) -> Dataset {
     dataset.partial = Some(Partial::Token(ResumePoint {
         to_guid: Guid(to),
         to_name: "tank/a@was".to_owned(),
@@ -59,7 +59,7 @@ fn interrupted(mut dataset: Dataset, to: u64, from: Option<u64>) -> Dataset {
     dataset
 }
 
-fn source(datasets: Vec<Dataset>) -> Tree {
+pub fn source(datasets: Vec<Dataset>) -> Tree {
     Tree {
         root: name("tank/a"),
         datasets,
@@ -67,7 +67,7 @@ fn source(datasets: Vec<Dataset>) -> Tree {
     }
 }
 
-fn target(datasets: Vec<Dataset>) -> Tree {
+pub fn target(datasets: Vec<Dataset>) -> Tree {
     Tree {
         root: name("vault/a"),
         datasets,
@@ -75,7 +75,7 @@ fn target(datasets: Vec<Dataset>) -> Tree {
     }
 }
 
-fn planned(source_datasets: Vec<Dataset>, target_datasets: Vec<Dataset>) -> Plan {
+pub fn planned(source_datasets: Vec<Dataset>, target_datasets: Vec<Dataset>) -> Plan {
     plan(
         &source(source_datasets),
         &target(target_datasets),
@@ -84,11 +84,11 @@ fn planned(source_datasets: Vec<Dataset>, target_datasets: Vec<Dataset>) -> Plan
     .unwrap()
 }
 
-fn sentences(plan: &Plan) -> Vec<String> {
+pub fn sentences(plan: &Plan) -> Vec<String> {
     plan.steps.iter().map(ToString::to_string).collect()
 }
 
-fn only_refusal(plan: &Plan) -> Refusal {
+pub fn only_refusal(plan: &Plan) -> Refusal {
     let [step] = plan.steps.as_slice() else {
         panic!("more than one step: {plan:?}");
     };

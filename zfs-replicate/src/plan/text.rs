@@ -33,6 +33,20 @@ impl fmt::Display for What<'_> {
         match action {
             Action::Create => write!(f, "create {target} as an empty, unmounted parent"),
             Action::Abort => write!(f, "give up the interrupted receive into {target}"),
+            Action::Rename { from } => write!(f, "rename {from} to {target}"),
+            Action::Clone { origin } => write!(f, "make {target} as a clone of {origin}"),
+            Action::Promote => write!(f, "promote {target}"),
+            Action::Rollback(rollback) => {
+                write!(f, "take {target} back to {}, destroying ", rollback.to)?;
+                list(f, rollback.destroy.iter())
+            }
+            Action::Destroy { snapshots } if snapshots.is_empty() => {
+                write!(f, "destroy {target}, which has no snapshots")
+            }
+            Action::Destroy { snapshots } => {
+                write!(f, "destroy {target} with ")?;
+                list(f, snapshots.iter())
+            }
             Action::Send(range) => range.sentence(f, target.as_str()),
             Action::Mark(mark) => mark.sentence(f),
             Action::Nothing => write!(f, "nothing to do for {target}"),
@@ -52,6 +66,12 @@ impl Range {
                 f,
                 "go on sending {}{raw} to {target} after {} bytes",
                 first.name, point.bytes
+            )?,
+            (None, Some(base)) if self.origin.is_some() => write!(
+                f,
+                "send {}{raw} to {target} as a clone of {}",
+                first.name,
+                base.as_str()
             )?,
             (None, Some(base)) if self.snapshots.len() == 1 => {
                 return write!(
@@ -120,6 +140,22 @@ impl fmt::Display for Why {
         match self {
             Why::ParentMissing { child } => write!(f, "{child} goes below it"),
             Why::NotOnTarget => f.write_str("the target does not have it yet"),
+            Why::IsClone { origin } => {
+                write!(f, "it is a clone of {origin}, which the target has")
+            }
+            Why::OriginMissing { origin } => write!(
+                f,
+                "it is a clone of {origin}, which is not on the target, so all of it goes"
+            ),
+            Why::RenamedOnSource => f.write_str("the source renamed it"),
+            Why::PromotedOnSource => f.write_str("the source promoted it"),
+            Why::Diverged => {
+                f.write_str("the source has none of these, and to destroy them was asked for")
+            }
+            Why::Retired => f.write_str(
+                "the source no longer has this dataset, and to destroy it then was asked for",
+            ),
+            Why::Excluded => f.write_str("it was left out on request"),
             Why::Younger { newest } => {
                 write!(f, "they are younger than {newest}, the target's youngest")
             }
@@ -174,6 +210,9 @@ impl fmt::Display for Unusable {
                  (openzfs/zfs#19091)",
             ),
             Unusable::Redacted => f.write_str("it is redacted, and all of the data is wanted"),
+            Unusable::RolledBack => {
+                f.write_str("the target is taken back to before what it builds on")
+            }
             Unusable::Unreadable { problem } => {
                 write!(f, "its resume token cannot be read ({problem})")
             }
@@ -199,6 +238,56 @@ impl fmt::Display for Refusal {
                      (zfs rollback -r {common} would destroy them and let it go on)"
                 )
             }
+            Refusal::TargetNewer {
+                common,
+                target_only,
+            } => {
+                write!(
+                    f,
+                    "the target is newer than the source: it has everything up to {common}, and \
+                     after that "
+                )?;
+                list(f, target_only.iter())?;
+                f.write_str(
+                    "; were the source taken back, take the target back as well, else replicate \
+                     the other way",
+                )
+            }
+            Refusal::RollbackBlocked { dataset, clone } => write!(
+                f,
+                "{dataset} cannot be taken back, since {clone} is a clone of a snapshot that \
+                 would go; promote or destroy {clone}"
+            ),
+            Refusal::RenameBlocked { from } => write!(
+                f,
+                "the source renamed it, and the target, which has it as {from}, has another \
+                 dataset of the new name; rename that one"
+            ),
+            Refusal::Ambiguous { candidates } => {
+                f.write_str("it could be any of ")?;
+                list(f, candidates.iter())?;
+                f.write_str(", which have the same snapshots; rename the one that is meant")
+            }
+            Refusal::PromoteBlocked { snapshot } => write!(
+                f,
+                "the source promoted it, and on the target it has a snapshot @{} of its own; \
+                 rename either that or {snapshot}",
+                snapshot.snapshot()
+            ),
+            Refusal::HasClones { clone } => write!(
+                f,
+                "the source no longer has this dataset, but {clone} is a clone of it; promote \
+                 {clone} or destroy it first"
+            ),
+            Refusal::HasChildren { child } => write!(
+                f,
+                "the source no longer has this dataset, but {child} below it stays"
+            ),
+            Refusal::FeedsOthers { marker } => write!(
+                f,
+                "the source no longer has this dataset, but {marker} says that another target is \
+                 fed from it; destroy it by hand if that one is no more"
+            ),
             Refusal::Unrelated { newest } => write!(
                 f,
                 "the target has another dataset of that name, which shares no snapshot with the \

@@ -1,0 +1,378 @@
+//! Cases by name: what was renamed, cloned, promoted, and what has to go.
+
+use zfs_core::{Guid, SnapshotName, Txg};
+
+use super::tests::{
+    bookmarked, dataset, interrupted, name, only_refusal, planned, sentences, source, target,
+};
+use super::{Action, Diverged, Gone, Options, Plan, Refusal, Why, plan};
+use crate::tree::Dataset;
+
+fn clone_of(mut dataset: Dataset, origin: &str) -> Dataset {
+    dataset.origin = Some(origin.parse().unwrap());
+    dataset
+}
+
+fn planned_with(
+    source_datasets: Vec<Dataset>,
+    target_datasets: Vec<Dataset>,
+    options: &Options<'_>,
+) -> Plan {
+    plan(&source(source_datasets), &target(target_datasets), options).unwrap()
+}
+
+#[test]
+fn what_the_source_renamed_is_renamed_and_not_sent_again() {
+    let plan = planned(
+        vec![
+            dataset("tank/a", &[]),
+            dataset("tank/a/new", &[("1", 1), ("2", 2)]),
+            dataset("tank/a/new/child", &[("1", 11)]),
+        ],
+        vec![
+            dataset("vault/a", &[]),
+            dataset("vault/a/old", &[("1", 1)]),
+            dataset("vault/a/old/child", &[("1", 11)]),
+        ],
+    );
+    assert_eq!(
+        sentences(&plan)[1..],
+        [
+            "rename vault/a/old to vault/a/new: the source renamed it",
+            "send tank/a/new@2 to vault/a/new as an increment on tank/a/new@1: they are younger \
+             than vault/a/new@1, the target's youngest",
+            "nothing to do for vault/a/new/child: it has everything up to vault/a/new/child@1",
+        ]
+    );
+}
+
+#[test]
+fn what_took_the_place_of_a_renamed_dataset_waits_for_it() {
+    let plan = planned(
+        vec![
+            dataset("tank/a", &[("0", 9)]),
+            dataset("tank/a/x", &[("1", 2)]),
+            dataset("tank/a/y", &[("1", 1)]),
+        ],
+        vec![
+            dataset("vault/a", &[("0", 9)]),
+            dataset("vault/a/x", &[("1", 1)]),
+        ],
+    );
+    let words: Vec<_> = plan
+        .steps
+        .iter()
+        .map(|step| (step.action.word(), step.target.as_str()))
+        .collect();
+    assert_eq!(
+        words,
+        [
+            ("nothing", "vault/a"),
+            ("rename", "vault/a/y"),
+            ("nothing", "vault/a/y"),
+            ("full", "vault/a/x"),
+        ]
+    );
+}
+
+#[test]
+fn a_swap_is_refused_with_what_is_in_the_way() {
+    let plan = planned(
+        vec![
+            dataset("tank/a", &[("0", 9)]),
+            dataset("tank/a/x", &[("1", 2)]),
+            dataset("tank/a/y", &[("1", 1)]),
+        ],
+        vec![
+            dataset("vault/a", &[("0", 9)]),
+            dataset("vault/a/x", &[("1", 1)]),
+            dataset("vault/a/y", &[("1", 2)]),
+        ],
+    );
+    let refused: Vec<_> = plan.refused().map(|step| step.why.word()).collect();
+    assert_eq!(refused, ["rename-blocked", "rename-blocked"]);
+    assert!(plan.is_empty());
+}
+
+#[test]
+fn where_two_could_be_meant_neither_is_taken() {
+    let plan = planned(
+        vec![
+            dataset("tank/a", &[("0", 9)]),
+            dataset("tank/a/new", &[("1", 1)]),
+        ],
+        vec![
+            dataset("vault/a", &[("0", 9)]),
+            dataset("vault/a/one", &[("1", 1)]),
+            dataset("vault/a/two", &[("1", 1)]),
+        ],
+    );
+    let refused: Vec<_> = plan.refused().map(|step| step.why.word()).collect();
+    assert_eq!(refused, ["ambiguous"]);
+    assert!(plan.is_empty());
+}
+
+#[test]
+fn a_clone_follows_its_origin_and_is_sent_as_an_increment_on_it() {
+    let plan = planned(
+        vec![
+            dataset("tank/a", &[("0", 9)]),
+            clone_of(dataset("tank/a/b", &[("c", 21), ("d", 22)]), "tank/a/z@1"),
+            dataset("tank/a/z", &[("1", 1), ("2", 2)]),
+        ],
+        vec![dataset("vault/a", &[("0", 9)])],
+    );
+    assert_eq!(
+        sentences(&plan)[1..],
+        [
+            "send tank/a/z@1 to vault/a/z in full, then @2 as an increment: the target does not \
+             have it yet",
+            "send tank/a/b@c to vault/a/b as a clone of tank/a/z@1, then @d as an increment: it \
+             is a clone of tank/a/z@1, which the target has",
+        ]
+    );
+    let Action::Send(range) = &plan.steps[2].action else {
+        panic!("no range");
+    };
+    let origins: Vec<_> = range
+        .streams()
+        .map(|stream| stream.origin.map(|origin| origin.to_string()))
+        .collect();
+    assert_eq!(origins, [Some("vault/a/z@1".to_owned()), None]);
+}
+
+#[test]
+fn a_clone_whose_origin_the_target_lacks_goes_in_full_and_says_so() {
+    let plan = planned(
+        vec![
+            dataset("tank/a", &[("0", 9)]),
+            clone_of(dataset("tank/a/b", &[("c", 21)]), "tank/elsewhere@1"),
+        ],
+        vec![dataset("vault/a", &[("0", 9)])],
+    );
+    assert_eq!(plan.steps[1].action.word(), "full");
+    assert_eq!(plan.steps[1].why.word(), "origin-missing");
+}
+
+#[test]
+fn an_interrupted_clone_goes_on_as_one() {
+    let mut half = clone_of(
+        interrupted(dataset("vault/a/b", &[]), 21, Some(1)),
+        "vault/a/z@1",
+    );
+    half.partial = half.partial.clone();
+    let plan = planned(
+        vec![
+            dataset("tank/a", &[("0", 9)]),
+            clone_of(dataset("tank/a/b", &[("c", 21)]), "tank/a/z@1"),
+            dataset("tank/a/z", &[("1", 1)]),
+        ],
+        vec![
+            dataset("vault/a", &[("0", 9)]),
+            half,
+            dataset("vault/a/z", &[("1", 1)]),
+        ],
+    );
+    let resumed = plan.steps.last().unwrap();
+    assert_eq!(resumed.action.word(), "resume");
+    let Action::Send(range) = &resumed.action else {
+        panic!("no range");
+    };
+    assert_eq!(range.origin, Some("vault/a/z@1".parse().unwrap()));
+}
+
+#[test]
+fn a_promotion_is_followed() {
+    let mut clone = clone_of(dataset("vault/a/b", &[("c", 21)]), "vault/a/z@1");
+    clone.snapshots[0].createtxg = Txg(100);
+    let plan = planned(
+        vec![
+            dataset("tank/a", &[("0", 9)]),
+            dataset("tank/a/b", &[("1", 1), ("c", 21)]),
+            clone_of(dataset("tank/a/z", &[("2", 2)]), "tank/a/b@1"),
+        ],
+        vec![
+            dataset("vault/a", &[("0", 9)]),
+            clone,
+            dataset("vault/a/z", &[("1", 1), ("2", 2)]),
+        ],
+    );
+    assert_eq!(
+        sentences(&plan)[1..],
+        [
+            "promote vault/a/b: the source promoted it",
+            "nothing to do for vault/a/b: it has everything up to vault/a/b@c",
+            "nothing to do for vault/a/z: it has everything up to vault/a/z@2",
+        ]
+    );
+}
+
+#[test]
+fn a_promoted_clone_that_the_target_lacks_is_made_there_and_not_sent() {
+    let plan = planned(
+        vec![
+            dataset("tank/a", &[("0", 9)]),
+            dataset("tank/a/b", &[("1", 1), ("c", 21)]),
+            clone_of(dataset("tank/a/z", &[("2", 2)]), "tank/a/b@1"),
+        ],
+        vec![
+            dataset("vault/a", &[("0", 9)]),
+            dataset("vault/a/z", &[("1", 1), ("2", 2)]),
+        ],
+    );
+    assert_eq!(
+        sentences(&plan)[1..],
+        [
+            "make vault/a/b as a clone of vault/a/z@1: the source promoted it",
+            "promote vault/a/b: the source promoted it",
+            "send tank/a/b@c to vault/a/b as an increment on tank/a/b@1: they are younger than \
+             vault/a/b@1, the target's youngest",
+            "nothing to do for vault/a/z: it has everything up to vault/a/z@2",
+        ]
+    );
+}
+
+fn diverged() -> (Vec<Dataset>, Vec<Dataset>) {
+    (
+        vec![dataset("tank/a", &[("1", 1), ("2", 2)])],
+        vec![dataset("vault/a", &[("1", 1), ("x", 8), ("y", 9)])],
+    )
+}
+
+#[test]
+fn a_diverged_target_goes_back_only_on_request_with_what_goes_listed_first() {
+    let (source, target) = diverged();
+    let options = Options::new().diverged(Diverged::Rollback);
+    let plan = planned_with(source, target, &options);
+    assert_eq!(
+        sentences(&plan),
+        [
+            "take vault/a back to vault/a@1, destroying vault/a@x, vault/a@y: the source has none \
+             of these, and to destroy them was asked for",
+            "send tank/a@2 to vault/a as an increment on tank/a@1: they are younger than \
+             vault/a@1, the target's youngest",
+        ]
+    );
+}
+
+#[test]
+fn a_rollback_gives_up_what_was_interrupted_and_stops_at_clones() {
+    let (source, mut target) = diverged();
+    let options = Options::new().diverged(Diverged::Rollback);
+    target[0] = interrupted(target[0].clone(), 2, Some(9));
+    let plan = planned_with(source.clone(), target.clone(), &options);
+    let words: Vec<_> = plan.steps.iter().map(|step| step.action.word()).collect();
+    assert_eq!(words, ["abort", "rollback", "incremental"]);
+
+    target.push(clone_of(dataset("vault/a/c", &[]), "vault/a@y"));
+    let plan = planned_with(source, target, &options);
+    assert_eq!(plan.steps[0].why.word(), "rollback-blocked");
+    assert!(plan.is_empty());
+}
+
+#[test]
+fn a_target_that_is_newer_is_called_so() {
+    let plan = planned(
+        vec![dataset("tank/a", &[("1", 1)])],
+        vec![dataset("vault/a", &[("1", 1), ("x", 8)])],
+    );
+    assert!(matches!(only_refusal(&plan), Refusal::TargetNewer { .. }));
+}
+
+#[test]
+fn what_the_source_no_longer_has_is_destroyed_only_on_request_and_children_first() {
+    let gone = || {
+        (
+            vec![dataset("tank/a", &[("1", 1)])],
+            vec![
+                dataset("vault/a", &[("1", 1)]),
+                dataset("vault/a/old", &[("1", 5), ("2", 6)]),
+                dataset("vault/a/old/child", &[]),
+                clone_of(dataset("vault/a/young", &[("c", 7)]), "vault/a/old@1"),
+            ],
+        )
+    };
+    let (source, target) = gone();
+    let options = Options::new().gone(Gone::Destroy);
+    let plan = planned_with(source, target, &options);
+    assert_eq!(
+        sentences(&plan)[1..],
+        [
+            "destroy vault/a/young with vault/a/young@c: the source no longer has this dataset, \
+             and to destroy it then was asked for",
+            "destroy vault/a/old/child, which has no snapshots: the source no longer has this \
+             dataset, and to destroy it then was asked for",
+            "destroy vault/a/old with vault/a/old@1, vault/a/old@2: the source no longer has this \
+             dataset, and to destroy it then was asked for",
+        ]
+    );
+}
+
+#[test]
+fn what_others_need_is_not_destroyed() {
+    let feeds = bookmarked(
+        dataset("vault/a/old", &[("1", 5)]),
+        &[("replica-third-0000000000000005", 5, 5)],
+    );
+    let plan = planned_with(
+        vec![
+            dataset("tank/a", &[("1", 1)]),
+            dataset("tank/a/kept", &[("c", 7)]),
+        ],
+        vec![
+            dataset("vault/a", &[("1", 1)]),
+            feeds,
+            dataset("vault/a/origin", &[("1", 6)]),
+            clone_of(dataset("vault/a/kept", &[("c", 7)]), "vault/a/origin@1"),
+        ],
+        &Options::new().gone(Gone::Destroy),
+    );
+    let refused: Vec<_> = plan.refused().map(|step| step.why.word()).collect();
+    assert_eq!(refused, ["feeds-others", "has-clones"]);
+    assert!(plan.is_empty());
+}
+
+#[test]
+fn what_is_left_out_is_neither_sent_nor_taken_for_gone() {
+    let keep = |dataset: &Dataset| dataset.name != name("tank/a/out");
+    let plan = planned_with(
+        vec![
+            dataset("tank/a", &[("1", 1)]),
+            dataset("tank/a/out", &[("1", 2), ("2", 3)]),
+        ],
+        vec![
+            dataset("vault/a", &[("1", 1)]),
+            dataset("vault/a/out", &[("1", 2)]),
+        ],
+        &Options::new().datasets(&keep).gone(Gone::Destroy),
+    );
+    assert!(plan.is_empty());
+    assert_eq!(plan.steps[1].why, Why::Excluded);
+}
+
+#[test]
+fn bookmarks_of_what_was_given_to_a_promoted_clone_do_not_claim_it() {
+    // tank/a/z was the original of tank/a/b; its marker stayed behind.
+    let plan = planned(
+        vec![
+            dataset("tank/a", &[("0", 9)]),
+            dataset("tank/a/b", &[("1", 1)]),
+            bookmarked(
+                clone_of(dataset("tank/a/z", &[("2", 2)]), "tank/a/b@1"),
+                &[("mine", 1, 10)],
+            ),
+        ],
+        vec![
+            dataset("vault/a", &[("0", 9)]),
+            dataset("vault/a/z", &[("1", 1)]),
+        ],
+    );
+    let words: Vec<_> = plan.steps.iter().map(|step| step.action.word()).collect();
+    assert_eq!(words, ["nothing", "rename", "nothing", "incremental"]);
+    let Action::Send(range) = &plan.steps[3].action else {
+        panic!("no range");
+    };
+    let origin: SnapshotName = "vault/a/b@1".parse().unwrap();
+    assert_eq!(range.origin, Some(origin));
+    assert_eq!(range.last().map(|last| last.guid), Some(Guid(2)));
+}
