@@ -242,3 +242,74 @@ fn token_is_explained() {
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(error.contains("cannot read the token"), "{error}");
 }
+
+fn filter(args: &[&str], input: &[u8]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_zfs-streamdump"))
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_vec();
+    let writer = std::thread::spawn(move || {
+        // A filter that refuses does not read to the end.
+        let _ = stdin.write_all(&input);
+    });
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    output
+}
+
+#[test]
+fn a_recompressed_stream_decompresses_to_what_it_was() {
+    let plain = stream(0, 7, ByteOrder::Big);
+    for arguments in [
+        &["recompress", "lz4"][..],
+        &["recompress", "-l", "9", "zstd"],
+    ] {
+        let packed = filter(arguments, &plain);
+        assert_eq!(packed.status.code(), Some(0), "{packed:?}");
+        assert!(packed.stdout.len() < plain.len());
+        let back = filter(&["decompress", "-v"], &packed.stdout);
+        assert!(back.stdout == plain);
+        let said = String::from_utf8(back.stderr).unwrap();
+        assert!(
+            said.starts_with("3 blocks decompressed; 6 records"),
+            "{said}"
+        );
+        // One block by its name, as zstream takes it.
+        let one = filter(&["decompress", "8,0x1000"], &packed.stdout);
+        assert!(one.stdout.len() > packed.stdout.len() && one.stdout.len() < plain.len());
+    }
+}
+
+#[test]
+fn what_cannot_be_changed_fails_with_words() {
+    let plain = stream(0, 7, ByteOrder::Little);
+    let cut = filter(&["recompress", "lz4"], &plain[..plain.len() - 400]);
+    assert_eq!(cut.status.code(), Some(1), "{cut:?}");
+    let unknown = filter(&["recompress", "gzip-3"], &plain);
+    assert_eq!(unknown.status.code(), Some(64));
+    let level = filter(&["recompress", "-l", "20", "zstd"], &plain);
+    assert_eq!(level.status.code(), Some(64));
+    let missing = filter(&["decompress", "8,1"], &plain);
+    assert_eq!(missing.status.code(), Some(1));
+    let said = String::from_utf8(missing.stderr).unwrap();
+    assert!(said.contains("no block of object 8 at 1"), "{said}");
+}
+
+#[test]
+fn redup_and_drop_write_streams() {
+    let folder = Folder::new("redup");
+    let plain = stream(0, 7, ByteOrder::Little);
+    let file = folder.file("plain.zfs", &plain);
+    let whole = run(&["redup", &file]);
+    assert!(whole.stdout == plain, "{whole:?}");
+    assert_eq!(run(&["redup", "/nowhere"]).status.code(), Some(1));
+    let less = filter(&["drop", "8,4096"], &plain);
+    assert_eq!(less.stdout.len(), plain.len() - 4096 - 312, "{less:?}");
+    let nothing = filter(&["drop", "8,x"], &plain);
+    assert_eq!(nothing.status.code(), Some(64));
+}

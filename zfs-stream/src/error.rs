@@ -109,6 +109,18 @@ pub enum Error {
         finding: Box<crate::verify::Finding>,
     },
 
+    /// A stream that cannot be changed as it was asked for.
+    #[cfg(feature = "compress")]
+    #[error("the send stream cannot be changed: {problem} (record {record}, at byte {offset})")]
+    Change {
+        /// Where the record begins, in bytes from the stream's start.
+        offset: u64,
+        /// Which record it is; the first is 0.
+        record: u64,
+        /// Why not.
+        problem: Box<crate::change::Problem>,
+    },
+
     /// Reading or writing failed.
     #[error("reading or writing failed")]
     Io(#[from] std::io::Error),

@@ -8,16 +8,25 @@
 //!   libnvpair's encodings and both byte orders.
 //! - [`fletcher`]: the checksum of streams and tokens.
 //! - `record` (feature `stream`): the records of a send stream.
+//! - `source` (feature `mmap`): a file as memory.
 //! - `stage` (feature `stream`): what stands between a sender and a receiver.
 //! - `stats` (feature `stream`): what a stream holds.
 //! - `verify` (feature `stream`): whether `zfs receive` would take one.
+//! - `compress` and `change` (feature `compress`): blocks as ZFS compresses
+//!   them, and streams recompressed, made whole, shortened.
 //! - `token` (feature `token`): resume tokens.
 
+#[cfg(feature = "compress")]
+pub mod change;
+#[cfg(feature = "compress")]
+pub mod compress;
 mod error;
 pub mod fletcher;
 pub mod nvlist;
 #[cfg(feature = "stream")]
 pub mod record;
+#[cfg(feature = "stream")]
+pub mod source;
 #[cfg(feature = "stream")]
 pub mod stage;
 #[cfg(feature = "stream")]

@@ -9,7 +9,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use examples::exit::{self, Exit, UsageError};
+use examples::streamdump::change::{self, Chosen, Which};
 use examples::streamdump::dump::{self, Detail, Dump};
+use zfs_stream::compress::Compression;
 use zfs_stream::token::ResumeToken;
 
 /// What is in a ZFS send stream, and whether it is whole; needs no ZFS
@@ -34,8 +36,18 @@ Examples:
       zfs-streamdump chain full.zfs monday.zfs tuesday.zfs
   Where an interrupted receive would go on:
       zfs-streamdump token \"$(zfs get -Ho value receive_resume_token tank/data)\"
+  Smaller, for a slow line, and received as it is:
+      zfs send tank/data@monday | zfs-streamdump recompress zstd-9 | ssh backup zfs receive tank/data
+  For a receiver that would rather compress by itself:
+      zfs-streamdump decompress < monday.zfs | zfs receive tank/data
+  A block whose record names a wrong compression:
+      zfs-streamdump decompress 128,131072,lz4 < monday.zfs > repaired.zfs
+  A deduplicated stream (zfs send -D) of an old ZFS:
+      zfs-streamdump redup old.zfs | zfs receive tank/old
+  Without one file's blocks:
+      zfs-streamdump drop 128 < monday.zfs > without.zfs
 
-Exit codes: 0 intact, 1 damaged or broken, 2 unreadable, 64 wrong usage.";
+Exit codes: 0 intact or done, 1 damaged, broken or failed, 2 unreadable, 64 wrong usage.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -81,6 +93,72 @@ enum Command {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Decompress blocks from standard input to standard output: all, or only those named
+    #[command(after_help = "\
+Examples:
+  zfs-streamdump decompress < monday.zfs | zfs receive tank/data
+  zfs-streamdump decompress 128,131072,lz4 < monday.zfs > repaired.zfs")]
+    Decompress {
+        /// A block: object, offset, and how it is really compressed where its
+        /// record says so wrongly (off, lz4, lzjb, gzip, zle, zstd)
+        #[arg(value_name = "OBJECT,OFFSET[,TYPE]")]
+        blocks: Vec<Chosen>,
+
+        /// Say what was done on standard error
+        #[arg(short, long)]
+        verbose: bool,
+    },
+    /// Compress blocks otherwise, from standard input to standard output
+    #[command(after_help = "\
+Examples:
+  zfs send tank/data@monday | zfs-streamdump recompress lz4 | zfs receive backup/data
+  zfs-streamdump recompress -l 19 zstd < monday.zfs > small.zfs
+  zfs-streamdump recompress zstd-fast-10 < monday.zfs > fast.zfs
+  zfs-streamdump recompress off < monday.zfs > plain.zfs")]
+    Recompress {
+        /// off, lz4, zstd, zstd-1 to zstd-19, zstd-fast-1 to zstd-fast-1000
+        #[arg(value_name = "TYPE")]
+        to: Compression,
+
+        /// The level of zstd, 1 to 19
+        #[arg(short, long)]
+        level: Option<u8>,
+
+        /// Say what was done on standard error
+        #[arg(short, long)]
+        verbose: bool,
+    },
+    /// Make a deduplicated stream one that today's OpenZFS receives
+    #[command(after_help = "\
+Examples:
+  zfs-streamdump redup old.zfs | zfs receive tank/old
+  zfs-streamdump redup -v old.zfs > whole.zfs
+
+It takes 24 bytes of memory for each block of the stream.")]
+    Redup {
+        /// The stream, a file: equal blocks are read where they stand
+        file: PathBuf,
+
+        /// Say what was done on standard error
+        #[arg(short, long)]
+        verbose: bool,
+    },
+    /// Leave records out, from standard input to standard output
+    #[command(after_help = "\
+Examples:
+  zfs-streamdump drop 128 < monday.zfs > without-object-128.zfs
+  zfs-streamdump drop 128,131072 < monday.zfs > without-one-block.zfs
+
+What a receiver does not get it does not have: only to rescue the rest.")]
+    Drop {
+        /// All records of an object, or those of its block at the offset
+        #[arg(required = true, value_name = "OBJECT[,OFFSET]")]
+        records: Vec<Which>,
+
+        /// Say what was done on standard error
+        #[arg(short, long)]
+        verbose: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -112,6 +190,23 @@ fn run(args: Args) -> anyhow::Result<Exit> {
         }
         Command::Token { token, json } => show_token(&token, json),
         Command::Chain { files } => dump::chain(&files),
+        Command::Decompress { blocks, verbose } => {
+            refuse_terminals()?;
+            change::decompress(&blocks, verbose)
+        }
+        Command::Recompress { to, level, verbose } => {
+            let to = change::with_level(to, level)?;
+            refuse_terminals()?;
+            change::recompress(to, verbose)
+        }
+        Command::Redup { file, verbose } => {
+            refuse_terminal_out()?;
+            change::redup(&file, verbose)
+        }
+        Command::Drop { records, verbose } => {
+            refuse_terminals()?;
+            change::drop(&records, verbose)
+        }
     }
 }
 
@@ -122,6 +217,20 @@ fn refuse_terminal(file: &Path) -> Result<(), UsageError> {
         return Err(UsageError(text.to_owned()));
     }
     Ok(())
+}
+
+/// Nor is it read.
+fn refuse_terminal_out() -> Result<(), UsageError> {
+    if io::stdout().is_terminal() {
+        let text = "a send stream cannot be written to a terminal: redirect standard output";
+        return Err(UsageError(text.to_owned()));
+    }
+    Ok(())
+}
+
+fn refuse_terminals() -> Result<(), UsageError> {
+    refuse_terminal(Path::new("-"))?;
+    refuse_terminal_out()
 }
 
 fn show_token(text: &str, json: bool) -> anyhow::Result<Exit> {

@@ -1,12 +1,14 @@
 //! `dump`, `verify` and `chain`: reading streams through.
 
-use std::io::{self, BufWriter, Read, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde_json::json;
 use zfs_stream::nvlist::NvList;
 use zfs_stream::record::{Problem, RawRecord, Reader, RecordType};
+use zfs_stream::source::Mapped;
 use zfs_stream::stats::{self, Statistics, compression_name};
 use zfs_stream::verify::{self, Kind, Report};
 
@@ -146,11 +148,11 @@ fn more(out: &mut impl Write, statistics: &Statistics) -> io::Result<()> {
 pub fn verify_files(paths: &[PathBuf], json: bool) -> anyhow::Result<Exit> {
     let mut worst = Exit::Done;
     for path in paths {
-        let Some(source) = opened(path) else {
+        let Some(source) = opened_file(path) else {
             worst = UNREADABLE;
             continue;
         };
-        let found = match verify::verify(source) {
+        let found = match checked(source) {
             Ok(found) => found,
             Err(error) => {
                 say(path, &error);
@@ -192,6 +194,19 @@ pub fn verify_files(paths: &[PathBuf], json: bool) -> anyhow::Result<Exit> {
         .context("cannot write")?;
     }
     Ok(worst)
+}
+
+/// Checks a file where it stands, and what is no file as it comes.
+fn checked(source: File) -> zfs_stream::Result<Report> {
+    match Mapped::new(&source) {
+        Ok(stream) if !stream.is_empty() && at_start(&source) => Ok(verify::verify_slice(&stream)),
+        _ => verify::verify(source),
+    }
+}
+
+/// Standard input may be a file of which a part was read already.
+fn at_start(mut source: &File) -> bool {
+    source.stream_position().is_ok_and(|position| position == 0)
 }
 
 /// Tells whether stream files, received in that order, lead from nothing to
@@ -244,6 +259,15 @@ pub fn chain(paths: &[PathBuf]) -> anyhow::Result<Exit> {
     let verdict = if whole { "unbroken" } else { "broken" };
     writeln!(out, "{verdict}: {} streams", streams.len()).context("cannot write")?;
     Ok(Exit::done_if(whole))
+}
+
+fn opened_file(path: &Path) -> Option<File> {
+    let file = if path == Path::new("-") {
+        super::stdin()
+    } else {
+        File::open(path)
+    };
+    file.map_err(|error| say(path, &error)).ok()
 }
 
 fn opened(path: &Path) -> Option<Box<dyn Read>> {

@@ -4,7 +4,7 @@
 //! record, payload -> [ header -> checksum ] -> sink
 //! ```
 
-use std::io;
+use std::io::{self, IoSlice};
 
 use super::fields::{Bytes, put_checksum, put_u32};
 use super::{CHECKSUM_AT, HEADER_LEN, Problem, RawRecord, Record, RecordType};
@@ -35,6 +35,17 @@ impl<W: io::Write> Writer<W> {
             offset: 0,
             number: 0,
         }
+    }
+
+    /// How many records were written.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// From here on records are written in that byte order: a substream may
+    /// have another one than that before it.
+    pub fn set_order(&mut self, order: ByteOrder) {
+        self.order = order;
     }
 
     /// How many bytes were written.
@@ -174,8 +185,7 @@ impl<W: io::Write> Writer<W> {
     }
 
     fn put(&mut self, bytes: &Bytes, payload: &[u8]) -> Result<()> {
-        self.sink.write_all(bytes)?;
-        self.sink.write_all(payload)?;
+        write_both(&mut self.sink, bytes, payload)?;
         self.offset += (bytes.len() + payload.len()) as u64;
         self.number += 1;
         Ok(())
@@ -188,4 +198,24 @@ impl<W: io::Write> Writer<W> {
             problem,
         }
     }
+}
+
+/// Writes two pieces with as few calls as the sink allows.
+fn write_both(sink: &mut impl io::Write, mut first: &[u8], second: &[u8]) -> io::Result<()> {
+    while !first.is_empty() && !second.is_empty() {
+        match sink.write_vectored(&[IoSlice::new(first), IoSlice::new(second)]) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(length) => {
+                let Some((_, rest)) = first.split_at_checked(length) else {
+                    let rest = second.get(length - first.len()..);
+                    return sink.write_all(rest.unwrap_or_default());
+                };
+                first = rest;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    sink.write_all(first)?;
+    sink.write_all(second)
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! source -> [ Verifier ] -> Report              (verify: whole, going on after damage)
+//! memory -> [ Verifier ] -> Report              (verify_slice: the same on all cores)
 //! source -> [ Verifier -> VerifyingReader ] -> sink   (in flight, stopping at damage)
 //! ```
 //!
@@ -41,11 +42,13 @@
 mod fields;
 mod finding;
 mod scan;
+mod slice;
 mod stage;
 mod verifier;
 
 pub use finding::{Finding, Kind, Severity};
 pub use scan::{verify, verify_with};
+pub use slice::verify_slice;
 pub use stage::VerifyingReader;
 pub use verifier::{Report, Verifier};
 

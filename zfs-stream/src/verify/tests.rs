@@ -473,3 +473,57 @@ fn the_sample_of_the_records_is_no_redacted_stream_without_its_list() {
     let found = kinds(&sample(ByteOrder::Little));
     assert_eq!(found, [Kind::MissingFromNvlist("redact_snaps")]);
 }
+
+#[test]
+fn a_stream_in_memory_gets_the_same_report_on_any_number_of_threads() {
+    for order in ORDERS {
+        for mut stream in [whole(order), whole_compound(order), sample(order)] {
+            for threads in 1..5 {
+                assert_eq!(slice::verify_on(&stream, threads), report(&stream));
+            }
+            for at in (0..stream.len()).step_by(61) {
+                stream[at] ^= 0x40;
+                assert_eq!(slice::verify_on(&stream, 2), report(&stream), "{at}");
+                stream[at] ^= 0x40;
+                assert_eq!(
+                    slice::verify_on(&stream[..at], 2),
+                    report(&stream[..at]),
+                    "{at}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn long_streams_in_memory_are_checked_in_stretches() {
+    let block = |object, offset: u64, length: usize| {
+        let write = Write {
+            object,
+            object_type: 19,
+            offset,
+            logical_size: length as u64,
+            to_guid: TO_GUID,
+            ..Write::default()
+        };
+        (Record::Write(write), vec![(offset / 512) as u8; length])
+    };
+    let mut records = records();
+    for number in 0..6_000 {
+        records.push(block(10, 8192 + 512 * number, 512));
+    }
+    for number in 0..40 {
+        records.push(block(10, (8 << 20) + (number << 17), 1 << 17));
+    }
+    let mut stream = stream_of(ByteOrder::Little, begin(), &redact_list(), &records);
+    let expected = report(&stream);
+    assert_eq!(expected.findings, []);
+    for threads in 1..5 {
+        assert_eq!(slice::verify_on(&stream, threads), expected);
+    }
+    for at in (700..stream.len()).step_by(stream.len() / 17) {
+        stream[at] ^= 1;
+        assert_eq!(verify_slice(&stream), report(&stream), "{at}");
+        stream[at] ^= 1;
+    }
+}

@@ -2,6 +2,7 @@
 
 use super::fields::{Context, UNUSUAL, check};
 use super::finding::{Finding, Kind, Severity};
+use super::slice::RecordSums;
 use crate::fletcher::Checksum;
 use crate::nvlist::NvList;
 use crate::record::{
@@ -102,6 +103,8 @@ pub struct Verifier {
     lost: bool,
     /// It was told that records come after the END.
     told_after_end: bool,
+    /// Checksums are somebody else's business.
+    without_sums: bool,
     report: Report,
 }
 
@@ -109,6 +112,15 @@ impl Verifier {
     /// Awaits a stream's first record.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Awaits a stream whose checksums are not made yet.
+    #[cfg(feature = "compress")]
+    pub(crate) fn without_sums() -> Self {
+        Self {
+            without_sums: true,
+            ..Self::default()
+        }
     }
 
     /// Checks the next record.
@@ -187,6 +199,49 @@ impl Verifier {
     /// Checks a header; false if its checksum does not fit, so that what it
     /// says is not to be trusted.
     pub(super) fn header(&mut self, offset: u64, number: u64, header: Header<'_>) -> bool {
+        self.header_summed(offset, number, header, Self::sum_header)
+    }
+
+    /// Checks a record whose sums were computed already; false where they do
+    /// not fit, or cannot be compared: then what was found is not all.
+    pub(super) fn summed_record(&mut self, record: &RawRecord<'_>, sums: RecordSums) -> bool {
+        let header = record.header;
+        let rest_len = header.bytes().len() as u64 - CHECKSUM_AT as u64;
+        let fits = self.header_summed(
+            record.offset,
+            record.number,
+            header,
+            |verifier, header, _, _, _| {
+                let stated = header.checksum();
+                let before = if stated.is_none() {
+                    Checksum::ZERO
+                } else {
+                    verifier.sums
+                };
+                let computed = before.combine(sums.fields, CHECKSUM_AT as u64);
+                let length = rest_len + record.payload.len() as u64;
+                verifier.sums = computed.combine(sums.rest, length);
+                match stated {
+                    None => true,
+                    Some(Checksum::ZERO) => verifier.may_lack_sums(header),
+                    Some(stated) => stated == computed,
+                }
+            },
+        );
+        self.report.bytes += record.payload.len() as u64;
+        if let Record::Begin(begin) = header.parse() {
+            self.begin_payload(&begin, record.payload);
+        }
+        fits
+    }
+
+    fn header_summed(
+        &mut self,
+        offset: u64,
+        number: u64,
+        header: Header<'_>,
+        sum: impl FnOnce(&mut Self, Header<'_>, Previous, Option<Previous>, bool) -> bool,
+    ) -> bool {
         let record = header.parse();
         let this = Previous {
             offset,
@@ -202,7 +257,7 @@ impl Verifier {
         self.report.records = number + 1;
         self.report.bytes = offset + header.bytes().len() as u64;
         let expected_end = self.sums;
-        let trusted = self.sum_header(header, this, previous, after_loss);
+        let trusted = sum(self, header, this, previous, after_loss);
         self.enter(&record, header, this, expected_end, trusted);
         if trusted && !matches!(record, Record::Begin(_) | Record::End(_)) {
             self.inside(&record, this);
@@ -213,13 +268,21 @@ impl Verifier {
     /// Adds a payload, and reads a BEGIN's nvlist.
     pub(super) fn payload(&mut self, header: Header<'_>, payload: &[u8]) {
         self.report.bytes += payload.len() as u64;
-        self.sums.update(payload, header.order());
+        if !self.without_sums {
+            self.sums.update(payload, header.order());
+        }
         if let Some(stated) = &mut self.stated {
             stated.update(payload, header.order());
         }
         if let Record::Begin(begin) = header.parse() {
             self.begin_payload(&begin, payload);
         }
+    }
+
+    /// libzfs writes the ENDs of compound streams without a checksum.
+    fn may_lack_sums(&self, header: Header<'_>) -> bool {
+        let compound = self.open.as_ref().is_some_and(|open| open.compound);
+        header.record_type() == RecordType::End && (compound || header.is_final_end())
     }
 
     /// Runs the checksum over a header and compares.
@@ -230,6 +293,9 @@ impl Verifier {
         previous: Option<Previous>,
         after_loss: bool,
     ) -> bool {
+        if self.without_sums {
+            return true;
+        }
         let order = header.order();
         let (fields, own) = header.bytes().split_at(CHECKSUM_AT);
         let Some(stated) = header.checksum() else {
@@ -245,10 +311,7 @@ impl Verifier {
         // What the sender's sums went on with.
         let mut own_as_computed = None;
         if stated.is_zero() {
-            // libzfs writes the ENDs of compound streams without.
-            let by_libzfs = this.record_type == RecordType::End
-                && (header.is_final_end() || self.open.as_ref().is_some_and(|open| open.compound));
-            if !by_libzfs && !after_loss {
+            if !self.may_lack_sums(header) && !after_loss {
                 self.find_at(this, Kind::Unchecked);
             }
         } else if after_loss {
@@ -310,7 +373,8 @@ impl Verifier {
                     return;
                 };
                 // With damage before, the sums are told of already.
-                if trusted && !open.damaged && end.checksum != expected_end {
+                let summed = trusted && !open.damaged && !self.without_sums;
+                if summed && end.checksum != expected_end {
                     let (stated, computed) = (end.checksum, expected_end);
                     self.find_at(this, Kind::DamagedEnd { stated, computed });
                 }

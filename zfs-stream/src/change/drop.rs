@@ -1,0 +1,60 @@
+//! Records left out.
+
+use std::io::{Read, Write};
+
+use super::filter::{Change, impossible, run};
+use super::{Changes, Problem};
+use crate::Result;
+use crate::record::{RawRecord, RecordType, Writer};
+use crate::verify::{Severity, Verifier};
+
+/// Leaves out the records that the function says so of; it is asked about all
+/// but BEGINs and ENDs. To repair with care: what a receiver does not get, it
+/// does not have.
+///
+/// # Errors
+///
+/// As [`recompress`](super::recompress); also
+/// [`Problem::NotValid`] where what is left would be refused: blocks of an object
+/// of which the stream does not tell, say. Raw streams are taken.
+pub fn drop_records(
+    source: impl Read,
+    sink: impl Write,
+    drops: impl FnMut(&RawRecord<'_>) -> bool,
+) -> Result<Changes> {
+    let mut change = Drop {
+        drops,
+        left: Verifier::without_sums(),
+        seen: 0,
+    };
+    run(source, sink, &mut change)
+}
+
+struct Drop<F> {
+    drops: F,
+    /// Checks what is left, all but its checksums, which are made anew.
+    left: Verifier,
+    seen: usize,
+}
+
+impl<W: Write, F: FnMut(&RawRecord<'_>) -> bool> Change<W> for Drop<F> {
+    fn record(&mut self, record: &RawRecord<'_>, writer: &mut Writer<W>) -> Result<u64> {
+        let framing = matches!(record.record_type(), RecordType::Begin | RecordType::End);
+        if !framing && (self.drops)(record) {
+            return Ok(1);
+        }
+        self.left.record(record);
+        let findings = self.left.findings();
+        let new = findings.get(self.seen..).unwrap_or_default().iter();
+        let fatal = new
+            .clone()
+            .find(|finding| finding.severity() == Severity::Fatal);
+        if let Some(finding) = fatal {
+            let text = finding.kind.to_string().into_boxed_str();
+            return Err(impossible(record, Problem::NotValid(text)));
+        }
+        self.seen = findings.len();
+        writer.rewrite(record)?;
+        Ok(0)
+    }
+}

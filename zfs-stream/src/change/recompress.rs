@@ -1,0 +1,380 @@
+//! Blocks compressed otherwise, on all cores.
+//!
+//! ```text
+//! records -> batches -> [ worker, worker, … ] -> batches in their order -> writer
+//!               ^----------- empty batches -----------'
+//! ```
+
+use std::collections::VecDeque;
+use std::io::{Read, Write as Sink};
+use std::num::NonZero;
+use std::ops::Range;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, Scope};
+
+use super::filter::{Change, impossible, run};
+use super::{Changes, Problem};
+use crate::compress::{self, Compression, Compressor, Decompressor};
+use crate::nvlist::ByteOrder;
+use crate::record::{
+    Begin, Features, HEADER_LEN, Header, MAX_BLOCK, RawRecord, Record, RecordType, Write, Writer,
+};
+use crate::{Error, Result};
+
+/// A batch takes records up to so many bytes of payload, so that handing it
+/// over costs nothing beside the work.
+const BATCH: usize = 256 << 10;
+
+/// So many bytes of payload are with the workers at most, unless one block is
+/// longer.
+const IN_FLIGHT: usize = 3 << 20;
+
+/// More workers than this would wait for the one that reads and writes.
+const WORKERS: usize = 16;
+
+/// Compresses every block otherwise: what was compressed is decompressed first,
+/// and what does not get smaller goes as it is. Embedded and spill blocks stay
+/// as they are, as with `zstream recompress`. The features are set to what the
+/// new stream needs.
+///
+/// It takes as many threads as there are cores. Memory does not depend on the
+/// stream's length: less than 16 MiB with blocks of up to 1 MiB, with longer
+/// ones four of them more.
+///
+/// # Errors
+///
+/// [`Error::Stream`] and [`Error::Damaged`] for what is no whole stream,
+/// [`Error::Change`] with [`Problem::Encrypted`], [`Problem::Deduplicated`] or
+/// [`Problem::Block`], [`Error::Io`] from source and sink. Then the END is not
+/// written, so that nobody receives the part for the whole.
+pub fn recompress(source: impl Read, sink: impl Sink, to: Compression) -> Result<Changes> {
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    thread::scope(|scope| {
+        let mut pool = Pool::new(scope, to, workers.clamp(1, WORKERS))?;
+        run(source, sink, &mut pool)
+    })
+}
+
+/// Decompresses every block: [`recompress`] to [`Compression::Off`]. With an
+/// unchanged sender this gives what `zfs send` gives without `-c`, but for its
+/// embedded blocks.
+///
+/// # Errors
+///
+/// As [`recompress`].
+pub fn decompress(source: impl Read, sink: impl Sink) -> Result<Changes> {
+    recompress(source, sink, Compression::Off)
+}
+
+/// The BEGIN of a stream whose blocks are compressed that way.
+fn begin(begin: Begin, to: Compression) -> std::result::Result<Begin, Problem> {
+    let features = begin.features();
+    if features.contains(Features::RAW) {
+        return Err(Problem::Encrypted);
+    }
+    if features.contains(Features::DEDUP) {
+        return Err(Problem::Deduplicated);
+    }
+    if begin.is_compound() {
+        return Ok(begin);
+    }
+    let mut new = features.without(Features::COMPRESSED);
+    // Embedded blocks stay as they are, and what they need stays with them.
+    if !features.contains(Features::EMBED_DATA) {
+        new = new.without(Features::LZ4.with(Features::ZSTD));
+    }
+    let needs = match to {
+        Compression::Off => Features::default(),
+        Compression::Lz4 => Features::COMPRESSED.with(Features::LZ4),
+        Compression::Zstd(_) => Features::COMPRESSED.with(Features::ZSTD),
+    };
+    let version_info = begin.version_info & !(features.bits() << 2);
+    Ok(Begin {
+        version_info: version_info | new.with(needs).bits() << 2,
+        ..begin
+    })
+}
+
+/// Compresses blocks otherwise.
+struct Codec {
+    decompressor: Decompressor,
+    compressor: Compressor,
+    block: Vec<u8>,
+}
+
+impl Codec {
+    fn new(to: Compression) -> std::result::Result<Self, compress::Problem> {
+        Ok(Self {
+            decompressor: Decompressor::new(),
+            compressor: Compressor::new(to)?,
+            block: Vec::new(),
+        })
+    }
+
+    /// Appends the new payload; `None` if the block stays as it is.
+    fn block(
+        &mut self,
+        mut write: Write,
+        payload: &[u8],
+        output: &mut Vec<u8>,
+    ) -> std::result::Result<Option<Write>, Problem> {
+        let was = write.compression;
+        let plain = if was == 0 {
+            payload
+        } else {
+            // The verifier has refused what claims to be longer.
+            self.block
+                .resize(write.logical_size.min(MAX_BLOCK) as usize, 0);
+            self.decompressor
+                .decompress(was, payload, &mut self.block)
+                .map_err(|problem| Problem::Block {
+                    object: write.object,
+                    offset: write.offset,
+                    compression: was,
+                    problem,
+                })?;
+            &self.block
+        };
+        let compressed = self.compressor.compress(plain);
+        match compressed.map_err(Problem::Compression)? {
+            Some(smaller) => {
+                output.extend_from_slice(smaller);
+                write.compressed_size = smaller.len() as u64;
+                write.compression = self.compressor.compression().number();
+            }
+            None if was == 0 => return Ok(None),
+            None => {
+                output.extend_from_slice(plain);
+                (write.compression, write.compressed_size) = (0, 0);
+            }
+        }
+        Ok(Some(write))
+    }
+}
+
+/// A record on its way through a worker.
+struct Part {
+    offset: u64,
+    number: u64,
+    header: [u8; HEADER_LEN],
+    order: ByteOrder,
+    payload: Range<usize>,
+    /// The record in its place, with the payload in the batch's output.
+    changed: Option<(Record, Range<usize>)>,
+}
+
+/// Records that go to a worker at once, and their payloads.
+#[derive(Default)]
+struct Batch {
+    parts: Vec<Part>,
+    input: Vec<u8>,
+    output: Vec<u8>,
+}
+
+impl Batch {
+    fn push(&mut self, record: &RawRecord<'_>, changed: Option<Record>) {
+        let start = self.input.len();
+        self.input.extend_from_slice(record.payload);
+        let payload = start..self.input.len();
+        self.parts.push(Part {
+            offset: record.offset,
+            number: record.number,
+            header: *record.header.bytes(),
+            order: record.header.order(),
+            payload,
+            changed: changed.map(|record| (record, 0..0)),
+        });
+    }
+
+    fn clear(&mut self) {
+        self.parts.clear();
+        self.input.clear();
+        self.output.clear();
+    }
+
+    /// What the worker does.
+    fn work(&mut self, codec: &mut Codec) -> Result<()> {
+        for part in &mut self.parts {
+            let Some(header) = Header::new(&part.header, part.order) else {
+                continue;
+            };
+            let Record::Write(write) = header.parse() else {
+                continue;
+            };
+            let payload = self.input.get(part.payload.clone()).unwrap_or_default();
+            let start = self.output.len();
+            let changed = codec
+                .block(write, payload, &mut self.output)
+                .map_err(|problem| Error::Change {
+                    offset: part.offset,
+                    record: part.number,
+                    problem: Box::new(problem),
+                })?;
+            let range = start..self.output.len();
+            part.changed = changed.map(|write| (Record::Write(write), range));
+        }
+        Ok(())
+    }
+
+    /// Writes what came of it; tells how many blocks changed.
+    fn write<W: Sink>(&self, writer: &mut Writer<W>) -> Result<u64> {
+        let mut blocks = 0;
+        for part in &self.parts {
+            let Some(header) = Header::new(&part.header, part.order) else {
+                continue;
+            };
+            let payload = self.input.get(part.payload.clone()).unwrap_or_default();
+            match &part.changed {
+                Some((record, range)) => {
+                    let is_block = matches!(record, Record::Write(_));
+                    blocks += u64::from(is_block);
+                    let new = self.output.get(range.clone()).unwrap_or_default();
+                    let payload = if is_block { new } else { payload };
+                    writer.set_order(part.order);
+                    writer.write(record, payload)?;
+                }
+                None => writer.rewrite(&RawRecord {
+                    offset: part.offset,
+                    number: part.number,
+                    header,
+                    payload,
+                })?,
+            }
+        }
+        Ok(blocks)
+    }
+}
+
+/// The two ends of a worker's queue.
+struct Worker {
+    tasks: SyncSender<Batch>,
+    results: Receiver<(Batch, Result<()>)>,
+}
+
+impl Worker {
+    fn start<'scope>(scope: &'scope Scope<'scope, '_>, to: Compression) -> Result<Self> {
+        let (tasks, task_list) = sync_channel::<Batch>(WORKERS);
+        let (result_list, results) = sync_channel(WORKERS);
+        let mut codec = Codec::new(to).map_err(|problem| Error::Change {
+            offset: 0,
+            record: 0,
+            problem: Box::new(Problem::Compression(problem)),
+        })?;
+        thread::Builder::new()
+            .name("recompress".to_owned())
+            .spawn_scoped(scope, move || {
+                for mut batch in task_list {
+                    let result = batch.work(&mut codec);
+                    // Nobody waits for it where something failed before.
+                    if result_list.send((batch, result)).is_err() {
+                        return;
+                    }
+                }
+            })?;
+        Ok(Self { tasks, results })
+    }
+}
+
+/// Workers that batches go to in turn, so that they come back in order.
+struct Pool {
+    to: Compression,
+    workers: Vec<Worker>,
+    /// Which worker is next to be given a batch.
+    next: usize,
+    /// What is with workers: which, and how many bytes.
+    pending: VecDeque<(usize, usize)>,
+    in_flight: usize,
+    filling: Batch,
+    empty: Vec<Batch>,
+}
+
+impl Pool {
+    fn new<'scope>(
+        scope: &'scope Scope<'scope, '_>,
+        to: Compression,
+        workers: usize,
+    ) -> Result<Self> {
+        let workers = (0..workers)
+            .map(|_| Worker::start(scope, to))
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Self {
+            to,
+            workers,
+            next: 0,
+            pending: VecDeque::new(),
+            in_flight: 0,
+            filling: Batch::default(),
+            empty: Vec::new(),
+        })
+    }
+
+    /// Hands the batch over, after taking back what is in its way.
+    fn submit<W: Sink>(&mut self, writer: &mut Writer<W>) -> Result<u64> {
+        let bytes = self.filling.input.len();
+        let mut blocks = 0;
+        while !self.pending.is_empty()
+            && (self.in_flight + bytes > IN_FLIGHT || self.pending.len() >= 2 * self.workers.len())
+        {
+            blocks += self.take_back(writer)?;
+        }
+        let batch = std::mem::replace(&mut self.filling, self.empty.pop().unwrap_or_default());
+        let worker = self.workers.get(self.next).ok_or_else(gone)?;
+        worker.tasks.send(batch).map_err(|_| gone())?;
+        self.pending.push_back((self.next, bytes));
+        self.in_flight += bytes;
+        self.next = (self.next + 1) % self.workers.len();
+        Ok(blocks)
+    }
+
+    /// Waits for the oldest batch and writes it.
+    fn take_back<W: Sink>(&mut self, writer: &mut Writer<W>) -> Result<u64> {
+        let Some((worker, bytes)) = self.pending.pop_front() else {
+            return Ok(0);
+        };
+        self.in_flight -= bytes;
+        let worker = self.workers.get(worker).ok_or_else(gone)?;
+        let (mut batch, result) = worker.results.recv().map_err(|_| gone())?;
+        result?;
+        let blocks = batch.write(writer)?;
+        batch.clear();
+        self.empty.push(batch);
+        Ok(blocks)
+    }
+}
+
+/// A worker that does not answer has panicked, which the scope tells of.
+fn gone() -> Error {
+    Error::Io(std::io::Error::other("a thread that compresses has ended"))
+}
+
+impl<W: Sink> Change<W> for Pool {
+    fn record(&mut self, record: &RawRecord<'_>, writer: &mut Writer<W>) -> Result<u64> {
+        let changed = match record.record_type() {
+            RecordType::Begin => match record.parse() {
+                Record::Begin(old) => {
+                    let new = begin(old, self.to).map_err(|problem| impossible(record, problem))?;
+                    Some(Record::Begin(new))
+                }
+                _ => None,
+            },
+            _ => None,
+        };
+        let full = self.filling.input.len() + record.payload.len() > BATCH
+            || self.filling.parts.len() >= BATCH / HEADER_LEN;
+        let blocks = if full && !self.filling.parts.is_empty() {
+            self.submit(writer)?
+        } else {
+            0
+        };
+        self.filling.push(record, changed);
+        Ok(blocks)
+    }
+
+    fn finish(&mut self, writer: &mut Writer<W>) -> Result<u64> {
+        let mut blocks = self.submit(writer)?;
+        while !self.pending.is_empty() {
+            blocks += self.take_back(writer)?;
+        }
+        Ok(blocks)
+    }
+}
