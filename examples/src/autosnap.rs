@@ -1,9 +1,27 @@
-//! What zfs-autosnap does that needs no ZFS.
+//! zfs-autosnap: snapshots by sanoid.conf.
+//!
+//! ```text
+//! sanoid.conf ┐
+//! ZFS ────────┴─> site ─> take ──> snapshots
+//!                      ├> prune ─> destructions
+//!                      └> monitor ─> a line for Nagios
+//! ```
+//!
+//! `check`, `explain` and `simulate` need no ZFS.
 
 pub mod check;
 pub mod explain;
+pub mod hook;
 pub mod listing;
+pub mod lock;
+pub mod monitor;
+pub mod pools;
+pub mod prune;
+pub mod run;
+pub mod say;
 pub mod simulate;
+pub mod site;
+pub mod take;
 
 use std::fs;
 use std::path::Path;

@@ -40,6 +40,15 @@ pub enum LogFormat {
 }
 
 impl Verbosity {
+    /// The same from options that a binary reads by itself.
+    pub fn new(verbose: u8, quiet: bool, log_format: LogFormat) -> Verbosity {
+        Verbosity {
+            verbose,
+            quiet,
+            log_format,
+        }
+    }
+
     /// Whether only what went wrong is to be said.
     pub fn is_quiet(self) -> bool {
         self.quiet

@@ -14,10 +14,12 @@
 use std::fmt;
 
 mod expand;
+mod freshness;
 mod ini;
 mod settings;
 
 pub use expand::Dataset;
+pub use freshness::Freshness;
 pub use settings::Settings;
 
 use ini::Section;
@@ -134,6 +136,24 @@ pub struct Conf {
     warnings: Vec<Problem>,
 }
 
+/// A section's dataset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Root<'a> {
+    /// Its name.
+    pub path: &'a str,
+    /// What of it the section is about.
+    pub reach: Reach,
+}
+
+/// How far a section reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// The dataset alone.
+    Alone,
+    /// Everything below it as well.
+    Tree,
+}
+
 /// How a section treats its children.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Recursion {
@@ -176,6 +196,18 @@ impl Conf {
             templates,
             sections,
             warnings: problems,
+        })
+    }
+
+    /// Where to look for the datasets that [`expand`](Self::expand) wants to
+    /// know of: each section's, in the order of the file.
+    pub fn roots(&self) -> impl Iterator<Item = Root<'_>> {
+        self.sections.iter().map(|section| Root {
+            path: path_of(section),
+            reach: match recursion(section) {
+                Ok(Recursion::Yes | Recursion::Zfs) => Reach::Tree,
+                _ => Reach::Alone,
+            },
         })
     }
 

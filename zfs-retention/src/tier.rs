@@ -63,6 +63,20 @@ impl Tier {
         })
     }
 
+    /// The type of a snapshot with this name, as sanoid reads it: `None` where
+    /// it does not begin with `autosnap` or ends with no type's word.
+    ///
+    /// ```
+    /// use zfs_retention::Tier;
+    ///
+    /// assert_eq!(Tier::of("autosnap_2026-04-03_02:00:00_daily"), Some(Tier::Daily));
+    /// assert_eq!(Tier::of("before-upgrade_daily"), None);
+    /// ```
+    pub fn of(name: &str) -> Option<Self> {
+        let (_, word) = name.strip_prefix("autosnap")?.rsplit_once('_')?;
+        Self::ALL.into_iter().find(|tier| tier.as_str() == word)
+    }
+
     /// The names of this type: they begin with `autosnap` and end with an
     /// underscore and the word.
     pub fn names(self) -> Names {
@@ -129,6 +143,24 @@ mod tests {
         assert!(!daily.matches("autosnap_2026-04-03_00:00:00_hourly"));
         assert!(!daily.matches("manual_daily"));
         assert!(!daily.matches("autosnapdaily"));
+        for name in [
+            "autosnap_2026-04-03_00:00:00_daily",
+            "autosnap_2026-10-25_02:00:00dst_daily",
+            "autosnap_2026-04-03_00:00:00_hourly",
+            "autosnap_daily",
+            "manual_daily",
+            "autosnapdaily",
+            "autosnap_",
+            "",
+        ] {
+            for tier in Tier::ALL {
+                assert_eq!(
+                    tier.names().matches(name),
+                    Tier::of(name) == Some(tier),
+                    "{name}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! zfs-autosnap: snapshots by sanoid.conf; so far what needs no ZFS.
+//! zfs-autosnap: snapshots by sanoid.conf.
 
 #![forbid(unsafe_code)]
 
@@ -7,22 +7,50 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use examples::autosnap::run::{self, Voice};
 use examples::autosnap::{check, explain, simulate};
 use examples::exit::{self, Exit};
-use examples::logging::Verbosity;
+use examples::logging::{LogFormat, Verbosity};
 
-/// Say what snapshot policies do, before they do it
+/// Take, prune and watch snapshots by sanoid.conf, with sanoid's options; and
+/// say what policies do, before they do it
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(version, after_help = EXAMPLES, infer_long_args = true)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Args {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
+
     #[command(flatten)]
-    verbosity: Verbosity,
+    options: run::Options,
+
+    /// Say more
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    verbose: u8,
+
+    /// Say only what went wrong
+    #[arg(short, long, global = true)]
+    quiet: bool,
+
+    /// How logs are written to stderr
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        default_value_t,
+        global = true
+    )]
+    log_format: LogFormat,
 }
 
 const EXAMPLES: &str = "\
 Examples:
+  From a timer, every quarter of an hour: take what is due, destroy what is not kept:
+      zfs-autosnap --cron --verbose
+  What would it do now?
+      zfs-autosnap --cron --readonly --verbose
+  For Nagios:
+      zfs-autosnap --monitor-snapshots
   Is /etc/sanoid/sanoid.conf right? Tells everything wrong at once:
       zfs-autosnap check --config /etc/sanoid
   What would exist after two years of it, run every hour?
@@ -35,7 +63,8 @@ Examples:
       zfs list -Hp -t snapshot -o name,guid,createtxg,creation,userrefs,clones,used |
           zfs-autosnap explain --grid '1x1h(keep=all) | 24x1h | 30x1d' --names 'autosnap*'
 
-Exit codes: 0 done, 1 something failed, 64 wrong usage or configuration.";
+Exit codes: 0 done, 1 something failed, 64 wrong usage or configuration; with --monitor-*
+0 OK, 1 warning, 2 critical, 3 could not be found out.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -75,8 +104,15 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> anyhow::Result<Exit> {
-    args.verbosity.start();
-    let (lines, exit) = match args.command {
+    Verbosity::new(args.verbose, args.quiet, args.log_format).start();
+    let Some(command) = args.command else {
+        let voice = Voice {
+            verbose: args.verbose > 0,
+            quiet: args.quiet,
+        };
+        return run::run(&args.options, voice);
+    };
+    let (lines, exit) = match command {
         Command::Check { config, json } => check::run(&config, json)?,
         Command::Simulate { config, span, show } => {
             (simulate::run(&config, &span, &show)?, Exit::Done)

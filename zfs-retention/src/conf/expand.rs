@@ -1,5 +1,7 @@
 //! From sections to datasets: defaults, templates, overrides, recursion.
 
+use std::collections::HashSet;
+
 use super::{
     Conf, Recursion, STRUCTURAL, Section, Settings, is_on, path_of, recursion, templates_of, toggle,
 };
@@ -62,7 +64,8 @@ impl Conf {
             let mut heirs: Vec<Entry> = Vec::new();
             if recursion != Recursion::No {
                 heirs.extend(children.map(|child| entry.child(child, recursion)));
-                entries.retain(|other| heirs.iter().all(|heir| heir.key != other.key));
+                let keys: HashSet<&str> = heirs.iter().map(|heir| heir.key.as_str()).collect();
+                entries.retain(|other| !keys.contains(other.key.as_str()));
             } else if is_on(section, "skip_children") {
                 entries.retain(|other| !other.key.starts_with(&prefix));
             }

@@ -1,6 +1,6 @@
 //! What a section comes down to.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp, Zoned};
 
 use crate::{Names, Part, Policy, SanoidTimes, Schedule, Tier};
 
@@ -142,6 +142,38 @@ impl Settings {
                 let times = self.times.clone();
                 (tier, Schedule::Sanoid { tier, times })
             })
+            .collect()
+    }
+
+    /// The types of which a snapshot is due, in sanoid's order. `taken` are
+    /// the types and creation times of the snapshots that exist, in any order.
+    ///
+    /// ```
+    /// use zfs_retention::{Tier, conf::Settings};
+    ///
+    /// let now: jiff::Zoned = "2026-04-03T12:34:56+02:00[Europe/Berlin]".parse()?;
+    /// let taken = [(Tier::Monthly, "2026-04-01T00:01:07+02:00".parse()?)];
+    /// assert_eq!(Settings::default().due(taken, &now), [Tier::Daily, Tier::Hourly]);
+    /// # Ok::<(), jiff::Error>(())
+    /// ```
+    pub fn due(
+        &self,
+        taken: impl IntoIterator<Item = (Tier, Timestamp)>,
+        now: &Zoned,
+    ) -> Vec<Tier> {
+        let mut own: [Vec<Timestamp>; 6] = Default::default();
+        for (tier, creation) in taken {
+            if let Some(own) = own.get_mut(tier as usize) {
+                own.push(creation);
+            }
+        }
+        self.schedules()
+            .into_iter()
+            .filter(|(tier, schedule)| {
+                let own = of(*tier, &own).map_or(&[][..], Vec::as_slice);
+                schedule.due(own.iter().copied(), now).is_some()
+            })
+            .map(|(tier, _)| tier)
             .collect()
     }
 

@@ -1,0 +1,291 @@
+//! `--monitor-snapshots` and `--monitor-capacity`: one line and one code for
+//! Nagios, as sanoid 2.3.0 gives them.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use zfs_core::{PoolName, Zfs};
+use zfs_retention::Tier;
+use zfs_retention::conf::{Dataset, Freshness};
+
+use super::pools::Pools;
+use super::site::{Observed, Site};
+
+/// How something stands, in Nagios' words and codes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// All is well.
+    #[default]
+    Ok,
+    /// Look at it.
+    Warning,
+    /// Do something.
+    Critical,
+    /// It could not be found out.
+    Unknown,
+}
+
+impl Level {
+    /// The exit code.
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Level::Ok => "OK",
+            Level::Warning => "WARNING",
+            Level::Critical => "CRITICAL",
+            Level::Unknown => "UNKNOWN",
+        }
+    }
+
+    /// What stands before the states of several pools.
+    pub(super) fn banner(self) -> &'static str {
+        match self {
+            Level::Ok => "",
+            Level::Warning => "*** WARNING *** ",
+            Level::Critical | Level::Unknown => "*** CRITICAL *** ",
+        }
+    }
+}
+
+/// What a check has to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The worst of it.
+    pub level: Level,
+    /// One line.
+    pub line: String,
+}
+
+/// Whether every configured dataset has snapshots that are young enough.
+pub fn snapshots(site: &Site, now: Timestamp) -> Report {
+    let watched =
+        |observed: &&Observed| observed.conf.settings.monitor && !observed.conf.children_only;
+    let watched: Vec<&Observed> = site.datasets.iter().filter(watched).collect();
+    let mut level = Level::Ok;
+    let mut messages = Vec::new();
+    for observed in &watched {
+        let Dataset { path, settings, .. } = &observed.conf;
+        for tier in Tier::ALL {
+            let found = settings.freshness(tier, observed.newest(tier), now);
+            let (own, text) = match found {
+                Freshness::Unwatched | Freshness::Fresh => continue,
+                Freshness::Missing => (
+                    Level::Critical,
+                    format!("CRIT: {path} has no {tier} snapshots at all!"),
+                ),
+                Freshness::Critical { age, limit } => {
+                    (Level::Critical, too_old("CRIT", path, tier, age, limit))
+                }
+                Freshness::Late { age, limit } => {
+                    (Level::Warning, too_old("WARN", path, tier, age, limit))
+                }
+            };
+            let told_only = match own {
+                Level::Critical => settings.monitor_dont_crit,
+                _ => settings.monitor_dont_warn,
+            };
+            if !told_only {
+                level = level.max(own);
+            }
+            messages.push(text);
+        }
+    }
+    let line = if messages.is_empty() {
+        let mut paths: Vec<String> = watched.iter().map(|it| it.conf.path.clone()).collect();
+        let paths = joined(&mut paths);
+        format!("OK: all monitored datasets ({paths}) have fresh snapshots")
+    } else {
+        joined(&mut messages)
+    };
+    Report { level, line }
+}
+
+fn too_old(
+    word: &str,
+    path: &str,
+    tier: Tier,
+    age: SignedDuration,
+    limit: SignedDuration,
+) -> String {
+    let (age, limit) = (shown(age), shown(limit));
+    format!("{word}: {path} newest {tier} snapshot is {age} old (should be < {limit})")
+}
+
+/// Sorted without regard to case.
+fn joined(texts: &mut [String]) -> String {
+    texts.sort_by_key(|text| text.to_ascii_lowercase());
+    texts.join(", ")
+}
+
+/// `1d 2h 3m 4s`, beginning with the largest that is not zero.
+fn shown(length: SignedDuration) -> String {
+    let seconds = length.as_secs();
+    let parts = [
+        (seconds / 86_400, 'd'),
+        (seconds / 3600 % 24, 'h'),
+        (seconds / 60 % 60, 'm'),
+        (seconds % 60, 's'),
+    ];
+    let first = parts.iter().position(|(count, _)| *count != 0).unwrap_or(3);
+    let parts = parts.iter().skip(first);
+    let parts: Vec<_> = parts
+        .map(|(count, unit)| format!("{count}{unit}"))
+        .collect();
+    parts.join(" ")
+}
+
+/// The limits of a pool, in percent; 0 is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Limits {
+    warn: u8,
+    crit: u8,
+}
+
+/// Each pool's limits: those of the section that is the pool itself, else of
+/// its first.
+fn limits(site: &Site) -> BTreeMap<PoolName, Limits> {
+    let mut all = BTreeMap::new();
+    for observed in &site.datasets {
+        let path = &observed.conf.path;
+        let first = path.split('/').next().unwrap_or_default();
+        let Ok(pool) = first.parse::<PoolName>() else {
+            continue;
+        };
+        let settings = &observed.conf.settings;
+        let limits = Limits {
+            warn: settings.capacity_warn,
+            crit: settings.capacity_crit,
+        };
+        if limits.warn == 0 && limits.crit == 0 {
+            continue;
+        }
+        if first == path || !all.contains_key(&pool) {
+            all.insert(pool, limits);
+        }
+    }
+    all
+}
+
+/// Whether the pools have room.
+pub fn capacity(zfs: &Zfs, site: &Site) -> Report {
+    let mut pools = Pools::new(zfs);
+    let mut level = Level::Ok;
+    let mut messages = Vec::new();
+    for (pool, limits) in limits(site) {
+        let Ok(capacity) = pools.capacity(&pool) else {
+            return missing(&pool);
+        };
+        let over = |limit: u8| limit > 0 && capacity >= u64::from(limit);
+        let own = if over(limits.crit) {
+            Level::Critical
+        } else if over(limits.warn) {
+            Level::Warning
+        } else {
+            Level::Ok
+        };
+        level = level.max(own);
+        messages.push(format!("{} ZPOOL {pool} : {capacity}%", own.as_str()));
+    }
+    Report {
+        level,
+        line: format!("{}{}", level.banner(), messages.join(", ")),
+    }
+}
+
+/// A pool that does not answer ends the check, in sanoid too.
+pub(super) fn missing(pool: &PoolName) -> Report {
+    Report {
+        level: Level::Critical,
+        line: format!("CRITICAL ZPOOL {{{pool}}} does not exist and/or is not responding!"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zfs_retention::conf::{Conf, Source};
+    use zfs_retention::{Guid, Snapshot, Txg};
+
+    use super::*;
+
+    fn site(text: &str, ages_in_hours: &[(&str, &str, i64)], now: Timestamp) -> Site {
+        let source = Source {
+            name: "sanoid.conf",
+            text,
+        };
+        let conf = Conf::read(source, None).unwrap();
+        let datasets = conf.expand::<&str>(&[]);
+        let datasets = datasets
+            .into_iter()
+            .map(|conf| Observed {
+                snapshots: ages_in_hours
+                    .iter()
+                    .filter(|(path, ..)| *path == conf.path)
+                    .map(|(path, tier, hours)| {
+                        let at = now - SignedDuration::from_hours(*hours);
+                        let name = format!("autosnap_{hours}_{tier}");
+                        let id = format!("{path}@{name}").parse().unwrap();
+                        Snapshot::new(name, Guid(1), Txg(1), at).with_id(id)
+                    })
+                    .collect(),
+                name: conf.path.parse().ok(),
+                conf,
+            })
+            .collect();
+        Site {
+            datasets,
+            existing: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn lines_are_those_of_sanoid() {
+        let now: Timestamp = "2026-04-03T12:00:00Z".parse().unwrap();
+        let conf = "[tank/b]\nmonthly = 0\n[tank/A]\nmonthly = 0\nmonitor_dont_crit = yes\n";
+        let fresh = [
+            ("tank/b", "hourly", 0),
+            ("tank/b", "daily", 3),
+            ("tank/A", "hourly", 1),
+            ("tank/A", "daily", 20),
+        ];
+        let report = snapshots(&site(conf, &fresh, now), now);
+        assert_eq!(report.level, Level::Ok);
+        assert_eq!(
+            report.line,
+            "OK: all monitored datasets (tank/A, tank/b) have fresh snapshots"
+        );
+        let late = [
+            ("tank/b", "hourly", 5),
+            ("tank/b", "daily", 3),
+            ("tank/A", "daily", 33),
+        ];
+        let report = snapshots(&site(conf, &late, now), now);
+        assert_eq!(report.level, Level::Warning);
+        assert_eq!(
+            report.line,
+            "CRIT: tank/A has no hourly snapshots at all!, \
+             CRIT: tank/A newest daily snapshot is 1d 9h 0m 0s old (should be < 1d 8h 0m 0s), \
+             WARN: tank/b newest hourly snapshot is 5h 0m 0s old (should be < 1h 30m 0s)"
+        );
+    }
+
+    #[test]
+    fn a_pool_s_own_section_sets_its_limits() {
+        let now = Timestamp::UNIX_EPOCH;
+        let conf = "[tank/a]\ncapacity_warn = 10\n[tank/b]\ncapacity_warn = 20\n\
+                    [tank]\ncapacity_warn = 30\n[other/a]\ncapacity_warn = 0\ncapacity_crit = 0\n\
+                    [other/b]\ncapacity_crit = 40\n";
+        let limits: Vec<_> = limits(&site(conf, &[], now)).into_iter().collect();
+        let limit = |warn, crit| Limits { warn, crit };
+        assert_eq!(
+            limits,
+            [
+                ("other".parse().unwrap(), limit(80, 40)),
+                ("tank".parse().unwrap(), limit(30, 95)),
+            ]
+        );
+    }
+}

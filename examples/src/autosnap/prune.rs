@@ -1,0 +1,273 @@
+//! Destroying what the configuration does not keep.
+
+use std::collections::BTreeMap;
+
+use jiff::{Timestamp, tz::TimeZone};
+use zfs_core::{DatasetName, Defer, SnapshotName, Zfs};
+use zfs_replicate::marker::Marker;
+use zfs_retention::{Guid, Plan, Snapshot, Target, Txg};
+
+use super::hook::Hook;
+use super::pools::Pools;
+use super::say::Say;
+use super::site::{Observed, Site};
+
+/// One run of pruning.
+pub struct Prune<'a> {
+    /// ZFS.
+    pub zfs: &'a Zfs,
+    /// Who is told.
+    pub say: &'a Say,
+    /// What there was before anything was taken: sanoid counts so.
+    pub site: &'a Site,
+    /// Whose hours and days are meant.
+    pub zone: &'a TimeZone,
+    /// Nothing is destroyed, only told.
+    pub readonly: bool,
+}
+
+/// What is to go of one dataset.
+struct Doomed<'a> {
+    dataset: &'a Observed,
+    name: &'a DatasetName,
+    snapshots: Vec<SnapshotName>,
+}
+
+impl Prune<'_> {
+    /// What the policies alone would destroy of a dataset; whether something
+    /// protects it is not looked at.
+    fn candidates(&self, dataset: &Observed, now: Timestamp) -> Vec<Snapshot<SnapshotName>> {
+        let settings = &dataset.conf.settings;
+        if !settings.autoprune || dataset.conf.children_only {
+            return Vec::new();
+        }
+        let policy = settings.policy();
+        let now = now.to_zoned(self.zone.clone());
+        let plan = policy.plan(&dataset.snapshots, &[], &now);
+        plan.destroyed().cloned().collect()
+    }
+
+    /// The datasets of which something is to go.
+    pub fn wanted(&self, now: Timestamp) -> Vec<Wanted<'_>> {
+        let mut pools = Pools::new(self.zfs);
+        let mut all = Vec::new();
+        for dataset in &self.site.datasets {
+            let candidates = self.candidates(dataset, now);
+            let (Some(name), false) = (&dataset.name, candidates.is_empty()) else {
+                continue;
+            };
+            let limit = dataset.conf.settings.prune_defer;
+            if limit > 0 {
+                match pools.capacity(&name.pool()) {
+                    Ok(capacity) if capacity <= u64::from(limit) => {
+                        let text = "its pool is not full enough to prune it (prune_defer)";
+                        self.say.info(format_args!("{name}: {text}"));
+                        continue;
+                    }
+                    Ok(_) => {}
+                    Err(error) => {
+                        self.say.failed(name, error);
+                        continue;
+                    }
+                }
+            }
+            all.push(Wanted {
+                dataset,
+                name,
+                candidates,
+            });
+        }
+        all
+    }
+
+    /// Destroys what is wanted and not protected, in one call for each pool;
+    /// datasets with scripts one snapshot after the other.
+    pub fn run(&self, wanted: Vec<Wanted<'_>>, now: Timestamp) {
+        let mut together: BTreeMap<String, Vec<SnapshotName>> = BTreeMap::new();
+        for wanted in wanted {
+            let doomed = match self.spare_protected(&wanted, now) {
+                Ok(snapshots) => Doomed {
+                    dataset: wanted.dataset,
+                    name: wanted.name,
+                    snapshots,
+                },
+                Err(error) => {
+                    self.say.failed(wanted.name, error);
+                    continue;
+                }
+            };
+            let settings = &doomed.dataset.conf.settings;
+            if settings.pre_pruning_script.is_some() || settings.pruning_script.is_some() {
+                self.with_scripts(&doomed);
+                continue;
+            }
+            for snapshot in &doomed.snapshots {
+                self.tell(snapshot);
+            }
+            let pool = doomed.name.pool().to_string();
+            together.entry(pool).or_default().extend(doomed.snapshots);
+        }
+        if self.readonly {
+            return;
+        }
+        for snapshots in together.values() {
+            for some in snapshots.chunks(AT_ONCE) {
+                self.destroy(some);
+            }
+        }
+    }
+
+    /// What of the candidates nothing protects: asks ZFS for the holds and
+    /// clones of each, and for the markers of the dataset.
+    fn spare_protected(
+        &self,
+        wanted: &Wanted<'_>,
+        now: Timestamp,
+    ) -> Result<Vec<SnapshotName>, zfs_core::Error> {
+        let mut snapshots = Vec::with_capacity(wanted.candidates.len());
+        for candidate in &wanted.candidates {
+            let entry = match self.zfs.snapshot_entry(&candidate.id) {
+                Ok(entry) => entry,
+                Err(error) if error.is_not_found() => continue,
+                Err(error) => return Err(error),
+            };
+            if entry.guid.0 != candidate.guid.0 {
+                // Another one has taken its name.
+                continue;
+            }
+            let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+            // What cannot be told is taken as held.
+            let holds = entry.userrefs().map_or(u32::MAX, small);
+            let known = candidate.clone().held(holds);
+            snapshots.push(known.cloned(small(entry.clone_count)));
+        }
+        let targets = targets(self.zfs, wanted.name)?;
+        // Each candidate by itself: that it goes is decided, what is left to
+        // say is whether it may.
+        let nothing = zfs_retention::Policy::managing(zfs_retention::Names::Any)
+            .with(zfs_retention::Part::last(0));
+        let now = now.to_zoned(self.zone.clone());
+        let plan = nothing.plan(&snapshots, &targets, &now);
+        self.tell_protected(&plan);
+        Ok(plan
+            .destroyed()
+            .map(|snapshot| snapshot.id.clone())
+            .collect())
+    }
+
+    fn tell_protected(&self, plan: &Plan<'_, SnapshotName>) {
+        for decision in plan.decisions() {
+            for protection in decision.protections() {
+                let name = &decision.snapshot().id;
+                self.say.info(format_args!("{name} stays, {protection}"));
+            }
+        }
+    }
+
+    fn tell(&self, snapshot: &SnapshotName) {
+        let event = if self.readonly {
+            "would_destroy"
+        } else {
+            "destroy"
+        };
+        self.say
+            .event(event, snapshot, format_args!("destroying {snapshot}"));
+    }
+
+    /// All at once; where that fails each by itself, so that one does not keep
+    /// the others.
+    fn destroy(&self, snapshots: &[SnapshotName]) {
+        if self.zfs.destroy_snapshots(snapshots, Defer::No).is_ok() {
+            return;
+        }
+        for snapshot in snapshots {
+            self.destroy_one(snapshot);
+        }
+    }
+
+    fn destroy_one(&self, snapshot: &SnapshotName) -> bool {
+        let result = self.zfs.destroy_snapshots([snapshot], Defer::No);
+        if let Err(error) = &result {
+            self.say.failed(snapshot, error);
+        }
+        result.is_ok()
+    }
+
+    fn with_scripts(&self, doomed: &Doomed<'_>) {
+        let settings = &doomed.dataset.conf.settings;
+        for snapshot in &doomed.snapshots {
+            let environment = vec![
+                ("SANOID_TARGET", doomed.name.to_string()),
+                ("SANOID_SNAPNAME", snapshot.snapshot().to_owned()),
+            ];
+            if let Some(script) = &settings.pre_pruning_script {
+                let hook = Hook {
+                    key: "pre_pruning_script",
+                    script,
+                    timeout: settings.script_timeout,
+                    environment: environment.clone(),
+                };
+                if !self.script(doomed, &hook) {
+                    continue;
+                }
+            }
+            self.tell(snapshot);
+            if self.readonly || !self.destroy_one(snapshot) {
+                continue;
+            }
+            if let Some(script) = &settings.pruning_script {
+                let mut environment = environment;
+                environment.push(("SANOID_SCRIPT", "prune".to_owned()));
+                let hook = Hook {
+                    key: "pruning_script",
+                    script,
+                    timeout: settings.script_timeout,
+                    environment,
+                };
+                self.script(doomed, &hook);
+            }
+        }
+    }
+
+    fn script(&self, doomed: &Doomed<'_>, hook: &Hook<'_>) -> bool {
+        if self.readonly {
+            return true;
+        }
+        let (name, key, script) = (doomed.name, hook.key, hook.script);
+        self.say
+            .info(format_args!("running {key} {script:?} for {name}"));
+        let result = hook.run();
+        if let Err(trouble) = &result {
+            let text = format!("{key} {script:?} failed for {name}: {trouble}");
+            self.say.failed(name, text);
+        }
+        result.is_ok()
+    }
+}
+
+/// How many snapshots are destroyed in one call: each is a while in the
+/// kernel's syncing context, where nothing else moves.
+const AT_ONCE: usize = 500;
+
+/// What the policies alone would destroy of a dataset.
+pub struct Wanted<'a> {
+    dataset: &'a Observed,
+    name: &'a DatasetName,
+    candidates: Vec<Snapshot<SnapshotName>>,
+}
+
+/// The targets whose markers stand on a dataset. What is younger than its
+/// marker a target still has to get.
+fn targets(zfs: &Zfs, dataset: &DatasetName) -> Result<Vec<Target>, zfs_core::Error> {
+    let bookmarks = zfs.bookmarks(dataset)?;
+    let target = |bookmark: &zfs_core::Bookmark| {
+        let marker = Marker::parse(bookmark.name.bookmark())?;
+        let truthful = marker.guid == bookmark.guid;
+        truthful.then(|| {
+            Target::new(marker.target.as_str())
+                .marker(Guid(bookmark.guid.0), Txg(bookmark.createtxg.0))
+                .required()
+        })
+    };
+    Ok(bookmarks.iter().filter_map(target).collect())
+}

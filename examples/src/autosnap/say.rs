@@ -1,0 +1,77 @@
+//! What a run tells: to a person, or to a machine.
+
+use std::cell::Cell;
+use std::fmt::Display;
+use std::io::Write;
+
+use serde_json::{Value, json};
+
+/// How much is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loudness {
+    /// What went wrong.
+    Quiet,
+    /// And everything that is done.
+    Verbose,
+    /// The same, one JSON object a line.
+    Json,
+}
+
+/// Tells what is done on stdout and what failed on stderr, and counts that.
+#[derive(Debug)]
+pub struct Say {
+    loudness: Loudness,
+    failures: Cell<usize>,
+}
+
+impl Say {
+    /// Nothing was told yet.
+    pub fn new(loudness: Loudness) -> Say {
+        Say {
+            loudness,
+            failures: Cell::new(0),
+        }
+    }
+
+    /// How often something failed.
+    pub fn failures(&self) -> usize {
+        self.failures.get()
+    }
+
+    /// Something that only a person wants to read.
+    pub fn info(&self, text: impl Display) {
+        if self.loudness == Loudness::Verbose {
+            line(format_args!("INFO: {text}"));
+        }
+    }
+
+    /// Something that is done now, or would be.
+    pub fn event(&self, event: &str, name: impl Display, text: impl Display) {
+        match self.loudness {
+            Loudness::Quiet => {}
+            Loudness::Verbose => line(text),
+            Loudness::Json => {
+                object(&json!({ "event": event, "name": name.to_string() }));
+            }
+        }
+    }
+
+    /// Something that went wrong; the rest goes on.
+    pub fn failed(&self, name: impl Display, error: impl Display) {
+        self.failures.set(self.failures.get() + 1);
+        if self.loudness == Loudness::Json {
+            let (name, error) = (name.to_string(), error.to_string());
+            object(&json!({ "event": "failed", "name": name, "error": error }));
+        }
+        eprintln!("zfs-autosnap: {error}");
+    }
+}
+
+fn object(value: &Value) {
+    line(value);
+}
+
+/// Whoever stopped to read has seen enough; the work goes on.
+fn line(text: impl Display) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
