@@ -350,12 +350,6 @@ fn what_cannot_be_taken_does_not_keep_the_rest() {
     let conf = "[POOL/missing]\nuse_template = t\n[POOL/a]\nuse_template = t\n\
                 [template_t]\nhourly = 3\ndaily = 0\nmonthly = 0\n";
     let site = Site::new(&["a"], conf);
-    run(&[
-        "zfs",
-        "set",
-        "snapshot_limit=0",
-        site.pool.dataset("full").as_str(),
-    ]);
     let output = site.run(&["--cron"]);
     assert_eq!(output.status.code(), Some(1));
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
