@@ -39,5 +39,5 @@ pub mod verify;
 pub use error::{Error, Result};
 
 #[doc = include_str!("../README.md")]
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "compress"))]
 struct ReadmeDoctests;

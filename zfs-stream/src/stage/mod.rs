@@ -1,7 +1,7 @@
 //! What stands between a sender and a receiver.
 //!
 //! ```text
-//! source -> [ verify ] -> [ buffer ] -> [ rate ] -> [ digest ] -> sink
+//! source -> [ verify ] -> [ buffer ] -> [ rate ] -> [ progress ] -> [ digest ] -> [ fan-out ] -> sinks
 //! ```
 //!
 //! Each stage is a type around a [`Read`](std::io::Read), and a pipeline is
@@ -28,9 +28,15 @@
 mod buffer;
 #[cfg(feature = "digest")]
 mod digest;
+mod fan;
+mod progress;
 mod rate;
+mod schedule;
 
 pub use buffer::{BLOCK, Buffer};
 #[cfg(feature = "digest")]
 pub use digest::{DigestReader, Digests};
+pub use fan::{FanOut, OnError};
+pub use progress::{Meter, Progress, ProgressReader};
 pub use rate::{Clock, Limit, RateReader, SystemClock};
+pub use schedule::{BadSchedule, Schedule, ScheduledReader, WeekMinute};

@@ -134,7 +134,7 @@ impl<R: Read, C: Clock> Read for RateReader<R, C> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::cell::Cell;
     use std::rc::Rc;
 
@@ -142,7 +142,7 @@ mod tests {
 
     /// A clock that only sleeping moves.
     #[derive(Clone, Default)]
-    struct Staged(Rc<Cell<Duration>>);
+    pub(in crate::stage) struct Staged(Rc<Cell<Duration>>);
 
     impl Clock for Staged {
         fn now(&self) -> Duration {

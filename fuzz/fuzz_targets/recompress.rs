@@ -1,0 +1,48 @@
+//! Any payload as a block, and any bytes as a stream to be changed.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use zfs_stream::change;
+use zfs_stream::compress::{self, Compression, Level};
+use zfs_stream::verify;
+
+fuzz_target!(|bytes: &[u8]| {
+    let Some((&[compression, length, to], bytes)) = bytes.split_first_chunk::<3>() else {
+        return;
+    };
+    let mut block = vec![0; usize::from(length) * 64];
+    let _ = compress::decompress(compression % 20, bytes, &mut block);
+
+    let to = match to % 4 {
+        0 => Compression::Off,
+        1 => Compression::Lz4,
+        2 => Compression::Zstd(Level::default()),
+        _ => Compression::Zstd(Level::fast(10).expect("ZFS has it")),
+    };
+    let mut changed = Vec::new();
+    if change::recompress(bytes, &mut changed, to).is_ok() {
+        assert_intact(&changed);
+        let mut plain = Vec::new();
+        change::decompress(&changed[..], &mut plain).expect("what was compressed decompresses");
+        let mut expected = Vec::new();
+        change::decompress(bytes, &mut expected).expect("what was recompressed decompresses");
+        assert_eq!(plain, expected);
+    }
+    let mut whole = Vec::new();
+    if change::redup(bytes, &mut whole).is_ok() {
+        assert_intact(&whole);
+    }
+    let mut less = Vec::new();
+    let drops = |record: &zfs_stream::record::RawRecord<'_>| record.number % 5 == 3;
+    if change::drop_records(bytes, &mut less, drops).is_ok() {
+        assert_intact(&less);
+    }
+    let slice = verify::verify_slice(bytes);
+    assert_eq!(slice, verify::verify(bytes).expect("memory does not fail"));
+});
+
+fn assert_intact(stream: &[u8]) {
+    let report = verify::verify(stream).expect("memory does not fail");
+    assert!(report.is_intact(), "{:?}", report.findings);
+}

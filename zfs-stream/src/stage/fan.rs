@@ -1,0 +1,445 @@
+//! One stream to several sinks at once: two pools, or a pool and an archive.
+//!
+//! ```text
+//!               ,-> queue -> thread -> sink
+//! writer -> block -> queue -> thread -> sink
+//!               '-> queue -> thread -> sink
+//! ```
+//!
+//! The block is shared, not copied, and goes back to the writer when the last
+//! sink is done with it.
+
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use super::buffer::BLOCK;
+
+/// What becomes of the others when a sink fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OnError {
+    /// The next write fails with that error, and all end.
+    #[default]
+    Stop,
+    /// They go on, and [`FanOut::finish`] tells of it. When all have failed, the
+    /// next write fails.
+    GoOn,
+}
+
+/// What the writer and the threads share.
+#[derive(Debug)]
+struct Shared {
+    on_error: OnError,
+    /// The writer was dropped before its end: what is queued is not written.
+    cancelled: AtomicBool,
+    /// The first sink that failed, and how; taken by the writer.
+    first_error: Mutex<Option<(usize, io::Error)>>,
+    failed: AtomicUsize,
+}
+
+/// A sink's thread.
+#[derive(Debug)]
+struct Branch<W> {
+    /// `None` once it has failed or all is written.
+    queue: Option<SyncSender<Arc<Vec<u8>>>>,
+    /// Blocks in the queue or being written.
+    waiting: Arc<AtomicUsize>,
+    thread: JoinHandle<(W, io::Result<()>)>,
+}
+
+/// A writer whose bytes go to several sinks, each with a thread and a buffer of
+/// its own: a slow one holds up nobody as long as its buffer has room.
+///
+/// Dropped without [`finish`](Self::finish) it cancels: what is in the buffers
+/// is not written any more, and the sinks are dropped.
+///
+/// ```
+/// use std::io::Write;
+/// use zfs_stream::stage::{FanOut, OnError};
+///
+/// let mut fan = FanOut::new([Vec::new(), Vec::new()], 16 << 20, OnError::Stop)?;
+/// fan.write_all(b"to both")?;
+/// for sink in fan.finish()? {
+///     assert_eq!(sink?, b"to both");
+/// }
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct FanOut<W> {
+    branches: Vec<Branch<W>>,
+    shared: Arc<Shared>,
+    /// Blocks that came back.
+    empty: Receiver<Vec<u8>>,
+    block: Vec<u8>,
+}
+
+impl<W: Write + Send + 'static> FanOut<W> {
+    /// Writes to all of the sinks, each with a buffer of that many bytes, in
+    /// blocks of [`BLOCK`] and at least two of them.
+    ///
+    /// # Errors
+    ///
+    /// If a thread cannot be started.
+    pub fn new(
+        sinks: impl IntoIterator<Item = W>,
+        buffer: usize,
+        on_error: OnError,
+    ) -> io::Result<Self> {
+        let blocks = (buffer / BLOCK).max(2);
+        let shared = Arc::new(Shared {
+            on_error,
+            cancelled: AtomicBool::new(false),
+            first_error: Mutex::new(None),
+            failed: AtomicUsize::new(0),
+        });
+        let (back, empty) = sync_channel(blocks + 2);
+        let mut branches = Vec::new();
+        for (number, sink) in sinks.into_iter().enumerate() {
+            let (queue, list) = sync_channel(blocks);
+            let waiting = Arc::new(AtomicUsize::new(0));
+            let writer = Drain {
+                number,
+                list,
+                back: back.clone(),
+                waiting: Arc::clone(&waiting),
+                shared: Arc::clone(&shared),
+            };
+            let thread = thread::Builder::new()
+                .name(format!("fan-out {number}"))
+                .spawn(move || writer.run(sink))?;
+            branches.push(Branch {
+                queue: Some(queue),
+                waiting,
+                thread,
+            });
+        }
+        Ok(Self {
+            branches,
+            shared,
+            empty,
+            block: Vec::new(),
+        })
+    }
+
+    /// Writes what is left, waits for all sinks, and gives them back in their
+    /// order; with [`OnError::GoOn`] an error stands in the place of each that
+    /// failed.
+    ///
+    /// # Errors
+    ///
+    /// With [`OnError::Stop`] the first error of any.
+    pub fn finish(mut self) -> io::Result<Vec<io::Result<W>>> {
+        let handed_over = self.hand_over();
+        let results: Vec<_> = std::mem::take(&mut self.branches)
+            .into_iter()
+            .map(|mut branch| {
+                branch.queue = None;
+                let panicked = |_| io::Error::other("a sink's thread panicked");
+                let (sink, result) = branch.thread.join().map_err(panicked)?;
+                result.map(|()| sink)
+            })
+            .collect();
+        if self.shared.on_error == OnError::Stop {
+            handed_over?;
+            return match self.first_error() {
+                Some(error) => Err(error),
+                None => Ok(results),
+            };
+        }
+        Ok(results)
+    }
+}
+
+impl<W> FanOut<W> {
+    fn first_error(&self) -> Option<io::Error> {
+        let mut first = self
+            .shared
+            .first_error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let (number, error) = first.take()?;
+        // The kind decides what callers do; the text says which.
+        Some(io::Error::new(
+            error.kind(),
+            format!("sink {number}: {error}"),
+        ))
+    }
+
+    /// Whether the writer must stop.
+    fn check(&self) -> io::Result<()> {
+        let failed = self.shared.failed.load(Ordering::Acquire);
+        let enough = match self.shared.on_error {
+            OnError::Stop => failed > 0,
+            OnError::GoOn => failed > 0 && failed == self.branches.len(),
+        };
+        if !enough {
+            return Ok(());
+        }
+        let before = || io::Error::new(io::ErrorKind::BrokenPipe, "a sink has failed before");
+        Err(self.first_error().unwrap_or_else(before))
+    }
+
+    /// Gives the block to all.
+    fn hand_over(&mut self) -> io::Result<()> {
+        self.check()?;
+        if self.block.is_empty() {
+            return Ok(());
+        }
+        let next = self.empty.try_recv().unwrap_or_default();
+        let block = Arc::new(std::mem::replace(&mut self.block, next));
+        for branch in &mut self.branches {
+            let Some(queue) = &branch.queue else { continue };
+            branch.waiting.fetch_add(1, Ordering::AcqRel);
+            if queue.send(Arc::clone(&block)).is_err() {
+                branch.queue = None;
+            }
+        }
+        self.check()
+    }
+
+    fn any_idle(&self) -> bool {
+        let mut branches = self.branches.iter();
+        branches.any(|branch| branch.waiting.load(Ordering::Acquire) == 0)
+    }
+}
+
+impl<W> Write for FanOut<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = BLOCK - self.block.len().min(BLOCK);
+        let (now, _) = bytes.split_at(bytes.len().min(room));
+        self.block.reserve_exact(room);
+        self.block.extend_from_slice(now);
+        // A sink that has nothing gets what there is.
+        if self.block.len() >= BLOCK || self.any_idle() {
+            self.hand_over()?;
+        }
+        Ok(now.len())
+    }
+
+    /// Hands over what there is, and does not wait until it is written:
+    /// [`finish`](Self::finish) does.
+    fn flush(&mut self) -> io::Result<()> {
+        self.hand_over()
+    }
+}
+
+impl<W> Drop for FanOut<W> {
+    fn drop(&mut self) {
+        self.shared.cancelled.store(true, Ordering::Release);
+    }
+}
+
+/// What a sink's thread has.
+struct Drain {
+    number: usize,
+    list: Receiver<Arc<Vec<u8>>>,
+    back: SyncSender<Vec<u8>>,
+    waiting: Arc<AtomicUsize>,
+    shared: Arc<Shared>,
+}
+
+impl Drain {
+    fn run<W: Write>(self, mut sink: W) -> (W, io::Result<()>) {
+        let result = self.write_all(&mut sink);
+        if let Err(error) = &result {
+            let mut first = self
+                .shared
+                .first_error
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            if first.is_none() {
+                let copy = io::Error::new(error.kind(), error.to_string());
+                *first = Some((self.number, copy));
+            }
+            drop(first);
+            self.shared.failed.fetch_add(1, Ordering::AcqRel);
+        }
+        (sink, result)
+    }
+
+    fn write_all(&self, sink: &mut impl Write) -> io::Result<()> {
+        for block in &self.list {
+            let stops = self.shared.on_error == OnError::Stop
+                && self.shared.failed.load(Ordering::Acquire) > 0;
+            if stops || self.shared.cancelled.load(Ordering::Acquire) {
+                return Ok(());
+            }
+            sink.write_all(&block)?;
+            if let Some(mut block) = Arc::into_inner(block) {
+                block.clear();
+                // Where there are enough of them, one less.
+                let _ = self.back.try_send(block);
+            }
+            self.waiting.fetch_sub(1, Ordering::AcqRel);
+        }
+        sink.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::Sender;
+    use std::sync::mpsc::channel;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    fn bytes(length: usize) -> Vec<u8> {
+        (0..length).map(|at| (at % 253) as u8).collect()
+    }
+
+    /// Takes nothing until it is let.
+    struct Gate {
+        open: Arc<AtomicBool>,
+        taken: Arc<AtomicUsize>,
+        gone: Option<Sender<()>>,
+        error: bool,
+    }
+
+    impl Gate {
+        fn new(open: bool) -> Gate {
+            Gate {
+                open: Arc::new(AtomicBool::new(open)),
+                taken: Arc::default(),
+                gone: None,
+                error: false,
+            }
+        }
+    }
+
+    impl Write for Gate {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            while !self.open.load(Ordering::Acquire) {
+                thread::sleep(Duration::from_millis(1));
+            }
+            if self.error {
+                return Err(io::Error::new(io::ErrorKind::StorageFull, "full"));
+            }
+            self.taken.fetch_add(bytes.len(), Ordering::AcqRel);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Drop for Gate {
+        fn drop(&mut self) {
+            if let Some(gone) = self.gone.take() {
+                let _ = gone.send(());
+            }
+        }
+    }
+
+    fn wait_for(what: impl Fn() -> bool) {
+        let start = Instant::now();
+        while !what() {
+            assert!(start.elapsed() < Duration::from_secs(20), "waited in vain");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn every_sink_gets_every_byte() {
+        let all = bytes(5 * BLOCK + 77);
+        for step in [313, 128 << 10, 3 * BLOCK] {
+            let sinks = [Vec::new(), Vec::new(), Vec::new()];
+            let mut fan = FanOut::new(sinks, 0, OnError::Stop).unwrap();
+            for piece in all.chunks(step) {
+                fan.write_all(piece).unwrap();
+            }
+            for sink in fan.finish().unwrap() {
+                assert!(sink.unwrap() == all, "{step}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_slow_sink_holds_up_nobody_while_its_buffer_has_room() {
+        let (slow, quick) = (Gate::new(false), Gate::new(true));
+        let (open, taken) = (Arc::clone(&slow.open), Arc::clone(&quick.taken));
+        let slow_taken = Arc::clone(&slow.taken);
+        let mut fan = FanOut::new([slow, quick], 8 * BLOCK, OnError::Stop).unwrap();
+        // All of it within the buffer: the writer and the quick one are through.
+        fan.write_all(&bytes(7 * BLOCK)).unwrap();
+        fan.flush().unwrap();
+        wait_for(|| taken.load(Ordering::Acquire) == 7 * BLOCK);
+        assert_eq!(slow_taken.load(Ordering::Acquire), 0);
+        // Beyond it, the writer waits.
+        let writer = thread::spawn(move || {
+            fan.write_all(&bytes(20 * BLOCK)).unwrap();
+            fan.finish().unwrap()
+        });
+        thread::sleep(Duration::from_millis(50));
+        assert!(!writer.is_finished());
+        open.store(true, Ordering::Release);
+        assert_eq!(writer.join().unwrap().len(), 2);
+        assert_eq!(slow_taken.load(Ordering::Acquire), 27 * BLOCK);
+    }
+
+    #[test]
+    fn the_first_error_stops_all() {
+        let mut broken = Gate::new(true);
+        broken.error = true;
+        let whole = Gate::new(true);
+        let mut fan = FanOut::new([whole, broken], 4 * BLOCK, OnError::Stop).unwrap();
+        let block = bytes(BLOCK);
+        let error = (0..1_000).find_map(|_| fan.write_all(&block).err());
+        let error = error.unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert_eq!(error.to_string(), "sink 1: full");
+        assert_eq!(
+            fan.write(&block).unwrap_err().kind(),
+            io::ErrorKind::BrokenPipe
+        );
+    }
+
+    #[test]
+    fn an_error_at_the_end_comes_out_of_finish() {
+        let mut broken = Gate::new(false);
+        broken.error = true;
+        let open = Arc::clone(&broken.open);
+        let mut fan = FanOut::new([broken], 4 * BLOCK, OnError::Stop).unwrap();
+        fan.write_all(b"short").unwrap();
+        open.store(true, Ordering::Release);
+        assert_eq!(fan.finish().err().unwrap().to_string(), "sink 0: full");
+    }
+
+    #[test]
+    fn the_others_go_on_if_they_are_to() {
+        let mut broken = Gate::new(true);
+        broken.error = true;
+        let whole = Gate::new(true);
+        let taken = Arc::clone(&whole.taken);
+        let mut fan = FanOut::new([broken, whole], 4 * BLOCK, OnError::GoOn).unwrap();
+        for _ in 0..20 {
+            fan.write_all(&bytes(BLOCK)).unwrap();
+        }
+        let results = fan.finish().unwrap();
+        assert!(results[0].is_err() && results[1].is_ok());
+        assert_eq!(taken.load(Ordering::Acquire), 20 * BLOCK);
+        // Without any that takes something there is no going on.
+        let mut broken = Gate::new(true);
+        broken.error = true;
+        let mut fan = FanOut::new([broken], 4 * BLOCK, OnError::GoOn).unwrap();
+        let block = bytes(BLOCK);
+        assert!((0..1_000).any(|_| fan.write_all(&block).is_err()));
+    }
+
+    #[test]
+    fn dropping_it_cancels() {
+        let (gone, was_dropped) = channel();
+        let mut slow = Gate::new(false);
+        slow.gone = Some(gone);
+        let (open, taken) = (Arc::clone(&slow.open), Arc::clone(&slow.taken));
+        let mut fan = FanOut::new([slow], 8 * BLOCK, OnError::Stop).unwrap();
+        fan.write_all(&bytes(6 * BLOCK)).unwrap();
+        drop(fan);
+        open.store(true, Ordering::Release);
+        was_dropped.recv_timeout(Duration::from_secs(20)).unwrap();
+        // At most the block that was being written.
+        assert!(taken.load(Ordering::Acquire) <= BLOCK);
+    }
+}
