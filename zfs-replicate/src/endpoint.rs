@@ -1,6 +1,7 @@
 //! The two ends of a replication.
 
 mod local;
+pub mod stock;
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Weak;
@@ -8,6 +9,7 @@ use std::sync::Weak;
 use zfs_core::{BookmarkName, DatasetName, Guid, SnapshotName};
 
 pub use local::Local;
+pub use stock::{Elevation, Ssh, SshOptions, Stock};
 
 use crate::error::Error;
 use crate::plan::{Base, Rollback, Stream};
@@ -29,12 +31,12 @@ pub trait Endpoint: Send + Sync {
     fn tree(&self, root: &DatasetName) -> Result<Tree, Error>;
 
     /// The size of a stream in bytes, as ZFS estimates it; of a resumed one
-    /// what is still to be sent.
+    /// what is still to be sent. `None` where it cannot be told for nothing.
     ///
     /// # Errors
     ///
     /// The snapshot or its base is gone.
-    fn estimate(&self, stream: &Stream) -> Result<u64, Error>;
+    fn estimate(&self, stream: &Stream) -> Result<Option<u64>, Error>;
 
     /// Writes a stream into a pipe, to its end.
     ///

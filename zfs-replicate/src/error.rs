@@ -35,6 +35,34 @@ pub enum Error {
         /// The top of the target's tree.
         target_root: DatasetName,
     },
+    /// There is no connection.
+    #[error("cannot connect to {host}: {problem}")]
+    Connect {
+        /// The other end.
+        host: String,
+        /// What is in the way.
+        problem: String,
+    },
+    /// A command at the other end did not do what it should.
+    #[error("`{command}` failed on {host}: {problem}")]
+    Remote {
+        /// The other end.
+        host: String,
+        /// The command.
+        command: String,
+        /// What it said.
+        problem: String,
+    },
+    /// The other end listed what ZFS would not list.
+    #[error("{host} does not say what ZFS would say about {what}: {problem}; nothing was changed")]
+    Listing {
+        /// The other end.
+        host: String,
+        /// What was asked about.
+        what: String,
+        /// What is wrong with the answer.
+        problem: String,
+    },
     /// ZFS refused.
     #[error(transparent)]
     Zfs(#[from] zfs_core::Error),

@@ -125,7 +125,7 @@ impl Endpoint for Late<'_> {
         self.0.tree(root)
     }
 
-    fn estimate(&self, stream: &Stream) -> Result<u64, Error> {
+    fn estimate(&self, stream: &Stream) -> Result<Option<u64>, Error> {
         self.0.estimate(stream)
     }
 

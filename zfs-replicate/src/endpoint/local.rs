@@ -150,7 +150,7 @@ fn plain(listed: &zfs_core::Dataset) -> Dataset {
 }
 
 /// What a resume token says.
-fn partial(token: &str) -> Partial {
+pub(super) fn partial(token: &str) -> Partial {
     match ResumeToken::decode(token) {
         Ok(token) => Partial::Token(ResumePoint {
             to_guid: Guid(token.to_guid),
@@ -218,8 +218,8 @@ impl Endpoint for Local {
         })
     }
 
-    fn estimate(&self, stream: &Stream) -> Result<u64, Error> {
-        Ok(self.zfs.send_space(&request(stream))?)
+    fn estimate(&self, stream: &Stream) -> Result<Option<u64>, Error> {
+        Ok(Some(self.zfs.send_space(&request(stream))?))
     }
 
     fn send(&self, stream: &Stream, pipe: BorrowedFd<'_>) -> Result<(), Error> {

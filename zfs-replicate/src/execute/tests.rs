@@ -58,8 +58,8 @@ impl Endpoint for Fake {
         unreachable!("the executor does not list")
     }
 
-    fn estimate(&self, _: &Stream) -> Result<u64, Error> {
-        Ok(STREAM_BYTES as u64)
+    fn estimate(&self, _: &Stream) -> Result<Option<u64>, Error> {
+        Ok(Some(STREAM_BYTES as u64))
     }
 
     fn send(&self, stream: &Stream, pipe: BorrowedFd<'_>) -> Result<(), Error> {

@@ -36,7 +36,7 @@ impl Executor<'_> {
             source: &step.source,
             target: &step.target,
             stream,
-            estimate: self.source.estimate(stream).ok(),
+            estimate: self.source.estimate(stream).ok().flatten(),
         };
         let receive = Receive {
             snapshot,

@@ -1,0 +1,498 @@
+//! A system with stock ZFS: zfs(8) in a shell, over a connection.
+//!
+//! ```text
+//! tree: zfs list -Hp -r ROOT [, zfs list -Hp -d 0 what is above it]
+//! zfs send there -> ssh -> pipe            pipe -> ssh -> zfs receive there
+//! ```
+//!
+//! Whatever the number of datasets, a listing takes one command, or two where
+//! the root is not there yet; a stream takes one, and one more asks what
+//! arrived.
+
+mod listing;
+mod quote;
+mod remote;
+mod ssh;
+mod transport;
+
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread;
+
+use zfs_core::{BookmarkName, DatasetName, Guid, SnapshotName};
+use zfs_stream::token::ResumeToken;
+
+pub use listing::{Malformed, parse as parse_listing};
+pub use quote::quote;
+pub use ssh::{Ssh, SshOptions};
+pub use transport::{Channel, Channels, MAX_CHANNELS, Shell, Transport};
+
+use super::{Endpoint, Into, Receive};
+use crate::error::Error;
+use crate::plan::{Base, Rollback, Stream};
+use crate::tree::{Dataset, Tree};
+
+/// The most that is moved at once.
+const BUFFER_BYTES: usize = 1 << 20;
+
+/// The most of what `zfs send -v` says in one line.
+const MAX_LINE_BYTES: u64 = 4096;
+
+/// Whether zfs(8) is run by another user.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Elevation {
+    /// It is not: the user is root, or has what it takes by `zfs allow`.
+    #[default]
+    None,
+    /// It is run with `sudo -n`.
+    Sudo,
+}
+
+/// A system with stock ZFS.
+#[derive(Clone, Debug)]
+pub struct Stock {
+    transport: Arc<dyn Transport>,
+    elevation: Elevation,
+    /// How many bytes sends have written so far.
+    sent: Arc<Mutex<HashMap<Guid, u64>>>,
+}
+
+impl Stock {
+    /// Reached that way.
+    pub fn new(transport: Arc<dyn Transport>, elevation: Elevation) -> Stock {
+        Stock {
+            transport,
+            elevation,
+            sent: Arc::default(),
+        }
+    }
+
+    /// A command line that runs zfs(8).
+    pub fn zfs<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> String {
+        let zfs: &[&str] = match self.elevation {
+            Elevation::None => &["zfs"],
+            Elevation::Sudo => &["sudo", "-n", "zfs"],
+        };
+        quote::command(zfs.iter().copied().chain(arguments))
+    }
+
+    fn run<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Result<Vec<u8>, Error> {
+        remote::run_well(&*self.transport, &self.zfs(arguments))
+    }
+
+    fn malformed(&self, what: &str, problem: &impl ToString) -> Error {
+        Error::Listing {
+            host: self.transport.host().to_owned(),
+            what: what.to_owned(),
+            problem: problem.to_string(),
+        }
+    }
+
+    fn parse(
+        &self,
+        root: &DatasetName,
+        output: &[u8],
+        within: impl Fn(&DatasetName) -> bool,
+    ) -> Result<Vec<Dataset>, Error> {
+        listing::parse(output, within).map_err(|problem| self.malformed(root.as_str(), &problem))
+    }
+
+    fn nearest_above(&self, root: &DatasetName) -> Result<Option<Dataset>, Error> {
+        let ancestors: Vec<DatasetName> = root.ancestors().collect();
+        if ancestors.is_empty() {
+            return Ok(None);
+        }
+        let head = [
+            "list",
+            "-Hp",
+            "-d",
+            "0",
+            "-t",
+            "filesystem,volume",
+            "-o",
+            listing::COLUMNS,
+        ];
+        let names = ancestors.iter().map(DatasetName::as_str);
+        let command = self.zfs(head.into_iter().chain(names));
+        // It fails where one of them is missing, and lists the others.
+        let output = remote::run(&*self.transport, &command)?;
+        if !output.status.success() && !remote::is_missing(&output.stderr) {
+            let status = output.status;
+            return Err(remote::refused(
+                &*self.transport,
+                &command,
+                status,
+                &output.stderr,
+            ));
+        }
+        let mut found = self.parse(root, &output.stdout, |name| ancestors.contains(name))?;
+        found.sort_by_key(|dataset| dataset.name.depth());
+        Ok(found.pop())
+    }
+
+    /// The snapshots of a dataset, with the order in which they were made.
+    fn snapshots(&self, dataset: &DatasetName) -> Result<Dataset, Error> {
+        let what = [
+            "list",
+            "-Hp",
+            "-d",
+            "1",
+            "-t",
+            "filesystem,volume,snapshot",
+            "-o",
+        ];
+        let output = self.run(what.into_iter().chain([listing::COLUMNS, dataset.as_str()]))?;
+        let listed = self.parse(dataset, &output, |name| name.is_within(dataset))?;
+        listed
+            .into_iter()
+            .find(|listed| listed.name == *dataset)
+            .ok_or_else(|| self.malformed(dataset.as_str(), &"it is not in its own listing"))
+    }
+
+    /// Destroys snapshots if they are all that there are of those listed.
+    fn destroy_exactly(
+        &self,
+        dataset: &DatasetName,
+        there: &HashSet<&SnapshotName>,
+        planned: &[SnapshotName],
+    ) -> Result<(), Error> {
+        if *there != planned.iter().collect() {
+            return Err(Error::Changed {
+                dataset: dataset.clone(),
+            });
+        }
+        // One command each 100: a command line has an end.
+        for some in planned.chunks(100) {
+            let names: Vec<&str> = some.iter().map(SnapshotName::snapshot).collect();
+            let names = format!("{dataset}@{}", names.join(","));
+            self.run(["destroy", &names])?;
+        }
+        Ok(())
+    }
+
+    /// The arguments of `zfs send`.
+    fn send_arguments(&self, stream: &Stream) -> Result<Vec<String>, Error> {
+        let mut arguments: Vec<String> = vec!["send".into(), "-vP".into()];
+        if let Some(point) = &stream.resume {
+            let token = ResumeToken {
+                to_guid: point.to_guid.0,
+                // Where the source has it now, not where the target says.
+                to_name: stream.to.name.to_string(),
+                from_guid: point.from_guid.map(|guid| guid.0),
+                object: point.object,
+                offset: point.offset,
+                bytes: point.bytes,
+                large_block: point.form.large_blocks,
+                embed: point.form.embedded,
+                compress: point.form.compressed,
+                raw: point.form.raw,
+                ..ResumeToken::default()
+            };
+            let token = token
+                .encode()
+                .map_err(|error| self.malformed(stream.to.name.as_str(), &error))?;
+            arguments.extend(["-t".into(), token]);
+            return Ok(arguments);
+        }
+        for (given, flag) in [
+            (stream.form.raw, "-w"),
+            (stream.form.large_blocks, "-L"),
+            (stream.form.compressed, "-c"),
+            (stream.form.embedded, "-e"),
+        ] {
+            if given {
+                arguments.push(flag.into());
+            }
+        }
+        if let Some(base) = &stream.from {
+            arguments.extend(["-i".into(), base.as_str().into()]);
+        }
+        arguments.push(stream.to.name.to_string());
+        Ok(arguments)
+    }
+
+    /// Reads what `zfs send -vP` says while it goes on, and returns what it
+    /// complains about.
+    fn follow(&self, guid: Guid, stderr: impl Read) -> String {
+        let mut stderr = BufReader::new(stderr);
+        let mut complaints = String::new();
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            match (&mut stderr)
+                .take(MAX_LINE_BYTES)
+                .read_until(b'\n', &mut line)
+            {
+                Ok(0) | Err(_) => break,
+                Ok(_) => {}
+            }
+            let text = String::from_utf8_lossy(&line);
+            let columns: Vec<&str> = text.trim_end().split('\t').collect();
+            match columns.as_slice() {
+                ["full" | "incremental" | "size", ..] => {}
+                [time, bytes, _] if time.len() == 8 && time.contains(':') => {
+                    if let Ok(bytes) = bytes.parse() {
+                        let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+                        sent.insert(guid, bytes);
+                    }
+                }
+                _ if complaints.len() < MAX_LINE_BYTES as usize * 4 => complaints.push_str(&text),
+                _ => {}
+            }
+        }
+        complaints.trim().to_owned()
+    }
+}
+
+fn owned(pipe: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    pipe.try_clone_to_owned()
+}
+
+/// How moving bytes ended.
+enum Moved {
+    /// Both sides are through.
+    All,
+    /// The reader has gone.
+    NobodyReads,
+    /// The sender's side broke, or was broken off.
+    Broken(io::Error),
+}
+
+fn move_bytes(mut from: impl Read, mut to: impl Write, moved: &mut u64) -> Moved {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        let count = match from.read(&mut buffer) {
+            Ok(0) => return Moved::All,
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Moved::Broken(error),
+        };
+        if to.write_all(buffer.get(..count).unwrap_or(&[])).is_err() {
+            return Moved::NobodyReads;
+        }
+        *moved += count as u64;
+    }
+}
+
+impl Endpoint for Stock {
+    fn tree(&self, root: &DatasetName) -> Result<Tree, Error> {
+        let kinds = "filesystem,volume,snapshot,bookmark";
+        let head = ["list", "-Hp", "-r", "-t", kinds, "-o", listing::COLUMNS];
+        let command = self.zfs(head.into_iter().chain([root.as_str()]));
+        let output = remote::run(&*self.transport, &command)?;
+        if output.status.success() {
+            let datasets = self.parse(root, &output.stdout, |name| name.is_within(root))?;
+            if datasets.first().is_none_or(|first| first.name != *root) {
+                return Err(self.malformed(root.as_str(), &"it is not in its own listing"));
+            }
+            return Ok(Tree {
+                root: root.clone(),
+                datasets,
+                above: None,
+            });
+        }
+        if !remote::is_missing(&output.stderr) {
+            let status = output.status;
+            return Err(remote::refused(
+                &*self.transport,
+                &command,
+                status,
+                &output.stderr,
+            ));
+        }
+        Ok(Tree {
+            root: root.clone(),
+            datasets: Vec::new(),
+            above: self.nearest_above(root)?,
+        })
+    }
+
+    fn estimate(&self, _: &Stream) -> Result<Option<u64>, Error> {
+        // It would be a command of its own for each stream.
+        Ok(None)
+    }
+
+    fn send(&self, stream: &Stream, pipe: BorrowedFd<'_>) -> Result<(), Error> {
+        let arguments = self.send_arguments(stream)?;
+        let command = self.zfs(arguments.iter().map(String::as_str));
+        let failed = |error: io::Error| remote::failed_to_run(&*self.transport, &command, &error);
+        let _channel = self.transport.channels().take();
+        tracing::debug!(host = self.transport.host(), command, "send");
+        let mut child = self
+            .transport
+            .command(&command)
+            .stdin(Stdio::null())
+            .stdout(owned(pipe).map_err(failed)?)
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(failed)?;
+        let stderr = child.stderr.take();
+        let guid = stream.to.guid;
+        let said = stderr
+            .map(|stderr| self.follow(guid, stderr))
+            .unwrap_or_default();
+        let status = child.wait().map_err(failed)?;
+        let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        sent.remove(&guid);
+        drop(sent);
+        if status.success() {
+            return Ok(());
+        }
+        Err(remote::refused(&*self.transport, &command, status, &said))
+    }
+
+    fn sent(&self, stream: &Stream, _: &Weak<OwnedFd>) -> Option<u64> {
+        let sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        sent.get(&stream.to.guid).copied()
+    }
+
+    fn receive(&self, receive: &Receive, pipe: BorrowedFd<'_>) -> Result<u64, Error> {
+        let origin;
+        let mut arguments = vec!["receive", "-s", "-u"];
+        match &receive.into {
+            Into::New => arguments.extend(["-o", "readonly=on"]),
+            Into::Clone(name) => {
+                origin = format!("origin={name}");
+                arguments.extend(["-o", "readonly=on", "-o", &origin]);
+            }
+            Into::Existing => {}
+        }
+        arguments.push(receive.snapshot.as_str());
+        let command = self.zfs(arguments);
+        let failed = |error: io::Error| remote::failed_to_run(&*self.transport, &command, &error);
+        let _channel = self.transport.channels().take();
+        tracing::debug!(host = self.transport.host(), command, "receive");
+        let mut child = self
+            .transport
+            .command(&command)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(failed)?;
+        let stderr = child.stderr.take();
+        let complaints = thread::spawn(move || stderr.map(remote::complaint).unwrap_or_default());
+        let from = File::from(owned(pipe).map_err(failed)?);
+        let mut bytes = 0;
+        let moved = match child.stdin.take() {
+            Some(stdin) => move_bytes(from, stdin, &mut bytes),
+            None => Moved::NobodyReads,
+        };
+        let status = child.wait().map_err(failed)?;
+        let said = complaints.join().unwrap_or_default();
+        match (status.success(), moved) {
+            (true, Moved::All | Moved::NobodyReads) => Ok(bytes),
+            (false, _) => Err(remote::refused(&*self.transport, &command, status, &said)),
+            (true, Moved::Broken(error)) => Err(failed(error)),
+        }
+    }
+
+    fn has_partial(&self, dataset: &DatasetName) -> bool {
+        let property = [
+            "get",
+            "-Hpo",
+            "value",
+            "receive_resume_token",
+            dataset.as_str(),
+        ];
+        self.run(property)
+            .is_ok_and(|value| !matches!(value.trim_ascii(), b"-" | b""))
+    }
+
+    fn guid(&self, snapshot: &SnapshotName) -> Result<Guid, Error> {
+        let value = self.run(["get", "-Hpo", "value", "guid", snapshot.as_str()])?;
+        let text = String::from_utf8_lossy(&value);
+        let guid = text.trim().parse();
+        guid.map(Guid).map_err(|_| {
+            self.malformed(snapshot.as_str(), &format!("{:?} is no GUID", text.trim()))
+        })
+    }
+
+    fn create(&self, dataset: &DatasetName) -> Result<(), Error> {
+        let options = ["create", "-o", "canmount=off", "-o", "readonly=on"];
+        self.run(options.into_iter().chain([dataset.as_str()]))?;
+        Ok(())
+    }
+
+    fn rename(&self, from: &DatasetName, to: &DatasetName) -> Result<(), Error> {
+        self.run(["rename", "-u", from.as_str(), to.as_str()])?;
+        Ok(())
+    }
+
+    fn clone_snapshot(&self, origin: &SnapshotName, dataset: &DatasetName) -> Result<(), Error> {
+        let options = ["clone", "-o", "readonly=on"];
+        self.run(
+            options
+                .into_iter()
+                .chain([origin.as_str(), dataset.as_str()]),
+        )?;
+        Ok(())
+    }
+
+    fn promote(&self, dataset: &DatasetName) -> Result<(), Error> {
+        self.run(["promote", dataset.as_str()])?;
+        Ok(())
+    }
+
+    fn rollback(&self, rollback: &Rollback) -> Result<(), Error> {
+        let dataset = self.snapshots(rollback.to.dataset())?;
+        let to = dataset.snapshots.iter().find(|s| s.name == rollback.to);
+        let Some(until) = to.map(|to| to.createtxg) else {
+            return Err(Error::Changed {
+                dataset: dataset.name.clone(),
+            });
+        };
+        let there = dataset.snapshots.iter().filter(|s| s.createtxg > until);
+        let there = there.map(|snapshot| &snapshot.name).collect();
+        self.destroy_exactly(&dataset.name, &there, &rollback.destroy)?;
+        self.run(["rollback", rollback.to.as_str()])?;
+        Ok(())
+    }
+
+    fn destroy(&self, dataset: &DatasetName, snapshots: &[SnapshotName]) -> Result<(), Error> {
+        let listed = self.snapshots(dataset)?;
+        let there = listed
+            .snapshots
+            .iter()
+            .map(|snapshot| &snapshot.name)
+            .collect();
+        self.destroy_exactly(dataset, &there, snapshots)?;
+        self.run(["destroy", dataset.as_str()])?;
+        Ok(())
+    }
+
+    fn abort_receive(&self, dataset: &DatasetName) -> Result<(), Error> {
+        self.run(["receive", "-A", dataset.as_str()])?;
+        Ok(())
+    }
+
+    fn bookmark(&self, of: &Base, name: &BookmarkName) -> Result<(), Error> {
+        self.run(["bookmark", of.as_str(), name.as_str()])?;
+        Ok(())
+    }
+
+    fn destroy_bookmarks(&self, names: &[BookmarkName]) -> Result<(), Error> {
+        for name in names {
+            let command = self.zfs(["destroy", name.as_str()]);
+            let output = remote::run(&*self.transport, &command)?;
+            let gone = output.stderr.contains("does not exist");
+            if !output.status.success() && !gone {
+                let status = output.status;
+                return Err(remote::refused(
+                    &*self.transport,
+                    &command,
+                    status,
+                    &output.stderr,
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

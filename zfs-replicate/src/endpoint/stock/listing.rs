@@ -1,0 +1,271 @@
+//! What `zfs list` says, read with distrust.
+//!
+//! The other end may be broken or hostile. Every line has to be one that ZFS
+//! could have written about something inside the tree that was asked for, and
+//! nothing may come twice; anything else is an error, and nothing was changed
+//! because of it.
+
+use std::collections::{HashMap, HashSet};
+
+use zfs_core::{DatasetName, Guid, SnapshotOrBookmark, Txg};
+
+use super::super::local::partial;
+use crate::tree::{Bookmark, Dataset, Encryption, Key, Kind, Snapshot};
+
+/// The columns that are asked for, in this order.
+pub(super) const COLUMNS: &str =
+    "name,type,guid,createtxg,origin,encryptionroot,keystatus,receive_resume_token";
+const COLUMN_COUNT: usize = 8;
+
+/// The longest line: a resume token is the longest of what it has.
+const MAX_LINE_BYTES: usize = 64 << 10;
+
+/// What is wrong with a listing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {problem}")]
+pub struct Malformed {
+    /// Which line, from 1 on.
+    pub line: usize,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// Reads the output of
+/// `zfs list -Hp -o name,type,guid,createtxg,origin,encryptionroot,keystatus,receive_resume_token`
+/// for everything within `root`: datasets in the order in which they come,
+/// with their snapshots and bookmarks.
+///
+/// # Errors
+///
+/// [`Malformed`]: ZFS would not have written that.
+pub fn parse(
+    output: &[u8],
+    within: impl Fn(&DatasetName) -> bool,
+) -> Result<Vec<Dataset>, Malformed> {
+    let mut datasets: Vec<Dataset> = Vec::new();
+    let mut index: HashMap<DatasetName, usize> = HashMap::new();
+    let mut points: HashSet<SnapshotOrBookmark> = HashSet::new();
+    for (number, line) in lines(output) {
+        let wrong = |problem: String| Malformed {
+            line: number,
+            problem,
+        };
+        let row = Row::read(line).map_err(wrong)?;
+        match row.kind {
+            "filesystem" | "volume" => {
+                let dataset = row.dataset().map_err(wrong)?;
+                if !within(&dataset.name) {
+                    return Err(wrong(format!("{} was not asked for", dataset.name)));
+                }
+                if index.insert(dataset.name.clone(), datasets.len()).is_some() {
+                    return Err(wrong(format!("{} comes twice", dataset.name)));
+                }
+                datasets.push(dataset);
+            }
+            "snapshot" | "bookmark" => {
+                let name: SnapshotOrBookmark =
+                    row.name.parse().map_err(|e| wrong(format!("{e}")))?;
+                // ZFS lists a dataset before what it has.
+                let owner = index
+                    .get(name.dataset())
+                    .and_then(|index| datasets.get_mut(*index))
+                    .ok_or_else(|| wrong(format!("{name} belongs to no dataset before it")))?;
+                if !points.insert(name.clone()) {
+                    return Err(wrong(format!("{name} comes twice")));
+                }
+                let (guid, createtxg) =
+                    (row.guid().map_err(wrong)?, row.createtxg().map_err(wrong)?);
+                match (name, row.kind) {
+                    (SnapshotOrBookmark::Snapshot(name), "snapshot") => {
+                        owner.snapshots.push(Snapshot {
+                            name,
+                            guid,
+                            createtxg,
+                        });
+                    }
+                    (SnapshotOrBookmark::Bookmark(name), "bookmark") => {
+                        owner.bookmarks.push(Bookmark {
+                            name,
+                            guid,
+                            createtxg,
+                        });
+                    }
+                    (name, kind) => return Err(wrong(format!("{name} is no {kind}"))),
+                }
+            }
+            other => return Err(wrong(format!("{other:?} is no kind of dataset"))),
+        }
+    }
+    Ok(datasets)
+}
+
+fn lines(output: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    let body = output.strip_suffix(b"\n").unwrap_or(output);
+    let lines = body.split(|byte| *byte == b'\n');
+    lines
+        .enumerate()
+        .map(|(index, line)| (index + 1, line))
+        .filter(move |_| !body.is_empty())
+}
+
+struct Row<'a> {
+    name: &'a str,
+    kind: &'a str,
+    guid: &'a str,
+    createtxg: &'a str,
+    origin: Option<&'a str>,
+    encryption_root: Option<&'a str>,
+    key_status: Option<&'a str>,
+    token: Option<&'a str>,
+}
+
+impl<'a> Row<'a> {
+    fn read(line: &'a [u8]) -> Result<Row<'a>, String> {
+        if line.len() > MAX_LINE_BYTES {
+            return Err(format!("it has {} bytes", line.len()));
+        }
+        let line = std::str::from_utf8(line).map_err(|_| "it is no text".to_owned())?;
+        let columns: Vec<&str> = line.splitn(COLUMN_COUNT + 1, '\t').collect();
+        let given = |value: &'a str| Some(value).filter(|value| *value != "-" && !value.is_empty());
+        match columns.as_slice() {
+            [name, kind, guid, createtxg, origin, root, status, token] => Ok(Row {
+                name,
+                kind,
+                guid,
+                createtxg,
+                origin: given(origin),
+                encryption_root: given(root),
+                key_status: given(status),
+                token: given(token),
+            }),
+            columns => Err(format!(
+                "it has {} columns instead of {COLUMN_COUNT}",
+                columns.len()
+            )),
+        }
+    }
+
+    fn guid(&self) -> Result<Guid, String> {
+        number(self.guid).map(Guid)
+    }
+
+    fn createtxg(&self) -> Result<Txg, String> {
+        number(self.createtxg).map(Txg)
+    }
+
+    fn dataset(&self) -> Result<Dataset, String> {
+        let name = self.name.parse().map_err(|error| format!("{error}"))?;
+        let mut dataset = Dataset::new(name, self.guid()?);
+        if self.kind == "volume" {
+            dataset.kind = Kind::Volume;
+        }
+        self.createtxg()?;
+        dataset.origin = self
+            .origin
+            .map(|origin| origin.parse().map_err(|error| format!("{error}")))
+            .transpose()?;
+        dataset.encryption = match self.encryption_root {
+            None => None,
+            Some(root) => Some(Encryption {
+                root: root.parse().map_err(|error| format!("{error}"))?,
+                key: match self.key_status {
+                    Some("available") => Key::Loaded,
+                    Some("unavailable") => Key::Unavailable,
+                    other => return Err(format!("{other:?} is no status of a key")),
+                },
+            }),
+        };
+        dataset.partial = self.token.map(partial);
+        Ok(dataset)
+    }
+}
+
+fn number(text: &str) -> Result<u64, String> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits).ok_or_else(|| {
+        format!(
+            "{:?} is no number",
+            text.chars().take(30).collect::<String>()
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn all(_: &DatasetName) -> bool {
+        true
+    }
+
+    const LISTING: &str = "tank/a\tfilesystem\t11\t5\t-\t-\t-\t-\n\
+        tank/a@one two\tsnapshot\t21\t6\t-\t-\t-\t-\n\
+        tank/a#mark\tbookmark\t21\t6\t-\t-\t-\t-\n\
+        tank/a/v\tvolume\t12\t7\ttank/a@one two\ttank\tunavailable\t1-x\n";
+
+    #[test]
+    fn a_listing_becomes_datasets() {
+        let datasets = parse(LISTING.as_bytes(), all).unwrap();
+        let [a, v] = datasets.as_slice() else {
+            panic!("{datasets:?}");
+        };
+        assert_eq!(a.snapshots[0].name.snapshot(), "one two");
+        assert_eq!(a.bookmarks[0].guid, Guid(21));
+        assert_eq!(v.kind, Kind::Volume);
+        assert_eq!(v.origin, Some(a.snapshots[0].name.clone()));
+        assert_eq!(v.encryption.as_ref().unwrap().key, Key::Unavailable);
+        assert!(v.partial.is_some());
+        assert_eq!(parse(b"", all), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn what_zfs_would_not_write_is_refused() {
+        for (listing, problem) in [
+            ("garbage", "columns"),
+            ("tank/a\tfilesystem\t11\t5\t-\t-\t-\t-\t-", "columns"),
+            ("tank/a\tfilesystem\t-1\t5\t-\t-\t-\t-", "no number"),
+            (
+                "tank/a\tfilesystem\t18446744073709551616\t5\t-\t-\t-\t-",
+                "no number",
+            ),
+            ("tank/a\tfilesystem\t+1\t5\t-\t-\t-\t-", "no number"),
+            ("tank//a\tfilesystem\t1\t5\t-\t-\t-\t-", "tank//a"),
+            ("tank/a@x\tfilesystem\t1\t5\t-\t-\t-\t-", "tank/a@x"),
+            ("tank/a\tfloppy\t1\t5\t-\t-\t-\t-", "kind"),
+            (
+                "tank/a@x\tsnapshot\t1\t5\t-\t-\t-\t-",
+                "belongs to no dataset",
+            ),
+            (
+                "tank/a\tfilesystem\t1\t5\t-\ttank\tmaybe\t-",
+                "status of a key",
+            ),
+            ("\u{0}\tfilesystem\t1\t5\t-\t-\t-\t-", "\\0"),
+        ] {
+            let error = parse(listing.as_bytes(), all).unwrap_err();
+            assert_eq!(error.line, 1, "{listing}");
+            assert!(error.problem.contains(problem), "{listing}: {error}");
+        }
+        let twice = "tank\tfilesystem\t1\t5\t-\t-\t-\t-\n".repeat(2);
+        assert_eq!(parse(twice.as_bytes(), all).unwrap_err().line, 2);
+        let outside = parse(LISTING.as_bytes(), |name| name.as_str() == "tank/a");
+        assert_eq!(outside.unwrap_err().line, 4);
+        assert!(parse(&vec![0xff; 100_000], all).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_makes_it_panic(output in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = parse(&output, all);
+        }
+
+        #[test]
+        fn nothing_that_looks_like_a_listing_makes_it_panic(
+            output in "([a-z/@#0-9 ]{0,9}[\t\n]|filesystem\t|snapshot\t|1\t|-\t){0,60}"
+        ) {
+            let _ = parse(output.as_bytes(), all);
+        }
+    }
+}

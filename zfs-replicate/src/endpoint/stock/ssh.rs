@@ -1,0 +1,202 @@
+//! One connection with OpenSSH's own client, shared by all commands.
+//!
+//! The client reads its own configuration, asks for what it has to ask for,
+//! and knows every kind of key. The first one stays in the background and
+//! listens on a socket in a folder that nobody else can enter; the others go
+//! through it. It ends with [`Ssh`], and by itself a minute after the last
+//! command if this process is killed.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use super::transport::{Channels, MAX_CHANNELS, Transport};
+use crate::error::Error;
+
+/// The longest path of a socket is 104 bytes on some systems, and ssh adds
+/// some of its own while it makes one.
+const MAX_FOLDER_BYTES: usize = 60;
+
+/// The most of what ssh says that is kept.
+const MAX_SAID_BYTES: u64 = 16 << 10;
+
+/// How to reach a system.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SshOptions {
+    /// `[USER@]HOST`, or a name from ssh's configuration.
+    pub destination: String,
+    /// Arguments for every call, before the destination: `-p`, `-i`, `-F`,
+    /// `-c`, `-o` and their values.
+    pub arguments: Vec<String>,
+    /// The client, `ssh` where none is given.
+    pub program: Option<PathBuf>,
+}
+
+impl SshOptions {
+    fn ssh(&self, socket: &Path) -> Command {
+        let program = self.program.as_deref().unwrap_or(Path::new("ssh"));
+        let mut ssh = Command::new(program);
+        ssh.arg("-S").arg(socket).args(&self.arguments);
+        ssh
+    }
+}
+
+/// A connection.
+#[derive(Debug)]
+pub struct Ssh {
+    options: SshOptions,
+    /// Removed with everything in it when this is dropped.
+    folder: TempDir,
+    channels: Channels,
+}
+
+impl Ssh {
+    /// Connects, which may ask the user for something.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Connect`] with what ssh said.
+    pub fn connect(options: SshOptions) -> Result<Ssh, Error> {
+        let failed = |problem: String| Error::Connect {
+            host: options.destination.clone(),
+            problem,
+        };
+        if options.destination.is_empty() || options.destination.starts_with('-') {
+            return Err(failed("this is no name of a host".to_owned()));
+        }
+        let cannot = |what: &str, error: io::Error| failed(format!("{what}: {error}"));
+        let folder = folder().map_err(|error| cannot("no folder for the socket", error))?;
+        let said = folder.path().join("said");
+        let file = File::create(&said).map_err(|error| cannot("no file for messages", error))?;
+        // Not a pipe: the client that stays in the background would hold it.
+        let status = options
+            .ssh(&folder.path().join("s"))
+            .args(["-M", "-N", "-f", "-o", "ControlPersist=60"])
+            .arg("--")
+            .arg(&options.destination)
+            .stdin(Stdio::inherit())
+            .stdout(Stdio::null())
+            .stderr(file)
+            .status()
+            .map_err(|error| cannot("ssh cannot be started", error))?;
+        if !status.success() {
+            let mut text = Vec::new();
+            if let Ok(file) = File::open(&said) {
+                // What cannot be read is not told.
+                let _ = file.take(MAX_SAID_BYTES).read_to_end(&mut text);
+            }
+            let text = String::from_utf8_lossy(&text).trim().to_owned();
+            return Err(failed(if text.is_empty() {
+                format!("ssh ended with {status}")
+            } else {
+                text
+            }));
+        }
+        Ok(Ssh {
+            options,
+            folder,
+            channels: Channels::new(MAX_CHANNELS),
+        })
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.path().join("s")
+    }
+}
+
+fn folder() -> io::Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder
+        .prefix("zfs-")
+        .permissions(Permissions::from_mode(0o700));
+    let here = std::env::temp_dir();
+    let folder = if here.as_os_str().len() <= MAX_FOLDER_BYTES {
+        builder.tempdir_in(here)?
+    } else {
+        builder.tempdir_in("/tmp")?
+    };
+    // Whatever the system made of it.
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o700))?;
+    Ok(folder)
+}
+
+impl Transport for Ssh {
+    fn host(&self) -> &str {
+        &self.options.destination
+    }
+
+    fn command(&self, command: &str) -> Command {
+        let mut ssh = self.options.ssh(&self.socket());
+        // Without the connection it fails instead of making one of its own.
+        ssh.args(["-o", "ControlMaster=no", "-o", "BatchMode=yes", "-T"])
+            .arg("--")
+            .arg(&self.options.destination)
+            .arg(command);
+        ssh
+    }
+
+    fn channels(&self) -> &Channels {
+        &self.channels
+    }
+}
+
+impl Drop for Ssh {
+    fn drop(&mut self) {
+        // It ends by itself soon if this does not work.
+        let _ = self
+            .options
+            .ssh(&self.socket())
+            .args(["-O", "exit", "--"])
+            .arg(&self.options.destination)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_destination_that_is_an_option_is_refused() {
+        for destination in ["", "-oProxyCommand=x"] {
+            let options = SshOptions {
+                destination: destination.to_owned(),
+                ..SshOptions::default()
+            };
+            assert!(matches!(Ssh::connect(options), Err(Error::Connect { .. })));
+        }
+    }
+
+    #[test]
+    fn what_ssh_says_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("ssh");
+        fs::write(
+            &program,
+            "#!/bin/sh\necho 'host key is not known' >&2\nexit 255\n",
+        )
+        .unwrap();
+        fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+        let options = SshOptions {
+            destination: "backup".to_owned(),
+            program: Some(program),
+            ..SshOptions::default()
+        };
+        let error = Ssh::connect(options).unwrap_err().to_string();
+        assert_eq!(error, "cannot connect to backup: host key is not known");
+    }
+
+    #[test]
+    fn the_folder_of_the_socket_is_private() {
+        let folder = folder().unwrap();
+        let mode = fs::metadata(folder.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
+}

@@ -1,0 +1,547 @@
+//! Replication over ssh, to and from a system with stock ZFS: this one, by
+//! way of an sshd of the test's own on the loopback device.
+
+#[path = "../../zfs-core/tests/fixture/mod.rs"]
+mod fixture;
+
+use std::fs::{self, File};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use fixture::{Pool, get, noise, run};
+use zfs_core::{CreateRequest, DatasetName, Encryption, WrappingKey};
+use zfs_replicate::Error;
+use zfs_replicate::endpoint::stock::{Channels, Transport};
+use zfs_replicate::endpoint::{Elevation, Endpoint, Local, Ssh, SshOptions, Stock};
+use zfs_replicate::execute::{Cancel, Event, Executor, Observer, Outcome};
+use zfs_replicate::marker::TargetId;
+use zfs_replicate::plan::{Diverged, Gone, Hosts, Options, Plan, plan};
+
+/// An sshd with keys of its own, gone when the test ends.
+struct Sshd {
+    child: Child,
+    port: u16,
+    folder: tempfile::TempDir,
+}
+
+impl Sshd {
+    fn start() -> Sshd {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        for key in ["host", "user"] {
+            run(&[
+                "ssh-keygen",
+                "-q",
+                "-t",
+                "ed25519",
+                "-N",
+                "",
+                "-f",
+                &at(key),
+            ]);
+        }
+        fs::copy(at("user.pub"), at("authorized")).unwrap();
+        fs::create_dir_all("/run/sshd").unwrap();
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let config = format!(
+            "ListenAddress 127.0.0.1\nPort {port}\nHostKey {}\nAuthorizedKeysFile {}\n\
+             StrictModes no\nUsePAM no\nPidFile none\nPermitRootLogin yes\n\
+             SetEnv PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n",
+            at("host"),
+            at("authorized")
+        );
+        fs::write(at("config"), config).unwrap();
+        let log = File::create(at("log")).unwrap();
+        let child = Command::new("/usr/sbin/sshd")
+            .args(["-D", "-e", "-f", &at("config")])
+            .stdin(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let sshd = Sshd {
+            child,
+            port,
+            folder,
+        };
+        for _ in 0..200 {
+            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                return sshd;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        panic!("no sshd: {}", sshd.log());
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    fn options(&self) -> SshOptions {
+        let key = self.folder.path().join("user").display().to_string();
+        let port = self.port.to_string();
+        let arguments = [
+            "-p",
+            &port,
+            "-i",
+            &key,
+            "-F",
+            "none",
+            "-o",
+            "StrictHostKeyChecking=no",
+            "-o",
+            "UserKnownHostsFile=/dev/null",
+            "-o",
+            "LogLevel=ERROR",
+            "-o",
+            "IdentitiesOnly=yes",
+        ];
+        SshOptions {
+            destination: "root@127.0.0.1".to_owned(),
+            arguments: arguments.map(str::to_owned).to_vec(),
+            program: None,
+        }
+    }
+
+    #[track_caller]
+    fn connect(&self) -> Ssh {
+        match Ssh::connect(self.options()) {
+            Ok(ssh) => ssh,
+            Err(error) => panic!("{error}\n{}", self.log()),
+        }
+    }
+}
+
+impl Drop for Sshd {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Counts the commands that go through.
+#[derive(Debug)]
+struct Counted {
+    ssh: Ssh,
+    commands: AtomicUsize,
+}
+
+impl Transport for Counted {
+    fn host(&self) -> &str {
+        self.ssh.host()
+    }
+
+    fn command(&self, command: &str) -> Command {
+        self.commands.fetch_add(1, Ordering::SeqCst);
+        self.ssh.command(command)
+    }
+
+    fn channels(&self) -> &Channels {
+        self.ssh.channels()
+    }
+}
+
+struct Site {
+    pool: Pool,
+    local: Local,
+    remote: Stock,
+    counted: Arc<Counted>,
+    id: TargetId,
+    // After the connection.
+    sshd: Sshd,
+}
+
+#[derive(Clone, Copy)]
+enum Way {
+    Push,
+    Pull,
+    Relay,
+}
+
+impl Site {
+    fn new() -> Site {
+        let sshd = Sshd::start();
+        let counted = Arc::new(Counted {
+            ssh: sshd.connect(),
+            commands: AtomicUsize::new(0),
+        });
+        let pool = Pool::new();
+        Site {
+            local: Local::new(pool.zfs.clone()),
+            pool,
+            remote: Stock::new(counted.clone(), Elevation::None),
+            counted,
+            id: "far".parse().unwrap(),
+            sshd,
+        }
+    }
+
+    fn ends(&self, way: Way) -> (&dyn Endpoint, &dyn Endpoint) {
+        match way {
+            Way::Push => (&self.local, &self.remote),
+            Way::Pull => (&self.remote, &self.local),
+            Way::Relay => (&self.remote, &self.remote),
+        }
+    }
+
+    fn options(&self) -> Options<'_> {
+        Options::new().marker(&self.id).hosts(Hosts::Different)
+    }
+
+    fn plan(&self, way: Way, options: &Options<'_>) -> Plan {
+        let (source, target) = self.ends(way);
+        let source = source.tree(&self.pool.dataset("src")).unwrap();
+        let target = target.tree(&self.pool.dataset("dst")).unwrap();
+        plan(&source, &target, options).unwrap()
+    }
+
+    fn run(&self, way: Way) -> (Outcome, Vec<String>) {
+        let (source, target) = self.ends(way);
+        let log = Log::default();
+        let plan = self.plan(way, &self.options());
+        let outcome = Executor::new(source, target, &log).run(&plan);
+        (outcome, log.lines.into_inner().unwrap())
+    }
+
+    #[track_caller]
+    fn replicate(&self, way: Way) -> Vec<String> {
+        let (outcome, log) = self.run(way);
+        assert!(outcome.is_ok(), "{outcome:?} {log:?}\n{}", self.sshd.log());
+        let again = self.plan(way, &self.options());
+        assert!(again.is_empty(), "{again:#?}");
+        let source = self.local.tree(&self.pool.dataset("src")).unwrap();
+        let target = self.local.tree(&self.pool.dataset("dst")).unwrap();
+        for dataset in &source.datasets {
+            let path = dataset.name.strip_prefix(&source.root).unwrap();
+            let copy = target.get(&target.root.join(path).unwrap()).unwrap();
+            for snapshot in &dataset.snapshots {
+                assert!(copy.snapshot(snapshot.guid).is_some(), "{}", snapshot.name);
+            }
+            assert_eq!(get(&copy.name, "readonly"), "on");
+            assert!(["no", "-"].contains(&get(&copy.name, "mounted").as_str()));
+        }
+        log
+    }
+}
+
+#[derive(Default)]
+struct Log {
+    lines: Mutex<Vec<String>>,
+    cancel: Option<Cancel>,
+}
+
+impl Observer for Log {
+    fn event(&self, event: &Event<'_>) {
+        let line = match event {
+            Event::Progress { bytes, .. } => {
+                if let (Some(cancel), true) = (&self.cancel, *bytes > 1 << 20) {
+                    cancel.cancel();
+                }
+                return;
+            }
+            Event::Finished { transfer, .. } => {
+                format!("{} {}", transfer.stream.word(), transfer.stream.to.name)
+            }
+            Event::Failed { error, .. } => format!("failed: {error}"),
+            Event::Refused { step } => format!("refused: {step}"),
+            _ => return,
+        };
+        self.lines.lock().unwrap().push(line);
+    }
+}
+
+fn words(log: &[String]) -> Vec<&str> {
+    log.iter()
+        .map(|line| line.split(' ').next().unwrap())
+        .collect()
+}
+
+/// A tree with a child, a volume, a clone, an encrypted dataset and names that
+/// a shell would trip over.
+fn fill(site: &Site) {
+    let source = site.pool.filesystem("src");
+    site.pool.write(&source, "a", &noise(1, 300_000));
+    run(&[
+        "zfs",
+        "set",
+        "org.example:note=it's \"50 %\" $(done)",
+        source.as_str(),
+    ]);
+    for child in ["src/with space", "src/-dash:colon.dot_"] {
+        let child = site.pool.filesystem(child);
+        site.pool.write(&child, "b", child.as_str().as_bytes());
+    }
+    let volume = CreateRequest::volume(site.pool.dataset("src/vol"), 8 << 20);
+    site.pool.zfs.create(&volume).unwrap();
+    let key = WrappingKey::from_slice(&[7; 32]).unwrap();
+    let secret =
+        CreateRequest::filesystem(site.pool.dataset("src/secret")).encryption(Encryption::raw(key));
+    site.pool.zfs.create(&secret).unwrap();
+    run(&[
+        "zfs",
+        "snapshot",
+        "-r",
+        site.pool.snapshot("src@first one").as_str(),
+    ]);
+    let origin = site.pool.snapshot("src/with space@first one");
+    let clone = site.pool.dataset("src/clone");
+    run(&["zfs", "clone", origin.as_str(), clone.as_str()]);
+    run(&[
+        "zfs",
+        "snapshot",
+        "-r",
+        site.pool.snapshot("src@second").as_str(),
+    ]);
+}
+
+fn check(site: &Site) {
+    let dst = |path: &str| site.pool.dataset(path);
+    assert_eq!(site.pool.read(&dst("dst"), "a"), noise(1, 300_000));
+    let spaced = dst("dst/with space");
+    assert!(site.pool.read(&spaced, "b").ends_with(b"with space"));
+    let origin = site.pool.snapshot("dst/with space@first one");
+    assert_eq!(get(dst("dst/clone"), "origin"), origin.as_str());
+    assert_eq!(get(dst("dst/secret"), "keystatus"), "unavailable");
+    assert_eq!(get(dst("dst/vol"), "type"), "volume");
+}
+
+fn a_whole_tree(way: Way) {
+    let site = Site::new();
+    fill(&site);
+    site.replicate(way);
+    check(&site);
+    let source = site.pool.dataset("src");
+    run(&["zfs", "destroy", site.pool.snapshot("src@second").as_str()]);
+    site.pool.write(&source, "c", b"new");
+    run(&[
+        "zfs",
+        "snapshot",
+        "-r",
+        site.pool.snapshot("src@third").as_str(),
+    ]);
+    let log = site.replicate(way);
+    assert!(
+        words(&log).iter().all(|word| *word == "incremental"),
+        "{log:?}"
+    );
+    assert_eq!(site.pool.read(&site.pool.dataset("dst"), "c"), b"new");
+}
+
+#[test]
+fn a_tree_is_pushed() {
+    a_whole_tree(Way::Push);
+}
+
+#[test]
+fn a_tree_is_pulled() {
+    a_whole_tree(Way::Pull);
+}
+
+#[test]
+fn a_tree_goes_from_one_remote_to_another() {
+    a_whole_tree(Way::Relay);
+}
+
+#[test]
+fn planning_takes_four_commands_whatever_the_number_of_datasets() {
+    let site = Site::new();
+    site.pool.filesystem("src");
+    for index in 0..12 {
+        site.pool.filesystem(&format!("src/{index}"));
+    }
+    run(&[
+        "zfs",
+        "snapshot",
+        "-r",
+        site.pool.snapshot("src@1").as_str(),
+    ]);
+    let before = site.counted.commands.load(Ordering::SeqCst);
+    site.plan(Way::Relay, &site.options());
+    let took = site.counted.commands.load(Ordering::SeqCst) - before;
+    assert!(took <= 4, "{took}");
+}
+
+#[test]
+fn an_interrupted_transfer_goes_on_in_either_direction() {
+    for way in [Way::Push, Way::Pull] {
+        let site = Site::new();
+        let source = site.pool.filesystem("src");
+        site.pool.write(&source, "a", &noise(1, 24 << 20));
+        site.pool.take("src@1");
+        let cancel = Cancel::new();
+        let log = Log {
+            cancel: Some(cancel.clone()),
+            ..Log::default()
+        };
+        let (from, to) = site.ends(way);
+        let outcome = Executor::new(from, to, &log)
+            .cancel(cancel)
+            .run(&site.plan(way, &site.options()));
+        let lines = log.lines.into_inner().unwrap();
+        if outcome.streams == 1 {
+            // It was through before anybody looked.
+            continue;
+        }
+        assert!(outcome.cancelled, "{outcome:?} {lines:?}");
+        site.replicate(way);
+        assert!(site.pool.read(&site.pool.dataset("dst"), "a") == noise(1, 24 << 20));
+    }
+}
+
+#[test]
+fn renames_promotions_rollbacks_and_retirements_reach_the_other_end() {
+    let site = Site::new();
+    fill(&site);
+    site.replicate(Way::Push);
+    let (old, new) = (
+        site.pool.dataset("src/with space"),
+        site.pool.dataset("src/moved"),
+    );
+    run(&["zfs", "rename", old.as_str(), new.as_str()]);
+    run(&["zfs", "promote", site.pool.dataset("src/clone").as_str()]);
+    run(&[
+        "zfs",
+        "destroy",
+        "-r",
+        site.pool.dataset("src/vol").as_str(),
+    ]);
+    // The target goes its own way.
+    let astray = site.pool.dataset("dst/-dash:colon.dot_");
+    run(&[
+        "zfs",
+        "snapshot",
+        site.pool.snapshot("dst/-dash:colon.dot_@own").as_str(),
+    ]);
+    run(&[
+        "zfs",
+        "snapshot",
+        "-r",
+        site.pool.snapshot("src@third").as_str(),
+    ]);
+
+    let options = site
+        .options()
+        .diverged(Diverged::Rollback)
+        .gone(Gone::Destroy);
+    let plan = site.plan(Way::Push, &options);
+    let words: Vec<_> = plan.steps.iter().map(|step| step.action.word()).collect();
+    for word in ["rename", "promote", "rollback", "destroy"] {
+        assert!(words.contains(&word), "{word} {plan:#?}");
+    }
+    let log = Log::default();
+    let outcome = Executor::new(&site.local, &site.remote, &log).run(&plan);
+    assert!(outcome.is_ok(), "{:?}", log.lines.lock().unwrap());
+    let origin = site.pool.snapshot("dst/clone@first one");
+    assert_eq!(
+        get(site.pool.dataset("dst/moved"), "origin"),
+        origin.as_str()
+    );
+    let names = run(&["zfs", "list", "-Hro", "name", "-t", "all", astray.as_str()]);
+    assert!(
+        !names.contains("@own") && names.contains("@third"),
+        "{names}"
+    );
+    assert!(
+        !fixture::attempt(&["zfs", "list", site.pool.dataset("dst/vol").as_str()])
+            .status
+            .success()
+    );
+    assert!(site.plan(Way::Push, &options).is_empty());
+}
+
+#[test]
+fn what_the_other_end_refuses_is_told_in_its_words() {
+    let site = Site::new();
+    let source = site.pool.filesystem("src");
+    site.pool.write(&source, "a", &noise(1, 4 << 20));
+    site.pool.take("src@1");
+    let missing: DatasetName = "no-such-pool/dst".parse().unwrap();
+    let target = site.remote.tree(&missing).unwrap();
+    let tree = site.local.tree(&source).unwrap();
+    assert!(matches!(
+        plan(&tree, &target, &site.options()),
+        Err(Error::TargetPoolMissing { .. })
+    ));
+
+    // Made between the plan and the transfer.
+    let planned = site.plan(Way::Push, &site.options());
+    site.pool.filesystem("dst");
+    let log = Log::default();
+    let outcome = Executor::new(&site.local, &site.remote, &log).run(&planned);
+    assert_eq!(outcome.failed, 1);
+    let lines = log.lines.into_inner().unwrap();
+    assert!(
+        lines[0].contains("root@127.0.0.1") && lines[0].contains("exists"),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn a_connection_that_ends_in_the_middle_is_an_error_and_the_next_goes_on() {
+    let site = Site::new();
+    let source = site.pool.filesystem("src");
+    site.pool.write(&source, "a", &noise(1, 32 << 20));
+    site.pool.take("src@1");
+    let planned = site.plan(Way::Push, &site.options());
+    let log = Killing {
+        log: Log::default(),
+        sshd: site.sshd.child.id(),
+    };
+    let outcome = Executor::new(&site.local, &site.remote, &log).run(&planned);
+    let lines = log.log.lines.into_inner().unwrap();
+    assert_eq!((outcome.failed, outcome.streams), (1, 0), "{lines:?}");
+    // The master has gone with its connection; a new one goes on.
+    let again = Stock::new(Arc::new(site.sshd.connect()), Elevation::None);
+    let target = again.tree(&site.pool.dataset("dst")).unwrap();
+    let plan = plan(&site.local.tree(&source).unwrap(), &target, &site.options()).unwrap();
+    let outcome = Executor::new(&site.local, &again, &()).run(&plan);
+    assert!(outcome.is_ok(), "{outcome:?}");
+    assert!(site.pool.read(&site.pool.dataset("dst"), "a") == noise(1, 32 << 20));
+}
+
+/// Kills the processes that serve connections when a stream begins.
+struct Killing {
+    log: Log,
+    sshd: u32,
+}
+
+impl Observer for Killing {
+    fn event(&self, event: &Event<'_>) {
+        if let Event::Started(_) = event {
+            let sshd = self.sshd;
+            thread::spawn(move || {
+                thread::sleep(Duration::from_millis(300));
+                for child in children(sshd) {
+                    let _ = Command::new("kill")
+                        .args(["-9", &child.to_string()])
+                        .status();
+                }
+            });
+        }
+        self.log.event(event);
+    }
+}
+
+/// All processes below one.
+fn children(of: u32) -> Vec<u32> {
+    let mut found = Vec::new();
+    let mut waiting = vec![of];
+    while let Some(parent) = waiting.pop() {
+        let path = format!("/proc/{parent}/task/{parent}/children");
+        let text = fs::read_to_string(Path::new(&path)).unwrap_or_default();
+        for child in text
+            .split_whitespace()
+            .filter_map(|child| child.parse().ok())
+        {
+            found.push(child);
+            waiting.push(child);
+        }
+    }
+    found
+}
