@@ -1,8 +1,6 @@
 //! The record that a stream begins with.
 
-use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::BorrowedFd;
 
 use crate::error::StreamProblem;
 use crate::name::Guid;
@@ -22,6 +20,30 @@ const SUBSTREAM: u64 = 1;
 
 /// `DMU_BACKUP_FEATURE_RAW`. The features begin at bit 2 of `drr_versioninfo`.
 const FEATURE_RAW: u64 = 1 << (24 + 2);
+
+/// `DMU_BACKUP_FEATURE_DEDUP` and `…_DEDUPPROPS`, which no ZFS receives since
+/// 2.0.
+const FEATURES_DEDUP: u64 = 3 << 2;
+
+/// The features that a receiver must know (`sys/zfs_ioctl.h`), with the words
+/// of zfs-send(8) and zpool-features(7).
+const FEATURES: [(u32, &str); 15] = [
+    (0, "deduplication"),
+    (1, "deduplicated properties"),
+    (2, "spill blocks"),
+    (16, "embedded_data"),
+    (17, "lz4_compress"),
+    (19, "large_blocks"),
+    (20, "resuming"),
+    (21, "redaction"),
+    (22, "compressed blocks"),
+    (23, "large_dnode"),
+    (24, "raw blocks"),
+    (25, "zstd_compress"),
+    (26, "holds"),
+    (28, "longname"),
+    (29, "large_microzap"),
+];
 
 /// `DRR_FLAG_CLONE`, in `drr_flags`.
 const FLAG_CLONE: u32 = 1;
@@ -82,12 +104,6 @@ impl BeginRecord {
         BeginRecord::new(bytes).map_err(invalid)
     }
 
-    /// Reads from a descriptor that stays the caller's.
-    pub(crate) fn read_fd(fd: BorrowedFd<'_>) -> io::Result<BeginRecord> {
-        // A duplicate reads from the same place and moves it for both.
-        BeginRecord::read(&mut File::from(fd.try_clone_to_owned()?))
-    }
-
     /// The GUID of the snapshot that the stream brings.
     pub fn to_guid(&self) -> Guid {
         Guid(self.u64_at(40))
@@ -113,6 +129,30 @@ impl BeginRecord {
     /// encrypted.
     pub fn is_raw(&self) -> bool {
         self.versioninfo() & FEATURE_RAW != 0
+    }
+
+    /// Whether it was made with `zfs send -D`, which no ZFS receives any more.
+    pub fn is_deduplicated(&self) -> bool {
+        self.versioninfo() & FEATURES_DEDUP != 0
+    }
+
+    /// What its receiver must know, in words, for an error.
+    pub(crate) fn features(&self) -> String {
+        // Bits 2 to 57; the rest is not for features.
+        let features = (self.versioninfo() >> 2) & ((1 << 56) - 1);
+        let mut words = Vec::new();
+        for bit in 0..56 {
+            if features & (1 << bit) != 0 {
+                match FEATURES.iter().find(|(known, _)| *known == bit) {
+                    Some((_, word)) => words.push((*word).to_owned()),
+                    None => words.push(format!("an unknown feature (number {bit})")),
+                }
+            }
+        }
+        if words.is_empty() {
+            return "no features".into();
+        }
+        words.join(", ")
     }
 
     /// Whether it is of a clone, incremental from its origin.
@@ -219,6 +259,19 @@ mod tests {
         let mut end = record(SUBSTREAM, false);
         end[0] = 5;
         assert_eq!(problem(&end), StreamProblem::NotAStream);
+    }
+
+    #[test]
+    fn features_have_words_and_unknown_ones_numbers() {
+        let begin = |features: u64| BeginRecord::new(record(SUBSTREAM | features << 2, false));
+        assert_eq!(begin(0).unwrap().features(), "no features");
+        let some = begin(1 << 19 | 1 << 22 | 1 << 41).unwrap();
+        assert_eq!(
+            some.features(),
+            "large_blocks, compressed blocks, an unknown feature (number 41)"
+        );
+        assert!(!some.is_deduplicated());
+        assert!(begin(1).unwrap().is_deduplicated());
     }
 
     #[test]

@@ -49,8 +49,18 @@ impl Zfs {
     ) -> Result<(), Error> {
         let (new, sources): (Vec<_>, Vec<_>) = bookmarks.into_iter().unzip();
         let names = Names::new(Operation::Bookmark, new.iter().copied());
+        let first = new.first().map(|name| name.pool());
         let mut list = NvList::new();
         for (name, source) in new.iter().zip(sources) {
+            // The kernel says of all of them that they make no sense.
+            let pools = [Some(source.dataset().pool()), first.clone()];
+            if pools.iter().flatten().any(|pool| *pool != name.pool()) {
+                return Err(Error::invalid(
+                    Operation::Bookmark,
+                    name.as_str(),
+                    "the bookmarks of one call, and what they are made from, must be in one pool",
+                ));
+            }
             if list.contains(name.as_str()) {
                 return Err(Error::invalid(
                     Operation::Bookmark,

@@ -123,6 +123,15 @@ pub enum Error {
     #[error("{0:?} cannot be a key's location: an absolute path without . and .. is wanted")]
     InvalidKeyLocation(PathBuf),
 
+    /// Another thread gave the word to stop ([`Cancel`](crate::Cancel)).
+    #[error("cannot {operation} {name}: it was cancelled")]
+    Cancelled {
+        /// What was going on.
+        operation: Operation,
+        /// On what.
+        name: String,
+    },
+
     /// What was to be received is not a stream that can be.
     #[error("cannot receive {name}: {problem}")]
     Stream {
@@ -291,6 +300,11 @@ pub enum StreamProblem {
         /// The GUID of the origin.
         origin: Guid,
     },
+    /// It was made with `zfs send -D`.
+    #[error(
+        "the stream is deduplicated, which no ZFS receives since 2.0 (zstream redup FILE undoes it)"
+    )]
+    Deduplicated,
     /// It needed to be raw and is not.
     #[error("the stream is not raw, and only a raw one is wanted")]
     NotRaw,
@@ -448,6 +462,7 @@ impl Error {
                 StreamProblem::NeedsOrigin { .. } => ErrorKind::Unrelated,
                 _ => ErrorKind::BadStream,
             },
+            Error::Cancelled { .. } => ErrorKind::Interrupted,
             Error::UnexpectedAnswer { .. } | Error::Io { .. } => ErrorKind::Other,
         }
     }

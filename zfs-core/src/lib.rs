@@ -2,6 +2,7 @@
 
 mod begin;
 mod bookmark;
+mod cancel;
 mod clone;
 mod create;
 mod destroy;
@@ -15,8 +16,11 @@ pub mod name;
 mod pool;
 mod progress;
 mod property;
+mod pump;
 mod receive;
+mod redact;
 mod rename;
+mod resume;
 mod rollback;
 mod send;
 mod snapshot;
@@ -25,6 +29,7 @@ mod zfs;
 
 pub use begin::BeginRecord;
 pub use bookmark::Bookmark;
+pub use cancel::Cancel;
 pub use create::CreateRequest;
 pub use destroy::Defer;
 pub use error::{Errno, Error, ErrorKind, Failure, NameProblem, Operation, Result, StreamProblem};
@@ -39,6 +44,8 @@ pub use pool::Pool;
 pub use progress::SendProgress;
 pub use property::{DatasetProperties, Properties, Property, PropertyError, PropertyValue, Source};
 pub use receive::{ReceiveRequest, Received};
+pub use redact::Redaction;
+pub use resume::ResumeToken;
 pub use send::{SendFlags, SendRequest, stream_pipe};
 pub use version::Version;
 pub use zfs::{Name, Zfs};

@@ -174,6 +174,77 @@ impl ReceiveRequest {
         self
     }
 
+    pub(crate) fn name(&self) -> &str {
+        self.snapshot.as_str()
+    }
+
+    pub(crate) fn begun(&self) -> Option<&BeginRecord> {
+        self.begin.as_ref()
+    }
+
+    /// What is wrong with the stream, seen from its begin record.
+    pub(crate) fn check_stream(&self, begin: &BeginRecord) -> Result<(), Error> {
+        let problem = if begin.is_deduplicated() {
+            StreamProblem::Deduplicated
+        } else if self.flags.contains(Flags::ONLY_RAW) && !begin.is_raw() {
+            StreamProblem::NotRaw
+        } else {
+            match (begin.is_clone(), &self.origin, begin.from_guid()) {
+                (true, None, Some(origin)) => StreamProblem::NeedsOrigin { origin },
+                _ => return Ok(()),
+            }
+        };
+        Err(Error::Stream {
+            name: self.name().into(),
+            problem,
+        })
+    }
+
+    pub(crate) fn stream_error(&self, source: io::Error) -> Error {
+        let name = self.name().into();
+        match source
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<StreamProblem>())
+        {
+            Some(problem) => Error::Stream {
+                name,
+                problem: problem.clone(),
+            },
+            None => Error::Io {
+                operation: Operation::Receive,
+                name,
+                what: "the stream cannot be read",
+                source,
+            },
+        }
+    }
+
+    /// What ZFS answered, with what the stream says of itself.
+    fn error(&self, begin: &BeginRecord, error: CallError) -> Error {
+        let CallError::Zfs(errno) = error else {
+            return error.on(Operation::Receive, self.name());
+        };
+        let mut failure = Failure::new(Operation::Receive, self.name(), errno);
+        failure.detail = match (errno, begin.from_guid()) {
+            (Errno::ENODEV, Some(base)) => Some(format!(
+                "the stream is incremental from the snapshot with GUID {base}, which {} does not \
+                 have as its latest (zfs list -t snapshot -o name,guid {})",
+                self.origin
+                    .as_ref()
+                    .map_or(self.snapshot.dataset(), SnapshotName::dataset),
+                self.snapshot.dataset(),
+            )),
+            (Errno::ENOTSUP | Errno::ZFS_ERR_UNKNOWN_SEND_STREAM_FEATURE, _) => Some(format!(
+                "the stream uses {}, and the pool {} or this ZFS lacks one of them \
+                 (zpool get all {1}; receive it with a newer ZFS)",
+                begin.features(),
+                self.snapshot.pool(),
+            )),
+            _ => None,
+        };
+        Error::Zfs(failure)
+    }
+
     fn local_properties(&self, version: Version) -> Result<Option<NvList>, CallError> {
         let mut list = self.local.to_nvlist(version, Moment::Creation)?;
         for name in &self.excluded {
@@ -205,57 +276,59 @@ pub struct Received {
 }
 
 impl Zfs {
-    /// Receives a stream from a pipe or a file.
+    /// Receives a stream from a descriptor.
     ///
     /// It returns when the snapshot is complete. After an error close the
-    /// pipe: its writer may be waiting to write the rest.
+    /// reading end of a pipe: its writer may be waiting to write the rest.
+    ///
+    /// The kernel reads from pipes and files by itself, to the stream's end
+    /// and no further. From anything else (sockets, terminals), where it reads
+    /// not at all or only the first bytes, the stream is copied through a
+    /// pipe, as [`Zfs::receive_from`] does, and what follows it is lost.
     ///
     /// # Errors
     ///
     /// [`Error::Stream`] where it does not begin as a stream does.
     /// [`Error::Zfs`]: it does not fit what is there, is cut off, damaged, or
-    /// of another lineage. [`Error::InvalidRequest`] where the descriptor is
-    /// neither a pipe nor a file: the kernel reads from sockets and terminals
-    /// not at all, or only the first bytes.
+    /// of another lineage. [`Error::Io`]: the descriptor cannot be read.
     pub fn receive(
         &self,
         request: &ReceiveRequest,
         stream: BorrowedFd<'_>,
     ) -> Result<Received, Error> {
-        let name = request.snapshot.as_str();
-        let on = |error: CallError| error.on(Operation::Receive, name);
-        let io_error = |source| stream_error(name, source);
-        if !is_pipe_or_file(stream).map_err(io_error)? {
-            return Err(Error::invalid(
-                Operation::Receive,
-                name,
-                "the descriptor to read from is neither a pipe nor a file; make a pipe \
-                 (zfs_core::stream_pipe), receive from it, and let another thread copy the \
-                 stream into it",
-            ));
+        let io_error = |source| request.stream_error(source);
+        let file = stream
+            .try_clone_to_owned()
+            .map(File::from)
+            .map_err(io_error)?;
+        let kind = file.metadata().map_err(io_error)?.file_type();
+        if !kind.is_fifo() && !kind.is_file() {
+            return self.receive_from(request, file);
         }
-        let version = self.version();
-        let local = request.local_properties(version).map_err(on)?;
-        let received = request.received_properties(version).map_err(on)?;
         let read;
         let begin = if let Some(begin) = &request.begin {
             begin
         } else {
-            read = BeginRecord::read_fd(stream).map_err(io_error)?;
+            // The duplicate reads from the same place and moves it for both.
+            read = BeginRecord::read(&mut &file).map_err(io_error)?;
             &read
         };
-        if request.flags.contains(Flags::ONLY_RAW) && !begin.is_raw() {
-            return Err(Error::Stream {
-                name: name.into(),
-                problem: StreamProblem::NotRaw,
-            });
-        }
-        if let (true, None, Some(origin)) = (begin.is_clone(), &request.origin, begin.from_guid()) {
-            return Err(Error::Stream {
-                name: name.into(),
-                problem: StreamProblem::NeedsOrigin { origin },
-            });
-        }
+        self.receive_begun(request, begin, stream)
+    }
+
+    /// Receives what follows a begin record from a pipe or a file.
+    pub(crate) fn receive_begun(
+        &self,
+        request: &ReceiveRequest,
+        begin: &BeginRecord,
+        stream: BorrowedFd<'_>,
+    ) -> Result<Received, Error> {
+        let name = request.snapshot.as_str();
+        let on = |error: CallError| request.error(begin, error);
+        let version = self.version();
+        let local = request.local_properties(version).map_err(on)?;
+        let received = request.received_properties(version).map_err(on)?;
+        request.check_stream(begin)?;
         let call = ffi::Receive {
             snapshot: name,
             received: received.as_ref(),
@@ -297,34 +370,8 @@ fn property_errors(snapshot: &SnapshotName, errors: &NvList) -> Vec<PropertyErro
         .collect()
 }
 
-fn stream_error(name: &str, source: io::Error) -> Error {
-    match source
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<StreamProblem>())
-    {
-        Some(problem) => Error::Stream {
-            name: name.into(),
-            problem: problem.clone(),
-        },
-        None => Error::Io {
-            operation: Operation::Receive,
-            name: name.into(),
-            what: "the stream cannot be read",
-            source,
-        },
-    }
-}
-
-fn is_pipe_or_file(fd: BorrowedFd<'_>) -> io::Result<bool> {
-    let kind = File::from(fd.try_clone_to_owned()?).metadata()?.file_type();
-    Ok(kind.is_fifo() || kind.is_file())
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::fd::AsFd;
-    use std::os::unix::net::UnixStream;
-
     use super::*;
 
     fn request() -> ReceiveRequest {
@@ -358,13 +405,5 @@ mod tests {
             "{}",
             errors[0]
         );
-    }
-
-    #[test]
-    fn sockets_are_refused() {
-        let (socket, _other) = UnixStream::pair().unwrap();
-        assert!(!is_pipe_or_file(socket.as_fd()).unwrap());
-        let (reader, _writer) = crate::stream_pipe().unwrap();
-        assert!(is_pipe_or_file(reader.as_fd()).unwrap());
     }
 }

@@ -6,7 +6,8 @@
 //!
 //! The kernel writes into a pipe, and the call returns when the stream is
 //! whole or the pipe's reader has gone: closing the reading end is how a send
-//! is cancelled. SIGPIPE is held off meanwhile.
+//! is cancelled. SIGPIPE is held off meanwhile. What is no pipe gets one in
+//! front of it: `pump.rs`.
 
 use std::fs::File;
 use std::io;
@@ -15,7 +16,7 @@ use std::os::unix::fs::FileTypeExt;
 
 use crate::error::{Errno, Error, Failure, Operation};
 use crate::ffi::{self, CallError};
-use crate::name::{DatasetName, SnapshotName, SnapshotOrBookmark};
+use crate::name::{BookmarkName, DatasetName, SnapshotName, SnapshotOrBookmark};
 use crate::zfs::Zfs;
 
 bitflags::bitflags! {
@@ -76,6 +77,7 @@ pub struct SendRequest {
     flags: SendFlags,
     resume: (u64, u64),
     already: u64,
+    redaction: Option<BookmarkName>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -98,6 +100,9 @@ impl SendRequest {
 
     /// What an interrupted, resumable receive into this dataset has brought
     /// so far (`zfs send -S`).
+    ///
+    /// [`Zfs::saved_request`] also looks up the source of an incremental one,
+    /// and where it is kept.
     pub fn saved(dataset: DatasetName) -> SendRequest {
         SendRequest::of(Target::Dataset(dataset)).flags(SendFlags::SAVED)
     }
@@ -109,6 +114,7 @@ impl SendRequest {
             flags: SendFlags::empty(),
             resume: (0, 0),
             already: 0,
+            redaction: None,
         }
     }
 
@@ -129,7 +135,8 @@ impl SendRequest {
     }
 
     /// From where an interrupted receive stopped: `object` and `offset` of
-    /// its resume token. Source and flags must be those of the token, too.
+    /// its resume token. Source and flags must be those of the token, too:
+    /// [`Zfs::resume_request`] takes all of it from the token.
     #[must_use]
     pub fn resume(mut self, object: u64, offset: u64) -> SendRequest {
         self.resume = (object, offset);
@@ -141,6 +148,14 @@ impl SendRequest {
     #[must_use]
     pub fn already_received(mut self, bytes: u64) -> SendRequest {
         self.already = bytes;
+        self
+    }
+
+    /// Without the blocks that this redaction bookmark lists (`zfs send
+    /// --redact`), which [`Zfs::redact`] made from the snapshot that is sent.
+    #[must_use]
+    pub fn redacted(mut self, bookmark: BookmarkName) -> SendRequest {
+        self.redaction = Some(bookmark);
         self
     }
 
@@ -164,6 +179,7 @@ impl SendRequest {
             flags: self.flags.bits(),
             resume: self.resume,
             already: self.already,
+            redaction: self.redaction.as_ref().map(BookmarkName::bookmark),
         }
     }
 
@@ -172,6 +188,12 @@ impl SendRequest {
             return error.on(operation, self.name());
         };
         let mut failure = Failure::new(operation, self.name(), errno);
+        if let (Operation::SendSpace, Errno::EINVAL, Target::Dataset(_)) =
+            (operation, errno, &self.target)
+        {
+            failure.detail =
+                Some("ZFS estimates snapshots alone (take one, or send it unestimated)".into());
+        }
         if let (Errno::EXDEV | Errno::ENODEV, Some(from)) = (errno, &self.from) {
             failure.detail = Some(format!(
                 "{from} is not an earlier point of its history (compare with: \
@@ -189,51 +211,71 @@ impl SendRequest {
         }
     }
 
-    /// The kernel looks for the source in the pool of what is sent, and says
-    /// that it does not exist.
-    fn check_pool(&self, operation: Operation) -> Result<(), Error> {
+    /// The kernel looks for the source in the pool of what is sent, and for a
+    /// redaction bookmark on its dataset, and says that they do not exist.
+    fn check(&self, operation: Operation) -> Result<(), Error> {
+        let invalid = |reason| Err(Error::invalid(operation, self.name(), reason));
+        let unknown = self.flags.difference(SendFlags::all());
+        if !unknown.is_empty() {
+            return invalid(format!("there is no flag {:#x}", unknown.bits()));
+        }
         match &self.from {
             Some(from) if from.dataset().pool() != self.dataset_name().pool() => {
-                Err(Error::invalid(
-                    operation,
-                    self.name(),
-                    format!("{from}, to send it from, is in another pool"),
-                ))
+                return invalid(format!("{from}, to send it from, is in another pool"));
             }
+            _ => {}
+        }
+        match &self.redaction {
+            Some(mark) if mark.dataset() != self.dataset_name() => invalid(format!(
+                "{mark}, to redact it by, is a bookmark of another dataset"
+            )),
             _ => Ok(()),
         }
     }
 }
 
 impl Zfs {
-    /// Writes a stream into a pipe.
+    /// Writes a stream into a descriptor.
     ///
-    /// It returns when the whole stream is in the pipe, so somebody must read
-    /// meanwhile: another thread, or another process. After an error the
-    /// stream is cut off, and its reader must be told that it is no good.
+    /// It returns when the whole stream is written, so where that is a pipe or
+    /// a socket somebody must read meanwhile: another thread, or another
+    /// process. After an error the stream is cut off, and its reader must be
+    /// told that it is no good.
+    ///
+    /// The kernel writes into a pipe by itself. Into anything else the stream
+    /// is copied through a pipe, as [`Zfs::send_to`] does: not all versions of
+    /// ZFS and Linux write to other kinds of file (`/dev/null` for one), and
+    /// they do not end in the same way.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidRequest`] where `pipe` is not a pipe: other kinds of
-    /// file are not written to in one way by all versions of ZFS and Linux
-    /// (`/dev/null` for one). [`Error::Zfs`]: the snapshot or its source does
-    /// not exist, they are not related, the key is not loaded. Where the
-    /// reader has gone the error [is interrupted](Error::is_interrupted).
-    pub fn send(&self, request: &SendRequest, pipe: BorrowedFd<'_>) -> Result<(), Error> {
-        request.check_pool(Operation::Send)?;
-        if !is_pipe(pipe).map_err(|source| Error::Io {
-            operation: Operation::Send,
-            name: request.name().into(),
-            what: "the descriptor to write to cannot be examined",
-            source,
-        })? {
-            return Err(Error::invalid(
-                Operation::Send,
-                request.name(),
-                "the descriptor to write to is not a pipe; make one (zfs_core::stream_pipe), \
-                 send into it, and let another thread copy from it to where the stream shall go",
-            ));
+    /// [`Error::Zfs`]: the snapshot or its source does not exist, they are not
+    /// related, the key is not loaded. Where the reader of a pipe has gone the
+    /// error [is interrupted](Error::is_interrupted). [`Error::Io`]: the
+    /// descriptor cannot be written to.
+    pub fn send(&self, request: &SendRequest, stream: BorrowedFd<'_>) -> Result<(), Error> {
+        let file = stream
+            .try_clone_to_owned()
+            .map(File::from)
+            .and_then(|file| Ok((file.metadata()?.file_type().is_fifo(), file)));
+        match file {
+            Ok((true, _)) => self.send_into_pipe(request, stream),
+            Ok((false, file)) => self.send_to(request, file).map(drop),
+            Err(source) => Err(Error::Io {
+                operation: Operation::Send,
+                name: request.name().into(),
+                what: "the descriptor to write to is not a good one",
+                source,
+            }),
         }
+    }
+
+    pub(crate) fn send_into_pipe(
+        &self,
+        request: &SendRequest,
+        pipe: BorrowedFd<'_>,
+    ) -> Result<(), Error> {
+        request.check(Operation::Send)?;
         self.lzc
             .send(&request.call(), pipe)
             .map_err(|error| request.error(Operation::Send, error))
@@ -246,9 +288,11 @@ impl Zfs {
     ///
     /// # Errors
     ///
-    /// As [`Zfs::send`], but for the pipe and the key.
+    /// As [`Zfs::send`], but for the descriptor and the key; and
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for a
+    /// [`SendRequest::dataset`], which ZFS does not estimate.
     pub fn send_space(&self, request: &SendRequest) -> Result<u64, Error> {
-        request.check_pool(Operation::SendSpace)?;
+        request.check(Operation::SendSpace)?;
         self.lzc
             .send_space(&request.call())
             .map_err(|error| request.error(Operation::SendSpace, error))
@@ -268,15 +312,9 @@ pub fn stream_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     ffi::stream_pipe()
 }
 
-fn is_pipe(fd: BorrowedFd<'_>) -> io::Result<bool> {
-    let file = File::from(fd.try_clone_to_owned()?);
-    Ok(file.metadata()?.file_type().is_fifo())
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
-    use std::os::fd::AsFd;
 
     use zfs_sys::lzc_send_flags as Theirs;
 
@@ -302,20 +340,11 @@ mod tests {
     fn a_source_in_another_pool_is_refused_in_words() {
         let request = SendRequest::snapshot("tank/a@2".parse().unwrap())
             .from("vault/a@1".parse::<SnapshotName>().unwrap());
-        let error = request.check_pool(Operation::Send).unwrap_err();
+        let error = request.check(Operation::Send).unwrap_err();
         assert_eq!(
             error.to_string(),
             "cannot send tank/a@2: vault/a@1, to send it from, is in another pool"
         );
-    }
-
-    #[test]
-    fn pipes_are_told_from_other_files() {
-        let (reader, writer) = stream_pipe().unwrap();
-        assert!(is_pipe(reader.as_fd()).unwrap());
-        assert!(is_pipe(writer.as_fd()).unwrap());
-        let file = File::open("/dev/null").unwrap();
-        assert!(!is_pipe(file.as_fd()).unwrap());
     }
 
     #[test]

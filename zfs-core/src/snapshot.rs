@@ -77,4 +77,43 @@ impl Zfs {
             },
         )
     }
+
+    /// How many bytes would be freed by destroying a snapshot and all
+    /// snapshots of its dataset before it, back to and including `first`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_not_found`] where one does not exist,
+    /// [`ErrorKind::Unrelated`](crate::ErrorKind::Unrelated) where `first` is
+    /// not an earlier snapshot of the same dataset, and
+    /// [`Error::InvalidRequest`] where it is in another pool.
+    ///
+    /// # Example
+    ///
+    /// ```no_run
+    /// use zfs_core::{SnapshotName, Zfs};
+    ///
+    /// let zfs = Zfs::open()?;
+    /// let monday: SnapshotName = "tank/home@monday".parse()?;
+    /// let friday: SnapshotName = "tank/home@friday".parse()?;
+    /// println!("{} bytes", zfs.snapshot_range_space(&monday, &friday)?);
+    /// # Ok::<(), zfs_core::Error>(())
+    /// ```
+    pub fn snapshot_range_space(
+        &self,
+        first: &SnapshotName,
+        last: &SnapshotName,
+    ) -> Result<u64, Error> {
+        let operation = Operation::SnapshotRangeSpace;
+        if first.pool() != last.pool() {
+            return Err(Error::invalid(
+                operation,
+                last.as_str(),
+                format!("{first}, to begin with, is in another pool"),
+            ));
+        }
+        self.lzc
+            .snapshot_range_space(first.as_str(), last.as_str())
+            .map_err(|error| error.on(operation, last.as_str()))
+    }
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: what needs no ZFS runs on the host; what needs it is
 //! built on the host and runs in the ZFS machine.
 
+mod conformance;
 mod totals;
 
 use std::{
@@ -13,7 +14,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use self::totals::{Lines, Totals};
+use self::{
+    conformance::{Ran, Table},
+    totals::{Lines, Totals},
+};
 use crate::{
     cargo::{self, Destination, Program},
     vm::{self, Machine, Outcome, Suite},
@@ -188,17 +192,22 @@ impl Test {
         script.push_str("exit $status\n");
 
         let (mut lines, mut inside) = (Lines::default(), Totals::default());
+        let mut ran = Ran::default();
         let outcome = machine.run(
             &["sh".into(), "-c".into(), script.into()],
             &mut |stream, bytes| {
                 if stream == vm::Stream::Stdout {
-                    lines.push(bytes, |line| inside.line(line));
+                    lines.push(bytes, |line| {
+                        inside.line(line);
+                        ran.line(line);
+                    });
                 }
                 vm::pass_on(stream, bytes);
             },
         )?;
         let expected = plain.len() + watched.len();
         problem = problem.or_else(|| check(&inside, expected, outcome == Outcome::Exited(0)));
+        problem = problem.or(self.conformance(&ran)?);
         totals.add(inside);
         Ok((totals, problem))
     }
@@ -217,6 +226,7 @@ impl Test {
             .context("cargo built no binaries")?;
         let mut totals = Totals::default();
         let mut good = true;
+        let mut ran = Ran::default();
         for test in &tests {
             println!("\n=== {} {}", test.package, test.name);
             let mut command = Command::new(&test.file);
@@ -224,12 +234,22 @@ impl Test {
             if self.long {
                 command.env(LONG, "1");
             }
-            let (some, problem) = run_counting(&mut command)?;
+            ran.line(&format!("=== {} {}", test.package, test.name));
+            let (some, problem) = run_counting_lines(&mut command, |line| ran.line(line))?;
             good &= problem.is_none();
             totals.add(some);
         }
-        let problem = check(&totals, tests.len(), good);
+        let problem = check(&totals, tests.len(), good).or(self.conformance(&ran)?);
         Ok((totals, problem))
+    }
+
+    /// In a run of everything, all that the conformance table names must have
+    /// run.
+    fn conformance(&self, ran: &Ran) -> Result<Option<String>> {
+        if self.filter.is_some() || self.target != "zfs_*" || self.valgrind {
+            return Ok(None);
+        }
+        Ok(Table::read(&cargo::workspace())?.problem(ran))
     }
 
     /// The layout tests read the headers of the OpenZFS that the machine runs.
@@ -329,6 +349,13 @@ fn check(totals: &Totals, expected: usize, good: bool) -> Option<String> {
 }
 
 fn run_counting(command: &mut Command) -> Result<(Totals, Option<String>)> {
+    run_counting_lines(command, |_| {})
+}
+
+fn run_counting_lines(
+    command: &mut Command,
+    mut each: impl FnMut(&str),
+) -> Result<(Totals, Option<String>)> {
     let mut child = command
         .stdout(Stdio::piped())
         .spawn()
@@ -340,6 +367,7 @@ fn run_counting(command: &mut Command) -> Result<(Totals, Option<String>)> {
             let line = String::from_utf8_lossy(&line);
             println!("{line}");
             totals.line(&line);
+            each(&line);
         }
     }
     let status = child.wait()?;

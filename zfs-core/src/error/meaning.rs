@@ -43,6 +43,8 @@ fn by_operation(operation: Operation, errno: Errno) -> Option<Meaning> {
         }
         Operation::Send | Operation::SendSpace => of_send(errno),
         Operation::Receive => of_receive(errno),
+        Operation::Redact => of_redact(errno),
+        Operation::SnapshotRangeSpace => of_snapshot_range(errno),
         Operation::SetProperty | Operation::InheritProperty => of_property(errno),
         _ => None,
     }
@@ -435,6 +437,60 @@ fn of_receive(errno: Errno) -> Option<Meaning> {
              a forced receive over snapshots that differ needs root",
         ),
         Errno::EINTR => meaning(K::Interrupted, "it was interrupted", ""),
+        _ => return None,
+    })
+}
+
+fn of_redact(errno: Errno) -> Option<Meaning> {
+    use ErrorKind as K;
+    Some(match errno {
+        Errno::ENOENT => meaning(
+            K::NotFound,
+            "it, or one of the snapshots to redact it by, does not exist",
+            "",
+        ),
+        Errno::EEXIST => meaning(
+            K::Exists,
+            "the redaction bookmark exists already",
+            "zfs list -t bookmark {dataset}",
+        ),
+        Errno::ESRCH => meaning(
+            K::Exists,
+            "the redaction bookmark was begun with other snapshots, and is not complete",
+            "give it the same ones, or destroy it",
+        ),
+        Errno::EINVAL | Errno::EXDEV => meaning(
+            K::Unrelated,
+            "what it is to be redacted by are not snapshots of clones of it",
+            "zfs get clones {name}",
+        ),
+        Errno::EALREADY => meaning(
+            K::Invalid,
+            "it, or one of the snapshots to redact it by, came from a redacted stream itself",
+            "",
+        ),
+        Errno::ENOTSUP => meaning(
+            K::NotSupported,
+            "the pool {pool} lacks the feature redaction_bookmarks or redacted_datasets",
+            "zpool upgrade {pool}",
+        ),
+        _ => return None,
+    })
+}
+
+fn of_snapshot_range(errno: Errno) -> Option<Meaning> {
+    use ErrorKind as K;
+    Some(match errno {
+        Errno::ENOENT => meaning(
+            K::NotFound,
+            "the first or the last snapshot does not exist",
+            "zfs list -t snapshot {dataset}",
+        ),
+        Errno::EINVAL => meaning(
+            K::Unrelated,
+            "the first snapshot is not an earlier one of its dataset",
+            "zfs list -t snapshot -o name,createtxg {dataset}",
+        ),
         _ => return None,
     })
 }

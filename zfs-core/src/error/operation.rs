@@ -74,6 +74,10 @@ operations! {
     UnloadKey = "unload the key of", Some("load-key");
     /// Changing an encryption key.
     ChangeKey = "change the key of", Some("change-key");
+    /// Making a redaction bookmark.
+    Redact = "redact", None;
+    /// Computing the space of a range of snapshots.
+    SnapshotRangeSpace = "compute the space of the snapshots to", None;
     /// Sending a stream.
     Send = "send", Some("send");
     /// Estimating the size of a stream.

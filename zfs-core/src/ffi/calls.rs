@@ -8,11 +8,10 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
 use zfs_stream::nvlist::NvList;
-use zfs_sys::{Lib, boolean_t, dmu_replay_record, lzc_dataset_type, lzc_send_flags};
+use zfs_sys::{Lib, boolean_t, lzc_dataset_type};
 
 use super::CallError;
 use super::nvlist::CNvlist;
-use super::signal::undisturbed;
 use crate::error::{Errno, Error};
 use crate::key::WrappingKey;
 
@@ -33,37 +32,13 @@ pub(crate) enum DatasetType {
     Volume,
 }
 
-/// The arguments of `lzc_send_resume` and `lzc_send_space_resume_redacted`.
-pub(crate) struct Send<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) from: Option<&'a str>,
-    pub(crate) flags: u32,
-    /// Object and offset to resume at; 0, 0 is the beginning.
-    pub(crate) resume: (u64, u64),
-    /// Bytes that came through before, for the estimate.
-    pub(crate) already: u64,
-}
-
-/// The arguments of `lzc_receive_with_cmdprops` and `…_with_heal`.
-pub(crate) struct Receive<'a> {
-    pub(crate) snapshot: &'a str,
-    pub(crate) received: Option<&'a NvList>,
-    pub(crate) local: Option<&'a NvList>,
-    pub(crate) key: Option<&'a WrappingKey>,
-    pub(crate) origin: Option<&'a str>,
-    pub(crate) force: bool,
-    pub(crate) heal: bool,
-    pub(crate) resumable: bool,
-    pub(crate) begin: &'a [u8; 312],
-}
-
 /// libzfs_core, loaded and initialised.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lzc {
-    lib: &'static Lib,
+    pub(super) lib: &'static Lib,
 }
 
-fn boolean(value: bool) -> boolean_t {
+pub(super) fn boolean(value: bool) -> boolean_t {
     if value {
         boolean_t::B_TRUE
     } else {
@@ -73,22 +48,22 @@ fn boolean(value: bool) -> boolean_t {
 
 /// A name for C. The types of `name.rs` allow no zero byte in it; were there
 /// one all the same, ZFS must not see half of the name.
-fn c_name(name: &str) -> Result<CString, CallError> {
+pub(super) fn c_name(name: &str) -> Result<CString, CallError> {
     CString::new(name).map_err(|_| CallError::Zfs(Errno::EINVAL))
 }
 
-fn c_optional(name: Option<&str>) -> Result<Option<CString>, CallError> {
+pub(super) fn c_optional(name: Option<&str>) -> Result<Option<CString>, CallError> {
     name.map(c_name).transpose()
 }
 
 /// The pointer of a string that stays where it is: the borrow keeps it alive
 /// in the caller's variable.
-fn pointer(name: Option<&CString>) -> *const c_char {
+pub(super) fn pointer(name: Option<&CString>) -> *const c_char {
     name.map_or(ptr::null(), |name| name.as_ptr())
 }
 
 /// Key bytes for C, which wants a `uint8_t *` and only reads from it.
-fn key_pointer(key: Option<&WrappingKey>) -> (*mut u8, u32) {
+pub(super) fn key_pointer(key: Option<&WrappingKey>) -> (*mut u8, u32) {
     match key {
         Some(key) => (key.bytes().as_ptr().cast_mut(), key.bytes().len() as u32),
         None => (ptr::null_mut(), 0),
@@ -116,7 +91,7 @@ impl Lzc {
     }
 
     /// For calls that answer with a list where they succeed.
-    fn list(
+    pub(super) fn list(
         self,
         function: impl FnOnce(*mut *mut zfs_sys::nvlist_t) -> c_int,
     ) -> Result<NvList, CallError> {
@@ -357,126 +332,6 @@ impl Lzc {
                 length,
             )
         })
-    }
-
-    pub(crate) fn send(self, send: &Send<'_>, fd: BorrowedFd<'_>) -> Result<(), CallError> {
-        let name = c_name(send.name)?;
-        let from = c_optional(send.from)?;
-        let (object, offset) = send.resume;
-        // SAFETY: the strings outlive the call, a null source is none, and
-        // the descriptor is open for as long as it is borrowed.
-        CallError::check(undisturbed(|| unsafe {
-            self.lib.core.lzc_send_resume(
-                name.as_ptr(),
-                pointer(from.as_ref()),
-                fd.as_raw_fd(),
-                lzc_send_flags(send.flags),
-                object,
-                offset,
-            )
-        }))
-    }
-
-    pub(crate) fn send_space(self, send: &Send<'_>) -> Result<u64, CallError> {
-        let name = c_name(send.name)?;
-        let from = c_optional(send.from)?;
-        let (object, offset) = send.resume;
-        let mut space = 0;
-        // SAFETY: the strings outlive the call, a null source and a null
-        // redaction bookmark are none, as is descriptor -1.
-        CallError::check(unsafe {
-            self.lib.core.lzc_send_space_resume_redacted(
-                name.as_ptr(),
-                pointer(from.as_ref()),
-                lzc_send_flags(send.flags),
-                object,
-                offset,
-                send.already,
-                ptr::null(),
-                -1,
-                &raw mut space,
-            )
-        })?;
-        Ok(space)
-    }
-
-    /// Answers the bytes that were read after the begin record, and the list
-    /// of properties that could not be set.
-    pub(crate) fn receive(
-        self,
-        receive: &Receive<'_>,
-        fd: BorrowedFd<'_>,
-    ) -> Result<(u64, NvList), CallError> {
-        let heal = match (receive.heal, self.lib.v2_2.lzc_receive_with_heal) {
-            (false, _) => None,
-            (true, Some(function)) => Some(function),
-            (true, None) => {
-                return Err(CallError::Unsupported {
-                    what: "corrective receive",
-                    since: "2.2",
-                });
-            }
-        };
-        let snapshot = c_name(receive.snapshot)?;
-        let origin = c_optional(receive.origin)?;
-        let received = CNvlist::optional(self.lib, receive.received)?;
-        let local = CNvlist::optional(self.lib, receive.local)?;
-        let begin = dmu_replay_record(*receive.begin);
-        let (key, key_length) = key_pointer(receive.key);
-        let (mut bytes, mut error_flags) = (0_u64, 0_u64);
-        let mut unused_action = 0_u64;
-        // The flag `raw` does nothing but choose the newer of two ioctls,
-        // which alone knows streams with a payload; it takes every stream, so
-        // that there is one way to receive, and one to test.
-        let raw = boolean_t::B_TRUE;
-        let errors = self.list(|out| {
-            // SAFETY: strings, lists, record and key outlive the call; null
-            // ones are none; the places for numbers and list are ours; the
-            // descriptor is open for as long as it is borrowed. The begin
-            // record has C's size and alignment.
-            undisturbed(|| unsafe {
-                match heal {
-                    None => self.lib.core.lzc_receive_with_cmdprops(
-                        snapshot.as_ptr(),
-                        received.as_ptr(),
-                        local.as_ptr(),
-                        key,
-                        key_length,
-                        pointer(origin.as_ref()),
-                        boolean(receive.force),
-                        boolean(receive.resumable),
-                        raw,
-                        fd.as_raw_fd(),
-                        &raw const begin,
-                        -1,
-                        &raw mut bytes,
-                        &raw mut error_flags,
-                        &raw mut unused_action,
-                        out,
-                    ),
-                    Some(receive_with_heal) => receive_with_heal(
-                        snapshot.as_ptr(),
-                        received.as_ptr(),
-                        local.as_ptr(),
-                        key,
-                        key_length,
-                        pointer(origin.as_ref()),
-                        boolean(receive.force),
-                        boolean(true),
-                        boolean(receive.resumable),
-                        raw,
-                        fd.as_raw_fd(),
-                        &raw const begin,
-                        -1,
-                        &raw mut bytes,
-                        &raw mut error_flags,
-                        &raw mut unused_action,
-                        out,
-                    ),
-                }
-            })
-        })?;
-        Ok((bytes, errors))
     }
 }
 

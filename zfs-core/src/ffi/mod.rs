@@ -15,13 +15,18 @@ pub(crate) mod ioctl;
 mod nvlist;
 mod pipe;
 mod signal;
+mod stream;
+mod wait;
 
 use std::os::raw::c_int;
 
 use crate::error::{Errno, Error, Operation};
 
-pub(crate) use calls::{Answer, DatasetType, Lzc, Receive, Send};
-pub(crate) use pipe::stream_pipe;
+pub(crate) use calls::{Answer, DatasetType, Lzc};
+pub(crate) use pipe::{plain_pipe, stream_pipe};
+pub(crate) use signal::undisturbed;
+pub(crate) use stream::{Receive, Send};
+pub(crate) use wait::{Wait, set_nonblocking, wait};
 
 /// Why a call did not succeed, before it is known on what it was.
 #[derive(Debug)]

@@ -24,7 +24,7 @@ const HELD_OFF: [libc::c_int; 5] = [
 
 /// Calls `function` with the signals above held off from this thread; a SIGPIPE
 /// that came of it is taken away.
-pub(super) fn undisturbed<T>(function: impl FnOnce() -> T) -> T {
+pub(crate) fn undisturbed<T>(function: impl FnOnce() -> T) -> T {
     let held_off = set(&HELD_OFF);
     let mut before = MaybeUninit::<libc::sigset_t>::uninit();
     let was_pending = is_pending();
