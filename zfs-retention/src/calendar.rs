@@ -25,12 +25,54 @@ pub enum Unit {
     Year,
 }
 
-/// When a snapshot was created, in absolute and in local time.
+/// When a snapshot was created, in absolute and in local time. Sixteen bytes:
+/// a plan has one for each snapshot while it is made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
-    pub(crate) at: Timestamp,
+    second: i64,
+    nanosecond: i32,
     /// Seconds east of UTC that were in force then.
     offset: i32,
+}
+
+/// A zone's offsets, looked up once for each stretch between two changes:
+/// neighbours in time mostly lie in one.
+pub(crate) struct Offsets<'a> {
+    zone: &'a TimeZone,
+    /// Where the latest answer holds.
+    from: i64,
+    until: i64,
+    offset: i32,
+}
+
+impl<'a> Offsets<'a> {
+    pub(crate) fn new(zone: &'a TimeZone) -> Self {
+        Self {
+            zone,
+            from: 0,
+            until: 0,
+            offset: 0,
+        }
+    }
+
+    fn at(&mut self, second: i64) -> i32 {
+        if !(self.from..self.until).contains(&second) {
+            self.look_up(second);
+        }
+        self.offset
+    }
+
+    fn look_up(&mut self, second: i64) {
+        let at = Timestamp::from_second(second).unwrap_or(Timestamp::MIN);
+        self.offset = self.zone.to_offset(at).seconds();
+        // Zones change on whole seconds, so what changed before the next one
+        // changed by now.
+        let next = at.saturating_add(SignedDuration::from_secs(1));
+        let changed = next.ok().and_then(|next| self.zone.preceding(next).next());
+        let changes = self.zone.following(at).next();
+        self.from = changed.map_or(i64::MIN, |change| change.timestamp().as_second());
+        self.until = changes.map_or(i64::MAX, |change| change.timestamp().as_second());
+    }
 }
 
 /// Which period a moment lies in: equal exactly within one period, and
@@ -41,20 +83,38 @@ const DAY: i64 = 86_400;
 
 impl Moment {
     pub(crate) fn new(at: Timestamp, zone: &TimeZone) -> Self {
+        Self::with_offsets(at, &mut Offsets::new(zone))
+    }
+
+    pub(crate) fn with_offsets(at: Timestamp, offsets: &mut Offsets<'_>) -> Self {
         Self {
-            at,
-            offset: zone.to_offset(at).seconds(),
+            second: at.as_second(),
+            nanosecond: at.subsec_nanosecond(),
+            // Before 1970 a part of a second belongs to the second below.
+            offset: offsets.at(at.as_second() - i64::from(at.subsec_nanosecond() < 0)),
         }
+    }
+
+    pub(crate) fn at(self) -> Timestamp {
+        // It came from a timestamp.
+        Timestamp::new(self.second, self.nanosecond).unwrap_or(Timestamp::MIN)
+    }
+
+    pub(crate) fn second(self) -> i64 {
+        self.second
     }
 
     /// What a clock on the wall would have counted since 1970.
     pub(crate) fn local_seconds(self) -> i64 {
-        self.at.as_second().saturating_add(i64::from(self.offset))
+        self.second.saturating_add(i64::from(self.offset))
     }
 
     /// How long ago it was at `now`; real time, whatever the clocks did.
     pub(crate) fn age(self, now: Timestamp) -> SignedDuration {
-        self.at.duration_until(now)
+        SignedDuration::new(
+            now.as_second() - self.second,
+            now.subsec_nanosecond() - self.nanosecond,
+        )
     }
 
     /// Year, month, day of the local calendar.
@@ -158,6 +218,36 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + of_era - 719_468
 }
 
+/// The periods of one unit. Neighbours in time mostly lie in one day, whose
+/// month and year need to be worked out once.
+pub(crate) struct Periods {
+    unit: Unit,
+    day: i64,
+    key: PeriodKey,
+}
+
+impl Periods {
+    pub(crate) fn new(unit: Unit) -> Self {
+        Self {
+            unit,
+            day: i64::MIN,
+            key: (0, 0),
+        }
+    }
+
+    pub(crate) fn of(&mut self, moment: Moment) -> PeriodKey {
+        if matches!(self.unit, Unit::Minutes(_) | Unit::Hour) {
+            return moment.period(self.unit);
+        }
+        let day = moment.local_seconds().div_euclid(DAY);
+        if day != self.day {
+            self.day = day;
+            self.key = moment.period(self.unit);
+        }
+        self.key
+    }
+}
+
 /// Gives each newly seen period the next rank, newest first.
 ///
 /// Where local midnight is set back across itself (Newfoundland did so at
@@ -166,6 +256,8 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
 /// suffice.
 #[derive(Default)]
 pub(crate) struct PeriodRanks {
+    /// The first to be looked at: mostly it is this one.
+    latest: Option<(PeriodKey, u32)>,
     recent: [Option<(PeriodKey, u32)>; 4],
     next: usize,
     ranks: u32,
@@ -181,11 +273,17 @@ pub(crate) enum PeriodRank {
 
 impl PeriodRanks {
     pub(crate) fn rank(&mut self, key: PeriodKey, position: u32) -> PeriodRank {
+        if let Some((known, by)) = self.latest {
+            if known == key {
+                return PeriodRank::Superseded { by };
+            }
+        }
         for (known, by) in self.recent.iter().flatten() {
             if *known == key {
                 return PeriodRank::Superseded { by: *by };
             }
         }
+        self.latest = Some((key, position));
         if let Some(slot) = self.recent.get_mut(self.next) {
             *slot = Some((key, position));
         }

@@ -8,8 +8,11 @@ use std::collections::HashSet;
 use jiff::Zoned;
 
 use crate::{
-    Kept, Missed, Part, Policy, Protection, Reason, Snapshot, Target, calendar::Moment,
-    protection::protections, rule::Outcome, target::newest_per_name,
+    Kept, Missed, Part, Policy, Protection, Reason, Snapshot, Target,
+    calendar::{Moment, Offsets},
+    protection::protections,
+    rule::{Outcome, Packed, Seen},
+    target::newest_per_name,
 };
 
 /// What is to become of a snapshot.
@@ -33,12 +36,14 @@ pub struct Plan<'a, Id = ()> {
     /// Newest first: where each snapshot stands in `snapshots`, and its fate.
     entries: Vec<Entry>,
     /// `policy.parts` of them for each entry, in the order of `entries`.
-    outcomes: Vec<Outcome>,
+    outcomes: Vec<Packed>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    index: usize,
+    /// Nobody has four thousand million snapshots of one dataset; those beyond
+    /// would not be planned for, and stay.
+    index: u32,
     managed: bool,
     verdict: Verdict,
     reprieve: Option<Reprieve>,
@@ -59,30 +64,33 @@ impl<'a, Id> Plan<'a, Id> {
         now: &Zoned,
     ) -> Self {
         let targets = newest_per_name(targets);
-        let mut newest_first: Vec<(usize, &Snapshot<Id>)> = snapshots.iter().enumerate().collect();
-        newest_first.sort_by(|(_, a), (_, b)| b.age_key().cmp(&a.age_key()));
-
         let present = now.timestamp();
+        let newest_first = newest_first(snapshots);
+        let mut offsets = Offsets::new(now.time_zone());
         let moments: Vec<Moment> = newest_first
             .iter()
-            .map(|(_, snapshot)| Moment::new(snapshot.creation, now.time_zone()))
+            .filter_map(|index| snapshots.get(*index as usize))
+            .map(|snapshot| Moment::with_offsets(snapshot.creation, &mut offsets))
             .collect();
+        let at = |position: u32| {
+            let index = newest_first.get(position as usize)?;
+            snapshots.get(*index as usize)
+        };
 
         let parts = policy.parts.len();
-        let mut outcomes = vec![Outcome::Outside; parts * newest_first.len()];
+        let mut outcomes = vec![Packed::OUTSIDE; parts * newest_first.len()];
         // Not yet created snapshots must not take the place of real ones in
         // any count.
         let eligible: Vec<u32> = (0_u32..)
             .zip(&newest_first)
-            .filter(|(_, (_, snapshot))| {
+            .filter_map(|(position, index)| Some((position, snapshots.get(*index as usize)?)))
+            .filter(|(_, snapshot)| {
                 snapshot.creation <= present && policy.names.matches(&snapshot.name)
             })
             .map(|(position, _)| position)
             .collect();
         let covers = |part: &Part, position: u32| {
-            newest_first
-                .get(position as usize)
-                .is_some_and(|(_, snapshot)| part.covers(&snapshot.name))
+            at(position).is_some_and(|snapshot| part.covers(&snapshot.name))
         };
         let mut own: Vec<u32> = Vec::new();
         for (nth, part) in policy.parts.iter().enumerate() {
@@ -94,23 +102,31 @@ impl<'a, Id> Plan<'a, Id> {
                 own.extend(positions.filter(|position| covers(part, *position)));
                 &own
             };
-            let judged = part.rule.judge(&moments, covered, present);
-            for (&position, outcome) in covered.iter().zip(judged) {
+            let seen = Seen {
+                moments: &moments,
+                covered,
+            };
+            part.rule.judge(seen, present, |position, outcome| {
                 if let Some(slot) = outcomes.get_mut(position as usize * parts + nth) {
-                    *slot = outcome;
+                    *slot = Packed::new(outcome);
                 }
-            }
+            });
         }
 
+        let mut all = outcomes.chunks_exact(parts.max(1));
         let entries = newest_first
             .iter()
-            .enumerate()
-            .map(|(position, &(index, snapshot))| {
-                let managed = manages(policy, &snapshot.name);
+            .map(|&index| {
+                let own = all.next().unwrap_or_default();
+                let Some(snapshot) = snapshots.get(index as usize) else {
+                    return Entry::unknown(index);
+                };
+                // What a part has judged is managed; only what none has seen
+                // needs another look at its name.
+                let managed = own.iter().any(|outcome| *outcome != Packed::OUTSIDE)
+                    || manages(policy, &snapshot.name);
                 let kept = policy.parts.is_empty()
-                    || outcomes
-                        .get(position * parts..(position + 1) * parts)
-                        .is_none_or(|own| own.iter().any(|outcome| outcome.keeps()))
+                    || own.iter().any(|outcome| outcome.keeps())
                     || protections(snapshot, managed, present, &targets)
                         .next()
                         .is_some();
@@ -152,7 +168,10 @@ impl<'a, Id> Plan<'a, Id> {
             if wanted == 0 {
                 entry.spare(Reprieve::Space);
             }
-            let used = self.snapshots.get(entry.index).and_then(|it| it.used);
+            let used = self
+                .snapshots
+                .get(entry.index as usize)
+                .and_then(|it| it.used);
             wanted = wanted.saturating_sub(used.unwrap_or(0));
         }
     }
@@ -180,7 +199,10 @@ impl<'a, Id> Plan<'a, Id> {
             .collect();
         for plan in plans {
             for entry in &mut plan.entries {
-                let name = plan.snapshots.get(entry.index).map(|it| it.name.as_str());
+                let name = plan
+                    .snapshots
+                    .get(entry.index as usize)
+                    .map(|it| it.name.as_str());
                 let stays = name.is_none_or(|name| staying.contains(name));
                 if stays && entry.verdict == Verdict::Destroy {
                     entry.spare(Reprieve::Group);
@@ -214,7 +236,7 @@ impl<'a, Id> Plan<'a, Id> {
             lost: Vec::new(),
         };
         for (here, there) in self.entries.iter().zip(&other.entries).rev() {
-            let Some(snapshot) = self.snapshots.get(here.index) else {
+            let Some(snapshot) = self.snapshots.get(here.index as usize) else {
                 continue;
             };
             match (here.verdict, there.verdict) {
@@ -279,14 +301,14 @@ impl<'a, Id> Plan<'a, Id> {
             .iter()
             .rev()
             .filter(move |entry| entry.verdict == verdict)
-            .filter_map(|entry| self.snapshots.get(entry.index))
+            .filter_map(|entry| self.snapshots.get(entry.index as usize))
     }
 
     fn at(&self, position: usize) -> Option<Decision<'_, Id>> {
         let entry = self.entries.get(position)?;
         let parts = self.policy.parts.len();
         Some(Decision {
-            snapshot: self.snapshots.get(entry.index)?,
+            snapshot: self.snapshots.get(entry.index as usize)?,
             outcomes: self
                 .outcomes
                 .get(position * parts..(position + 1) * parts)?,
@@ -298,7 +320,7 @@ impl<'a, Id> Plan<'a, Id> {
     /// The name of the snapshot at a position among the newest first.
     fn name_at(&self, position: u32) -> Option<&str> {
         let entry = self.entries.get(position as usize)?;
-        Some(self.snapshots.get(entry.index)?.name.as_str())
+        Some(self.snapshots.get(entry.index as usize)?.name.as_str())
     }
 }
 
@@ -309,7 +331,36 @@ fn manages(policy: &Policy, name: &str) -> bool {
         && (policy.parts.is_empty() || policy.parts.iter().any(|part| part.covers(name)))
 }
 
+/// Places in `snapshots`, from the newest to the oldest.
+fn newest_first<Id>(snapshots: &[Snapshot<Id>]) -> Vec<u32> {
+    // What decides almost always lies side by side; the rest is only looked at
+    // where two were created in one instant.
+    let mut keys: Vec<(i64, i32, u32)> = (0..u32::MAX)
+        .zip(snapshots)
+        .map(|(index, snapshot)| {
+            let creation = snapshot.creation;
+            (creation.as_second(), creation.subsec_nanosecond(), index)
+        })
+        .collect();
+    let rest = |index: u32| snapshots.get(index as usize).map(Snapshot::age_key);
+    keys.sort_unstable_by(|a, b| {
+        (b.0, b.1)
+            .cmp(&(a.0, a.1))
+            .then_with(|| rest(b.2).cmp(&rest(a.2)))
+    });
+    keys.into_iter().map(|(_, _, index)| index).collect()
+}
+
 impl Entry {
+    fn unknown(index: u32) -> Self {
+        Self {
+            index,
+            managed: false,
+            verdict: Verdict::Keep,
+            reprieve: None,
+        }
+    }
+
     fn spare(&mut self, reprieve: Reprieve) {
         self.verdict = Verdict::Keep;
         self.reprieve = Some(reprieve);
@@ -341,7 +392,7 @@ pub struct Reclaimable {
 pub struct Decision<'a, Id = ()> {
     plan: &'a Plan<'a, Id>,
     snapshot: &'a Snapshot<Id>,
-    outcomes: &'a [Outcome],
+    outcomes: &'a [Packed],
     entry: Entry,
 }
 
@@ -393,7 +444,7 @@ impl<'a, Id> Decision<'a, Id> {
             reasons.extend(
                 parts()
                     .filter(|(_, outcome)| outcome.keeps() == keeping)
-                    .filter_map(|(part, outcome)| self.reason(part, *outcome)),
+                    .filter_map(|(part, outcome)| self.reason(part, outcome.outcome())),
             );
         }
         reasons

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     Keep,
-    calendar::{Moment, PeriodRank, PeriodRanks, Unit},
+    calendar::{Moment, PeriodRank, PeriodRanks, Periods, Unit},
     length,
 };
 
@@ -96,8 +96,7 @@ pub enum Rule {
     Chained(Keep),
 }
 
-/// How one snapshot fares under one part; eight bytes, since a plan has one
-/// for each snapshot and part.
+/// How one snapshot fares under one part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// The part does not cover it.
@@ -148,66 +147,141 @@ impl Outcome {
     }
 }
 
+/// An [`Outcome`] in four bytes, since a plan has one for each snapshot and
+/// part: what it is in the upper four bits, its number in the others. Numbers
+/// beyond 28 bits are shown as the greatest; they decide nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Packed(u32);
+
+const NUMBER_BITS: u32 = 28;
+const MOST: u32 = (1 << NUMBER_BITS) - 1;
+
+impl Packed {
+    pub(crate) const OUTSIDE: Self = Self(0);
+
+    pub(crate) fn new(outcome: Outcome) -> Self {
+        let (what, number) = match outcome {
+            Outcome::Outside => (0, 0),
+            Outcome::Every => (1, 0),
+            Outcome::Ranked(number) => (2, number),
+            Outcome::Young => (3, 0),
+            Outcome::Anchor => (4, 0),
+            Outcome::Chosen(number) => (5, number),
+            Outcome::Option(number) => (6, number),
+            Outcome::BeyondCount(number) => (8, number),
+            Outcome::BeyondBoth(number) => (9, number),
+            Outcome::Superseded(number) => (10, number),
+            Outcome::TooOld => (11, 0),
+            Outcome::BucketFull(number) => (12, number),
+        };
+        Self(what << NUMBER_BITS | number.min(MOST))
+    }
+
+    pub(crate) fn outcome(self) -> Outcome {
+        let number = self.0 & MOST;
+        match self.0 >> NUMBER_BITS {
+            1 => Outcome::Every,
+            2 => Outcome::Ranked(number),
+            3 => Outcome::Young,
+            4 => Outcome::Anchor,
+            5 => Outcome::Chosen(number),
+            6 => Outcome::Option(number),
+            8 => Outcome::BeyondCount(number),
+            9 => Outcome::BeyondBoth(number),
+            10 => Outcome::Superseded(number),
+            11 => Outcome::TooOld,
+            12 => Outcome::BucketFull(number),
+            _ => Outcome::Outside,
+        }
+    }
+
+    /// As [`Outcome::keeps`].
+    pub(crate) fn keeps(self) -> bool {
+        (1..=6).contains(&(self.0 >> NUMBER_BITS))
+    }
+}
+
+/// What a rule sees: the snapshots that its part covers, from the newest to
+/// the oldest.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen<'a> {
+    /// All snapshots, in that order.
+    pub(crate) moments: &'a [Moment],
+    /// Which of them, by their place.
+    pub(crate) covered: &'a [u32],
+}
+
+impl<'a> Seen<'a> {
+    pub(crate) fn len(self) -> usize {
+        self.covered.len()
+    }
+
+    /// Each with its place among all.
+    pub(crate) fn iter(self) -> impl DoubleEndedIterator<Item = (u32, Moment)> + use<'a> {
+        self.covered
+            .iter()
+            .filter_map(move |&position| Some((position, *self.moments.get(position as usize)?)))
+    }
+}
+
 impl Rule {
-    /// Judges the snapshots a part covers. `covered` are positions in
-    /// `moments`, both from the newest to the oldest; the answers are in the
-    /// order of `covered`.
+    /// Judges the snapshots a part covers, each once and in any order.
     pub(crate) fn judge(
         &self,
-        moments: &[Moment],
-        covered: &[u32],
+        seen: Seen<'_>,
         now: Timestamp,
-    ) -> Vec<Outcome> {
-        let seen: Vec<(u32, Moment)> = covered
-            .iter()
-            .filter_map(|&position| Some((position, *moments.get(position as usize)?)))
-            .collect();
-        let ranked = || (1..=u32::MAX).zip(&seen);
+        mut judged: impl FnMut(u32, Outcome),
+    ) {
+        let ranked = || (1..=u32::MAX).zip(seen.iter());
         match self {
-            Self::Every => vec![Outcome::Every; seen.len()],
-            Self::Last { count } => ranked()
-                .map(|(rank, _)| Outcome::counted(rank, *count))
-                .collect(),
-            Self::NewerThan { age } => seen
+            Self::Every => seen
                 .iter()
-                .map(|(_, moment)| {
-                    if moment.age(now) <= *age {
-                        Outcome::Young
-                    } else {
-                        Outcome::TooOld
-                    }
-                })
-                .collect(),
+                .for_each(|(position, _)| judged(position, Outcome::Every)),
+            Self::Last { count } => ranked().for_each(|(rank, (position, _))| {
+                judged(position, Outcome::counted(rank, *count));
+            }),
+            Self::NewerThan { age } => seen.iter().for_each(|(position, moment)| {
+                let young = moment.age(now) <= *age;
+                let outcome = if young {
+                    Outcome::Young
+                } else {
+                    Outcome::TooOld
+                };
+                judged(position, outcome);
+            }),
             Self::Calendar { unit, count } => {
                 let mut ranks = PeriodRanks::default();
-                seen.iter()
-                    .map(
-                        |&(position, moment)| match ranks.rank(moment.period(*unit), position) {
-                            PeriodRank::Newest { rank } => Outcome::counted(rank, *count),
-                            PeriodRank::Superseded { by } => Outcome::Superseded(by),
-                        },
-                    )
-                    .collect()
+                let mut periods = Periods::new(*unit);
+                for (position, moment) in seen.iter() {
+                    let outcome = match ranks.rank(periods.of(moment), position) {
+                        PeriodRank::Newest { rank } => Outcome::counted(rank, *count),
+                        PeriodRank::Superseded { by } => Outcome::Superseded(by),
+                    };
+                    judged(position, outcome);
+                }
             }
-            Self::Aged { period, count } => ranked()
-                .map(|(rank, (_, moment))| {
-                    let periods = periods_of(moment.age(now), *period);
-                    if rank <= *count {
+            Self::Aged { period, count } => {
+                for (rank, (position, moment)) in ranked() {
+                    let outcome = if rank <= *count {
                         Outcome::Ranked(rank)
-                    } else if periods <= i128::from(*count) {
-                        Outcome::Young
                     } else {
-                        let needed = u32::try_from(periods).unwrap_or(u32::MAX);
-                        Outcome::BeyondBoth(rank.min(needed))
-                    }
-                })
-                .collect(),
-            Self::Grid(grid) => grid.judge(&seen),
-            Self::PerInterval { every, within, end } => {
-                slots::judge_interval(*every, *within, *end, &seen, now)
+                        let periods = periods_of(moment.age(now), *period);
+                        if periods <= i128::from(*count) {
+                            Outcome::Young
+                        } else {
+                            let needed = u32::try_from(periods).unwrap_or(u32::MAX);
+                            Outcome::BeyondBoth(rank.min(needed))
+                        }
+                    };
+                    judged(position, outcome);
+                }
             }
-            Self::Thinning(thinning) => thinning.judge(&seen, now),
-            Self::Chained(keep) => proxmox::judge(keep, &seen),
+            Self::Grid(grid) => grid.judge(seen, judged),
+            Self::PerInterval { every, within, end } => {
+                slots::judge_interval(*every, *within, *end, seen, now, judged);
+            }
+            Self::Thinning(thinning) => thinning.judge(seen, now, judged),
+            Self::Chained(keep) => proxmox::judge(keep, seen, judged),
         }
     }
 
@@ -241,6 +315,16 @@ impl Rule {
 /// How many periods an age takes up, begun ones counted: an age of exactly
 /// two is two, a nanosecond more is three.
 fn periods_of(age: SignedDuration, period: SignedDuration) -> i128 {
+    if period.subsec_nanos() == 0 && period.as_secs() > 0 {
+        // Almost always: no division of 128 bits is needed.
+        let (whole, period) = (age.as_secs(), period.as_secs());
+        let (whole, part) = match age.subsec_nanos() {
+            part @ ..0 => (whole - 1, 1_000_000_000 + part),
+            part => (whole, part),
+        };
+        let more = whole.rem_euclid(period) > 0 || part != 0;
+        return i128::from(whole.div_euclid(period)) + i128::from(more);
+    }
     let (age, period) = (age.as_nanos(), period.as_nanos().max(1));
     age.div_euclid(period) + i128::from(age.rem_euclid(period) > 0)
 }

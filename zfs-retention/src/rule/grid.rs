@@ -4,8 +4,8 @@ use std::{fmt, str::FromStr};
 
 use jiff::SignedDuration;
 
-use super::Outcome;
-use crate::{Error, calendar::Moment, length};
+use super::{Outcome, Seen};
+use crate::{Error, length};
 
 /// Adjacent buckets of time, growing towards the past; in each the oldest few
 /// are kept, and what is older than all buckets is not.
@@ -108,35 +108,31 @@ impl Grid {
         None
     }
 
-    pub(super) fn judge(&self, seen: &[(u32, Moment)]) -> Vec<Outcome> {
-        let Some(&(anchor, newest)) = seen.first() else {
-            return Vec::new();
+    pub(super) fn judge(&self, seen: Seen<'_>, mut judged: impl FnMut(u32, Outcome)) {
+        let Some((anchor, newest)) = seen.iter().next() else {
+            return;
         };
         let mut current: Option<(u64, u32)> = None;
-        let mut oldest_first: Vec<Outcome> = seen
-            .iter()
-            .rev()
-            .map(|&(position, moment)| {
-                let Some((bucket, keep)) = self.bucket(moment.age(newest.at)) else {
-                    return Outcome::TooOld;
-                };
-                let taken = match current {
-                    Some((same, taken)) if same == bucket => taken,
-                    _ => 0,
-                };
-                current = Some((bucket, taken.saturating_add(1)));
-                let shown = u32::try_from(bucket).unwrap_or(u32::MAX);
-                if keep.is_none_or(|keep| taken < keep) {
-                    Outcome::Chosen(shown)
-                } else if position == anchor {
-                    Outcome::Anchor
-                } else {
-                    Outcome::BucketFull(shown)
-                }
-            })
-            .collect();
-        oldest_first.reverse();
-        oldest_first
+        for (position, moment) in seen.iter().rev() {
+            let Some((bucket, keep)) = self.bucket(moment.age(newest.at())) else {
+                judged(position, Outcome::TooOld);
+                continue;
+            };
+            let taken = match current {
+                Some((same, taken)) if same == bucket => taken,
+                _ => 0,
+            };
+            current = Some((bucket, taken.saturating_add(1)));
+            let shown = u32::try_from(bucket).unwrap_or(u32::MAX);
+            let outcome = if keep.is_none_or(|keep| taken < keep) {
+                Outcome::Chosen(shown)
+            } else if position == anchor {
+                Outcome::Anchor
+            } else {
+                Outcome::BucketFull(shown)
+            };
+            judged(position, outcome);
+        }
     }
 }
 

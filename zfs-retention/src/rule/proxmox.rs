@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Outcome;
+use super::{Outcome, Seen};
 use crate::{
     Keep,
     calendar::{Moment, PeriodKey, Unit},
@@ -35,7 +35,7 @@ fn unit(option: &str) -> Option<Unit> {
     })
 }
 
-pub(super) fn judge(keep: &Keep, seen: &[(u32, Moment)]) -> Vec<Outcome> {
+pub(super) fn judge(keep: &Keep, seen: Seen<'_>, mut judged: impl FnMut(u32, Outcome)) {
     let mut marks: Vec<Option<Outcome>> = vec![None; seen.len()];
     for (nth, (option, count)) in (1_u32..).zip(options(keep)) {
         let Some(unit) = unit(option) else {
@@ -59,17 +59,16 @@ pub(super) fn judge(keep: &Keep, seen: &[(u32, Moment)]) -> Vec<Outcome> {
             if let Some(by) = chosen.get(&period) {
                 *mark = Some(Outcome::Superseded(*by));
             } else if chosen.len() < count as usize {
-                chosen.insert(period, *position);
+                chosen.insert(period, position);
                 *mark = Some(Outcome::Option(nth));
             } else {
                 break;
             }
         }
     }
-    marks
-        .into_iter()
-        .map(|mark| mark.unwrap_or(Outcome::TooOld))
-        .collect()
+    for ((position, _), mark) in seen.iter().zip(marks) {
+        judged(position, mark.unwrap_or(Outcome::TooOld));
+    }
 }
 
 /// What the option at this place (from 1) keeps a snapshot for.

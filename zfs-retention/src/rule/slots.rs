@@ -8,7 +8,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Outcome;
+use super::{Outcome, Seen};
 use crate::{Error, Part, Rule, calendar::Moment, length};
 
 /// Which snapshot of a slot stands for it.
@@ -68,25 +68,27 @@ impl Thinning {
             .map(|(nth, (_, slot))| (nth, *slot))
     }
 
-    pub(super) fn judge(&self, seen: &[(u32, Moment)], now: Timestamp) -> Vec<Outcome> {
+    pub(super) fn judge(
+        &self,
+        seen: Seen<'_>,
+        now: Timestamp,
+        mut judged: impl FnMut(u32, Outcome),
+    ) {
         let mut slots = Slots::default();
-        let mut oldest_first: Vec<Outcome> = seen
-            .iter()
-            .rev()
-            .map(|&(position, moment)| {
-                let Some((step, slot)) = self.step(moment.age(now)) else {
-                    return Outcome::TooOld;
-                };
-                let number = slot_number(moment.local_seconds(), slot);
-                match slots.take((step, number), position) {
-                    None => Outcome::Chosen(step + 1),
-                    Some(_) if moment.at == now => Outcome::Young,
-                    Some(by) => Outcome::Superseded(by),
+        for (position, moment) in seen.iter().rev() {
+            let outcome = match self.step(moment.age(now)) {
+                None => Outcome::TooOld,
+                Some((step, slot)) => {
+                    let number = slot_number(moment.local_seconds(), slot);
+                    match slots.take((step, number), position) {
+                        None => Outcome::Chosen(step + 1),
+                        Some(_) if moment.at() == now => Outcome::Young,
+                        Some(by) => Outcome::Superseded(by),
+                    }
                 }
-            })
-            .collect();
-        oldest_first.reverse();
-        oldest_first
+            };
+            judged(position, outcome);
+        }
     }
 }
 
@@ -164,33 +166,33 @@ pub(super) fn judge_interval(
     every: SignedDuration,
     within: Option<SignedDuration>,
     end: End,
-    seen: &[(u32, Moment)],
+    seen: Seen<'_>,
     now: Timestamp,
-) -> Vec<Outcome> {
+    mut judged: impl FnMut(u32, Outcome),
+) {
     let mut slots = Slots::default();
-    let mut judge = |&(position, moment): &(u32, Moment)| {
-        if within.is_some_and(|within| moment.age(now) > within) {
-            return Outcome::TooOld;
-        }
-        let number = slot_number(moment.at.as_second(), every);
-        match slots.take((0, number), position) {
-            None => Outcome::Chosen(0),
-            Some(by) => Outcome::Superseded(by),
-        }
+    let mut judge = |(position, moment): (u32, Moment)| {
+        let old = within.is_some_and(|within| moment.age(now) > within);
+        let outcome = if old {
+            Outcome::TooOld
+        } else {
+            let number = slot_number(moment.second(), every);
+            match slots.take((0, number), position) {
+                None => Outcome::Chosen(0),
+                Some(by) => Outcome::Superseded(by),
+            }
+        };
+        judged(position, outcome);
     };
     match end {
-        End::Newest => seen.iter().map(judge).collect(),
-        End::Oldest => {
-            let mut oldest_first: Vec<Outcome> = seen.iter().rev().map(&mut judge).collect();
-            oldest_first.reverse();
-            oldest_first
-        }
+        End::Newest => seen.iter().for_each(&mut judge),
+        End::Oldest => seen.iter().rev().for_each(&mut judge),
     }
 }
 
 /// The slot as a person reads it: `1d from 2026-04-03T00:00:00Z`.
 pub(super) fn slot_name(every: SignedDuration, moment: Moment) -> String {
-    let second = moment.at.as_second();
+    let second = moment.second();
     let begin = second - second.rem_euclid(every.as_secs().max(1));
     // Only the first slot of all time begins before any timestamp can.
     let begin = Timestamp::from_second(begin).unwrap_or(Timestamp::MIN);
