@@ -36,8 +36,9 @@ pub use error::{Errno, Error, ErrorKind, Failure, NameProblem, Operation, Result
 pub use hold::{Hold, TemporaryHolds};
 pub use key::{Cipher, Encryption, KeyLocation, WRAPPING_KEY_BYTES, WrappingKey};
 pub use list::{
-    Dataset, DatasetKind, DatasetKinds, Datasets, KeyStatus, ListDatasets, ListSnapshots, Snapshot,
-    Snapshots,
+    Dataset, DatasetKind, DatasetKinds, Datasets, Details, Entry, EntryKinds, Glob, KeyStatus,
+    ListCache, ListDatasets, ListOrder, ListRequest, ListSnapshots, Listing, Snapshot,
+    SnapshotEntry, Snapshots,
 };
 pub use name::{BookmarkName, DatasetName, Guid, PoolName, SnapshotName, SnapshotOrBookmark, Txg};
 pub use pool::Pool;

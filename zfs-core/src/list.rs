@@ -13,14 +13,29 @@
 //! the dataset is (still) there: one that is missing, or was destroyed or
 //! renamed on the way, is an error and not a short list.
 
+mod cache;
 mod dataset;
+mod entries;
+mod glob;
+mod listing;
+mod request;
 mod snapshot;
+mod step;
+mod threads;
 
+pub use cache::ListCache;
 pub use dataset::{Dataset, DatasetKind, DatasetKinds, Datasets, KeyStatus, ListDatasets};
+pub use glob::Glob;
+pub use listing::Listing;
+pub use request::{Details, Entry, EntryKinds, ListOrder, ListRequest, SnapshotEntry};
 pub use snapshot::{ListSnapshots, Snapshot, Snapshots};
+
+use zfs_sys::ZfsCmd;
 
 use crate::error::{Error, Operation};
 use crate::ffi::CallError;
+use crate::ffi::ioctl::{Device, answer};
+use crate::property::DatasetProperties;
 
 /// A name from the kernel, which cannot be one of this crate's.
 fn odd(parent: &str, reason: impl std::fmt::Display) -> Error {
@@ -40,6 +55,20 @@ where
         .map_err(|error| odd(parent, error))?
         .parse()
         .map_err(|error| odd(parent, error))
+}
+
+/// The properties that came with an entry, where they were asked for.
+fn properties_of(
+    device: &Device,
+    name: &str,
+    cmd: &ZfsCmd,
+    asked: bool,
+) -> Result<Option<DatasetProperties>, Error> {
+    if !asked {
+        return Ok(None);
+    }
+    let list = answer(cmd).map_err(|error| list_error(error, name))?;
+    Ok(Some(DatasetProperties::new(name, device.version(), list)))
 }
 
 fn list_error(error: CallError, name: &str) -> Error {

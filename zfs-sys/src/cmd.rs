@@ -100,6 +100,16 @@ impl ZfsCmd {
         self.raw.zc_cookie
     }
 
+    /// Sets zc_objset_type, which says what some requests are about.
+    pub fn set_objset_type(&mut self, number: u64) {
+        self.raw.zc_objset_type = number;
+    }
+
+    /// Sets zc_guid.
+    pub fn set_guid(&mut self, guid: u64) {
+        self.raw.zc_guid = guid;
+    }
+
     /// zc_objset_type as it is now.
     pub fn objset_type(&self) -> u64 {
         self.raw.zc_objset_type
@@ -156,6 +166,11 @@ impl ZfsCmd {
         mut ioctl: impl FnMut(&mut zfs_cmd) -> Result<(), i32>,
     ) -> Result<(), i32> {
         self.point();
+        if self.answer.is_empty() {
+            // Nothing that could be too large: no second time, and no copy of
+            // the 13 KiB for it.
+            return ioctl(&mut self.raw);
+        }
         // SAFETY: integers and arrays of them: a copy of the bytes is a copy.
         let before = unsafe { std::ptr::read(&raw const *self.raw) };
         loop {
@@ -167,7 +182,7 @@ impl ZfsCmd {
             // Where that is no more than there was, it is short of memory
             // itself.
             let needed = usize::try_from(self.raw.zc_nvlist_dst_size).unwrap_or(usize::MAX);
-            if self.answer.is_empty() || needed <= self.answer.len() || needed > ANSWER_LIMIT {
+            if needed <= self.answer.len() || needed > ANSWER_LIMIT {
                 return result;
             }
             self.answer.resize(needed, 0);

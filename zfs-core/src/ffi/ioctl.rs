@@ -6,7 +6,7 @@
 use std::fs;
 use std::sync::Arc;
 
-use zfs_stream::nvlist::{ByteOrder, Encoding, NvList};
+use zfs_stream::nvlist::{ByteOrder, Encoding, NvList, Value};
 use zfs_sys::{DevZfs, ZfsCmd, dmu_objset_stats, zfs_ioc_t};
 
 use super::CallError;
@@ -144,6 +144,21 @@ impl Device {
         cmd.set_cookie(fd);
         self.request(zfs_ioc_t::ZFS_IOC_SEND_PROGRESS, &mut cmd)?;
         Ok((cmd.cookie(), cmd.objset_type()))
+    }
+
+    /// A pool's GUID, and when it was imported, in seconds and nanoseconds;
+    /// none where the module does not tell.
+    pub(crate) fn pool_identity(&self, pool: &str) -> Result<Option<(u64, [u64; 2])>, CallError> {
+        let mut cmd = command(pool)?;
+        cmd.want_answer(ANSWER);
+        self.read(zfs_ioc_t::ZFS_IOC_POOL_STATS, &mut cmd)
+            .map_err(CallError::Zfs)?;
+        let config = answer(&cmd)?;
+        let imported = match config.get("initial_load_time") {
+            Some(Value::Uint64Array(numbers)) => numbers.as_slice().try_into().ok(),
+            _ => None,
+        };
+        Ok(config.get_u64("pool_guid").zip(imported))
     }
 
     /// The configuration of every imported pool, by name.

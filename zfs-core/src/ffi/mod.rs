@@ -14,6 +14,7 @@ mod calls;
 pub(crate) mod ioctl;
 mod nvlist;
 mod pipe;
+pub(crate) mod process;
 mod signal;
 mod stream;
 mod wait;

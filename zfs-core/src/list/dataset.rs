@@ -3,11 +3,12 @@
 use std::iter::FusedIterator;
 use std::time::SystemTime;
 
-use zfs_sys::{ZfsCmd, dmu_objset_stats, dmu_objset_type_t, zfs_ioc_t};
+use zfs_sys::{ZfsCmd, dmu_objset_stats, dmu_objset_type_t};
 
-use super::{entry_name, list_error, odd};
+use super::entries::Entries;
+use super::{entry_name, list_error, odd, properties_of};
 use crate::error::Error;
-use crate::ffi::ioctl::{ANSWER, Device, Next, answer, command, origin};
+use crate::ffi::ioctl::{Device, origin};
 use crate::name::{DatasetName, Guid, SnapshotName, Txg};
 use crate::property::DatasetProperties;
 use crate::zfs::Zfs;
@@ -143,9 +144,10 @@ impl Dataset {
         time.filter(|time| *time != SystemTime::UNIX_EPOCH)
     }
 
-    /// Its newest snapshot.
+    /// Its newest snapshot. The origin of a clone is none of its own.
     pub fn newest_snapshot(&self) -> Option<SnapshotName> {
-        self.properties.as_ref()?.str("prevsnap")?.parse().ok()
+        let newest = self.properties.as_ref()?.str("prevsnap")?.parse().ok();
+        newest.filter(|newest: &SnapshotName| *newest.dataset() == self.name)
     }
 
     fn read(device: &Device, name: DatasetName, cmd: &ZfsCmd, with: bool) -> Result<Self, Error> {
@@ -159,16 +161,7 @@ impl Dataset {
             Some(origin) => Some(entry_name(name.as_str(), origin.as_bytes())?),
             None => None,
         };
-        let properties = if with {
-            let list = answer(cmd).map_err(|error| list_error(error, name.as_str()))?;
-            Some(DatasetProperties::new(
-                name.as_str(),
-                device.version(),
-                list,
-            ))
-        } else {
-            None
-        };
+        let properties = properties_of(device, name.as_str(), cmd, with)?;
         Ok(Dataset {
             kind,
             guid: Guid(stats.dds_guid),
@@ -248,85 +241,60 @@ impl Default for ListDatasets {
     }
 }
 
-/// One level of the walk: a dataset whose children are being listed.
-#[derive(Debug)]
-struct Level {
-    parent: DatasetName,
-    cmd: ZfsCmd,
-}
-
 /// The datasets of a listing, each before those below it.
 #[derive(Debug)]
 pub struct Datasets {
     device: Device,
     what: ListDatasets,
     root: Option<DatasetName>,
-    levels: Vec<Level>,
+    /// The way down to where the walk is: a dataset at each level, whose
+    /// children are being listed.
+    levels: Vec<Entries>,
 }
 
 impl Datasets {
-    fn stats(&self, name: &DatasetName) -> Result<Dataset, Error> {
-        let cmd = self
-            .device
-            .stats(name.as_str(), self.what.properties)
-            .map_err(|error| list_error(error, name.as_str()))?;
-        Dataset::read(&self.device, name.clone(), &cmd, self.what.properties)
-    }
-
     /// Where `dataset` may have children, they come next.
     fn descend(&mut self, dataset: &Dataset) -> Result<(), Error> {
-        if dataset.kind == DatasetKind::Volume || self.levels.len() >= self.what.depth {
-            return Ok(());
+        if dataset.kind == DatasetKind::Filesystem && self.levels.len() < self.what.depth {
+            let children = Entries::datasets(&self.device, &dataset.name, self.what.properties)?;
+            self.levels.push(children);
         }
-        let mut cmd = command(dataset.name.as_str())
-            .map_err(|error| list_error(error, dataset.name.as_str()))?;
-        if self.what.properties {
-            cmd.want_answer(ANSWER);
-        }
-        self.levels.push(Level {
-            parent: dataset.name.clone(),
-            cmd,
-        });
         Ok(())
     }
 
     /// The next dataset of any kind.
     fn step(&mut self) -> Result<Option<Dataset>, Error> {
         if let Some(root) = self.root.take() {
-            let dataset = self.stats(&root)?;
+            let dataset = read(&self.device, &root, self.what.properties)?;
             self.descend(&dataset)?;
             return Ok(Some(dataset));
         }
         while let Some(level) = self.levels.last_mut() {
-            let parent = level.parent.as_str();
-            let next = self
-                .device
-                .next(zfs_ioc_t::ZFS_IOC_DATASET_LIST_NEXT, parent, &mut level.cmd)
-                .map_err(|error| list_error(error, parent))?;
-            match next {
-                Next::Entry => {
-                    let name = entry_name(parent, level.cmd.name())?;
-                    let dataset =
-                        Dataset::read(&self.device, name, &level.cmd, self.what.properties)?;
-                    self.descend(&dataset)?;
-                    return Ok(Some(dataset));
-                }
-                Next::End => {
-                    let parent = level.parent.clone();
-                    self.levels.pop();
-                    // A dataset that went away on the way down was listed
-                    // while it was there; only the one that was asked for must
-                    // not vanish without a word.
-                    if self.levels.is_empty() {
-                        self.device
-                            .stats(parent.as_str(), false)
-                            .map_err(|error| list_error(error, parent.as_str()))?;
-                    }
-                }
+            let parent = level.parent().clone();
+            if let Some(cmd) = level.next()? {
+                let name = entry_name(parent.as_str(), cmd.name())?;
+                let dataset = Dataset::read(&self.device, name, cmd, self.what.properties)?;
+                self.descend(&dataset)?;
+                return Ok(Some(dataset));
+            }
+            // A dataset that went away on the way down was listed while it was
+            // there; only the one that was asked for must not vanish without a
+            // word.
+            let ended = self.levels.pop();
+            match ended {
+                Some(root) if self.levels.is_empty() => root.confirm()?,
+                _ => {}
             }
         }
         Ok(None)
     }
+}
+
+fn read(device: &Device, name: &DatasetName, properties: bool) -> Result<Dataset, Error> {
+    let cmd = device
+        .stats(name.as_str(), properties)
+        .map_err(|error| list_error(error, name.as_str()))?;
+    Dataset::read(device, name.clone(), &cmd, properties)
 }
 
 impl Iterator for Datasets {
@@ -375,10 +343,15 @@ impl Zfs {
     ///
     /// [`Error::is_not_found`] where there is no such dataset.
     pub fn dataset(&self, name: &DatasetName) -> Result<Dataset, Error> {
-        let cmd = self
-            .device
-            .stats(name.as_str(), true)
-            .map_err(|error| list_error(error, name.as_str()))?;
-        Dataset::read(&self.device, name.clone(), &cmd, true)
+        read(&self.device, name, true)
+    }
+
+    /// The newest snapshot of a dataset, in one request, however many it has.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_not_found`] where there is no such dataset.
+    pub fn newest_snapshot(&self, name: &DatasetName) -> Result<Option<SnapshotName>, Error> {
+        Ok(self.dataset(name)?.newest_snapshot())
     }
 }

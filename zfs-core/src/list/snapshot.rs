@@ -4,12 +4,13 @@ use std::iter::FusedIterator;
 use std::time::SystemTime;
 
 use zfs_stream::nvlist::NvList;
-use zfs_sys::{ZfsCmd, zfs_ioc_t};
+use zfs_sys::ZfsCmd;
 
-use super::{entry_name, list_error};
-use crate::error::{Errno, Error};
+use super::entries::Entries;
+use super::{list_error, odd, properties_of};
+use crate::error::Error;
 use crate::ffi::CallError;
-use crate::ffi::ioctl::{ANSWER, Device, Next, answer, command, packed};
+use crate::ffi::ioctl::Device;
 use crate::name::{DatasetName, Guid, SnapshotName, Txg};
 use crate::property::DatasetProperties;
 use crate::zfs::Zfs;
@@ -78,16 +79,7 @@ impl Snapshot {
 
     fn read(device: &Device, name: SnapshotName, cmd: &ZfsCmd, with: bool) -> Result<Self, Error> {
         let stats = cmd.stats();
-        let properties = if with {
-            let list = answer(cmd).map_err(|error| list_error(error, name.as_str()))?;
-            Some(DatasetProperties::new(
-                name.as_str(),
-                device.version(),
-                list,
-            ))
-        } else {
-            None
-        };
+        let properties = properties_of(device, name.as_str(), cmd, with)?;
         Ok(Snapshot {
             guid: Guid(stats.dds_guid),
             createtxg: Txg(stats.dds_creation_txg),
@@ -174,59 +166,55 @@ pub struct Snapshots {
 #[derive(Debug)]
 enum State {
     Start,
-    Listing(ZfsCmd),
+    Listing(Entries),
     End,
 }
 
 impl Snapshots {
-    fn start(&self) -> Result<ZfsCmd, CallError> {
-        let mut cmd = command(self.dataset.as_str())?;
-        cmd.set_simple(!self.what.properties);
-        if self.what.properties {
-            cmd.want_answer(ANSWER);
-        }
-        if let Some(range) = self.what.range()? {
-            cmd.set_source(packed(&range)?);
-        }
-        Ok(cmd)
+    fn start(&self) -> Result<Entries, Error> {
+        let range = self
+            .what
+            .range()
+            .map_err(|error| list_error(error, self.dataset.as_str()))?;
+        Entries::snapshots(
+            &self.device,
+            &self.dataset,
+            self.what.properties,
+            range.as_ref(),
+        )
     }
 
     fn step(&mut self) -> Result<Option<Snapshot>, Error> {
-        let dataset = self.dataset.as_str();
-        let failed = |error| list_error(error, dataset);
         // 0 is no bound to the kernel, and nothing is as old as that.
         if self.what.max_txg == Some(Txg(0)) {
             self.state = State::End;
         }
         if matches!(self.state, State::Start) {
-            self.state = State::Listing(self.start().map_err(failed)?);
+            self.state = State::Listing(self.start()?);
         }
-        let State::Listing(cmd) = &mut self.state else {
+        let State::Listing(entries) = &mut self.state else {
             return Ok(None);
         };
-        loop {
-            let next = self
-                .device
-                .next(zfs_ioc_t::ZFS_IOC_SNAPSHOT_LIST_NEXT, dataset, cmd)
-                .map_err(failed)?;
-            if let Next::End = next {
-                // Is it empty, or not there?
-                self.device.stats(dataset, false).map_err(failed)?;
-                return Ok(None);
+        match entries.next()? {
+            Some(cmd) => {
+                let name = member(&self.dataset, cmd.name())?;
+                Snapshot::read(&self.device, name, cmd, self.what.properties).map(Some)
             }
-            let name: SnapshotName = entry_name(dataset, cmd.name())?;
-            if cmd.stats().dds_creation_txg != 0 {
-                return Snapshot::read(&self.device, name, cmd, self.what.properties).map(Some);
-            }
-            // OpenZFS 2.1 gives names alone in simple mode.
-            match self.device.stats(name.as_str(), false) {
-                Ok(full) => return Snapshot::read(&self.device, name, &full, false).map(Some),
-                // Destroyed in between.
-                Err(CallError::Zfs(Errno::ENOENT)) => {}
-                Err(error) => return Err(list_error(error, name.as_str())),
-            }
+            None => entries.confirm().map(|()| None),
         }
     }
+}
+
+/// The name of an entry, which shares its dataset's.
+fn member(dataset: &DatasetName, bytes: &[u8]) -> Result<SnapshotName, Error> {
+    let own = bytes
+        .strip_prefix(dataset.as_str().as_bytes())
+        .and_then(|rest| rest.strip_prefix(b"@"))
+        .and_then(|own| std::str::from_utf8(own).ok())
+        .ok_or_else(|| odd(dataset.as_str(), "a snapshot's name is not one"))?;
+    dataset
+        .with_snapshot(own)
+        .map_err(|error| odd(dataset.as_str(), error))
 }
 
 impl Iterator for Snapshots {
@@ -281,7 +269,7 @@ impl Zfs {
     pub fn snapshot_creation(&self, name: &SnapshotName) -> Result<SystemTime, Error> {
         self.snapshot_entry(name)?
             .creation()
-            .ok_or_else(|| super::odd(name.as_str(), "it has no creation"))
+            .ok_or_else(|| odd(name.as_str(), "it has no creation"))
     }
 }
 
