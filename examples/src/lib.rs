@@ -5,6 +5,7 @@
 
 pub mod autosnap;
 pub mod exit;
+pub mod list;
 pub mod logging;
 pub mod pipeline;
 pub mod stop;

@@ -81,9 +81,24 @@ impl Zfs {
     ///
     /// [`Error::Zfs`]: the dataset does not exist.
     pub fn bookmarks(&self, dataset: &DatasetName) -> Result<Vec<Bookmark>, Error> {
+        let mut bookmarks: Vec<Bookmark> = self
+            .bookmarks_with(dataset, &[])?
+            .into_iter()
+            .map(|(bookmark, _)| bookmark)
+            .collect();
+        bookmarks.sort_by(|a, b| (a.createtxg, &a.name).cmp(&(b.createtxg, &b.name)));
+        Ok(bookmarks)
+    }
+
+    /// The bookmarks of a dataset with these properties as well, in no order.
+    pub(crate) fn bookmarks_with(
+        &self,
+        dataset: &DatasetName,
+        more: &[&str],
+    ) -> Result<Vec<(Bookmark, NvList)>, Error> {
         let on = |error: CallError| error.on(Operation::GetBookmarks, dataset.as_str());
         let mut wanted = NvList::new();
-        for property in ["guid", "createtxg", "creation"] {
+        for property in ["guid", "createtxg", "creation"].iter().chain(more) {
             wanted
                 .insert_flag(property)
                 .map_err(|error| on(error.into()))?;
@@ -103,14 +118,14 @@ impl Zfs {
                     .and_then(|property| property.require_u64("value"))
                     .map_err(|error| on(CallError::Answer(error)))
             };
-            bookmarks.push(Bookmark {
+            let bookmark = Bookmark {
                 name: dataset.with_bookmark(&name.to_string())?,
                 guid: Guid(number("guid")?),
                 createtxg: Txg(number("createtxg")?),
                 creation: SystemTime::UNIX_EPOCH + Duration::from_secs(number("creation")?),
-            });
+            };
+            bookmarks.push((bookmark, properties.clone()));
         }
-        bookmarks.sort_by(|a, b| (a.createtxg, &a.name).cmp(&(b.createtxg, &b.name)));
         Ok(bookmarks)
     }
 }

@@ -24,6 +24,7 @@ mod resume;
 mod rollback;
 mod send;
 mod snapshot;
+mod space;
 mod version;
 mod zfs;
 
@@ -36,8 +37,8 @@ pub use error::{Errno, Error, ErrorKind, Failure, NameProblem, Operation, Result
 pub use hold::{Hold, TemporaryHolds};
 pub use key::{Cipher, Encryption, KeyLocation, WRAPPING_KEY_BYTES, WrappingKey};
 pub use list::{
-    Dataset, DatasetKind, DatasetKinds, Datasets, Details, Entry, EntryKinds, Glob, KeyStatus,
-    ListCache, ListDatasets, ListOrder, ListRequest, ListSnapshots, Listing, Snapshot,
+    BookmarkEntry, Dataset, DatasetKind, DatasetKinds, Datasets, Details, Entry, EntryKinds, Glob,
+    KeyStatus, ListCache, ListDatasets, ListOrder, ListRequest, ListSnapshots, Listing, Snapshot,
     SnapshotEntry, Snapshots,
 };
 pub use name::{BookmarkName, DatasetName, Guid, PoolName, SnapshotName, SnapshotOrBookmark, Txg};
@@ -48,5 +49,6 @@ pub use receive::{ReceiveRequest, Received};
 pub use redact::Redaction;
 pub use resume::ResumeToken;
 pub use send::{SendFlags, SendRequest, stream_pipe};
+pub use space::SpaceOf;
 pub use version::Version;
 pub use zfs::{Name, Zfs};

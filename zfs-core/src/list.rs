@@ -27,7 +27,9 @@ pub use cache::ListCache;
 pub use dataset::{Dataset, DatasetKind, DatasetKinds, Datasets, KeyStatus, ListDatasets};
 pub use glob::Glob;
 pub use listing::Listing;
-pub use request::{Details, Entry, EntryKinds, ListOrder, ListRequest, SnapshotEntry};
+pub use request::{
+    BookmarkEntry, Details, Entry, EntryKinds, ListOrder, ListRequest, SnapshotEntry,
+};
 pub use snapshot::{ListSnapshots, Snapshot, Snapshots};
 
 use zfs_sys::ZfsCmd;

@@ -220,7 +220,8 @@ fn details_bring_what_they_say() {
             assert_eq!(entry.name(), fields[0]);
             assert_eq!(seconds(entry).to_string(), fields[1]);
             let used = entry.properties().map(|properties| properties.text("used"));
-            if details == Details::Properties && !entry.name().contains('#') {
+            // What the pool itself uses changes by itself.
+            if details == Details::Properties && entry.name().contains('@') {
                 assert_eq!(used.as_deref(), Some(fields[2]), "{line}");
             }
         }
@@ -347,20 +348,14 @@ fn many_snapshots_come_whole_from_many_threads() {
     for name in &names {
         pool.filesystem(name);
     }
-    // More than a batch of one dataset, in few transactions.
-    for round in 0..10 {
-        let program = format!(
-            "for d = 0, 5 do for s = 0, 29 do zfs.sync.snapshot('{}/d' .. d .. '@r{round}x' .. s) end end",
-            pool.name()
-        );
-        let file = pool.path().join("program.lua");
-        std::fs::write(&file, program).unwrap();
-        run(&[
-            "zfs",
-            "program",
-            pool.name().as_str(),
-            file.to_str().unwrap(),
-        ]);
+    // More of each than go from thread to thread at once.
+    const EACH: usize = 70;
+    for round in 0..EACH {
+        let all: Vec<_> = names
+            .iter()
+            .map(|name| pool.snapshot(&format!("{name}@r{round}")))
+            .collect();
+        pool.zfs.snapshot(&all).unwrap();
     }
     let listed = |threads, order| -> Vec<String> {
         let request = within(&pool)
@@ -370,10 +365,10 @@ fn many_snapshots_come_whole_from_many_threads() {
         lines(pool.zfs.list(request))
     };
     let one = listed(1, ListOrder::Name);
-    assert_eq!(one.len(), 6 * 300);
-    assert_eq!(one.iter().collect::<BTreeSet<_>>().len(), 6 * 300);
+    assert_eq!(one.len(), names.len() * EACH);
+    assert_eq!(one.iter().collect::<BTreeSet<_>>().len(), one.len());
     assert_eq!(listed(3, ListOrder::Name), one);
-    assert_eq!(listed(3, ListOrder::Kernel).len(), 6 * 300);
+    assert_eq!(listed(3, ListOrder::Kernel).len(), one.len());
 }
 
 #[test]

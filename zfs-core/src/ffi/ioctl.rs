@@ -161,6 +161,35 @@ impl Device {
         Ok(config.get_u64("pool_guid").zip(imported))
     }
 
+    /// What is set on a pool, and what it reports of itself.
+    pub(crate) fn pool_properties(&self, pool: &str) -> Result<NvList, CallError> {
+        let mut cmd = command(pool)?;
+        cmd.want_answer(ANSWER);
+        self.read(zfs_ioc_t::ZFS_IOC_POOL_GET_PROPS, &mut cmd)
+            .map_err(CallError::Zfs)?;
+        answer(&cmd)
+    }
+
+    /// Bytes written to `name` since a snapshot or bookmark.
+    pub(crate) fn space_written(&self, name: &str, since: &str) -> Result<u64, CallError> {
+        let mut cmd = command(name)?;
+        cmd.set_value(since).map_err(errno)?;
+        self.read(zfs_ioc_t::ZFS_IOC_SPACE_WRITTEN, &mut cmd)
+            .map_err(CallError::Zfs)?;
+        Ok(cmd.cookie())
+    }
+
+    /// What a user, group or project uses or may use; `what` is one of
+    /// zfs_userquota_prop_t.
+    pub(crate) fn space_of(&self, name: &str, what: u64, id: u64) -> Result<u64, CallError> {
+        let mut cmd = command(name)?;
+        cmd.set_objset_type(what);
+        cmd.set_guid(id);
+        self.read(zfs_ioc_t::ZFS_IOC_USERSPACE_ONE, &mut cmd)
+            .map_err(CallError::Zfs)?;
+        Ok(cmd.cookie())
+    }
+
     /// The configuration of every imported pool, by name.
     pub(crate) fn pool_configs(&self) -> Result<NvList, CallError> {
         let mut cmd = command("")?;

@@ -119,6 +119,16 @@ impl SnapshotEntry {
     }
 }
 
+/// A bookmark in a listing.
+#[derive(Clone, Debug)]
+pub struct BookmarkEntry {
+    /// The bookmark.
+    pub bookmark: Bookmark,
+    /// What else ZFS keeps of it, where properties were asked for:
+    /// `referenced`, `logicalreferenced`, `redact_snaps` and others.
+    pub properties: Option<DatasetProperties>,
+}
+
 /// Something that was listed.
 #[derive(Clone, Debug)]
 pub enum Entry {
@@ -127,7 +137,7 @@ pub enum Entry {
     /// A snapshot.
     Snapshot(Box<SnapshotEntry>),
     /// A bookmark.
-    Bookmark(Box<Bookmark>),
+    Bookmark(Box<BookmarkEntry>),
 }
 
 impl Entry {
@@ -136,7 +146,7 @@ impl Entry {
         match self {
             Entry::Dataset(dataset) => dataset.name.as_str(),
             Entry::Snapshot(snapshot) => snapshot.name.as_str(),
-            Entry::Bookmark(bookmark) => bookmark.name.as_str(),
+            Entry::Bookmark(entry) => entry.bookmark.name.as_str(),
         }
     }
 
@@ -145,7 +155,7 @@ impl Entry {
         match self {
             Entry::Dataset(dataset) => dataset.guid,
             Entry::Snapshot(snapshot) => snapshot.guid,
-            Entry::Bookmark(bookmark) => bookmark.guid,
+            Entry::Bookmark(entry) => entry.bookmark.guid,
         }
     }
 
@@ -155,7 +165,7 @@ impl Entry {
         match self {
             Entry::Dataset(dataset) => dataset.createtxg,
             Entry::Snapshot(snapshot) => snapshot.createtxg,
-            Entry::Bookmark(bookmark) => bookmark.createtxg,
+            Entry::Bookmark(entry) => entry.bookmark.createtxg,
         }
     }
 
@@ -164,17 +174,16 @@ impl Entry {
         match self {
             Entry::Dataset(dataset) => dataset.creation(),
             Entry::Snapshot(snapshot) => snapshot.creation,
-            Entry::Bookmark(bookmark) => Some(bookmark.creation),
+            Entry::Bookmark(entry) => Some(entry.bookmark.creation),
         }
     }
 
-    /// Its properties, where they were asked for and it has any that can be
-    /// read this way: bookmarks have not.
+    /// Its properties, where they were asked for.
     pub fn properties(&self) -> Option<&DatasetProperties> {
         match self {
             Entry::Dataset(dataset) => dataset.properties.as_ref(),
             Entry::Snapshot(snapshot) => snapshot.properties.as_ref(),
-            Entry::Bookmark(_) => None,
+            Entry::Bookmark(bookmark) => bookmark.properties.as_ref(),
         }
     }
 }

@@ -8,10 +8,13 @@ use std::time::SystemTime;
 
 use super::cache::{Session, Version};
 use super::dataset::{Dataset, Datasets, ListDatasets};
-use super::request::{Details, Entry, EntryKinds, ListOrder, ListRequest, SnapshotEntry};
+use super::request::{
+    BookmarkEntry, Details, Entry, EntryKinds, ListOrder, ListRequest, SnapshotEntry,
+};
 use super::snapshot::ListSnapshots;
 use crate::error::Error;
 use crate::name::DatasetName;
+use crate::property::DatasetProperties;
 use crate::zfs::Zfs;
 
 /// What all steps of a listing share.
@@ -136,18 +139,37 @@ impl Members {
     }
 
     fn bookmarks(self, context: &Context) -> Entries {
-        let listed = context.zfs.bookmarks(&self.dataset);
+        /// What OpenZFS can keep of a bookmark.
+        const PROPERTIES: &[&str] = &[
+            "referenced",
+            "compressratio",
+            "logicalreferenced",
+            "ivsetguid",
+            "redact_snaps",
+        ];
+        let properties = context.request.details == Details::Properties;
+        let more = if properties { PROPERTIES } else { &[] };
+        let listed = context.zfs.bookmarks_with(&self.dataset, more);
         let mut bookmarks = match unless_gone(listed, self.named) {
             Some(Ok(bookmarks)) => bookmarks,
             Some(Err(error)) => return Box::new(iter::once(Err(error))),
             None => return Box::new(iter::empty()),
         };
-        bookmarks.sort_by(|a, b| a.name.cmp(&b.name));
+        bookmarks.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
         let request = context.request.clone();
-        let wanted = bookmarks.into_iter().filter(move |bookmark| {
+        let version = context.zfs.version();
+        let wanted = bookmarks.into_iter().filter(move |(bookmark, _)| {
             request.wants_member(bookmark.name.bookmark(), bookmark.createtxg)
         });
-        Box::new(wanted.map(|bookmark| Ok(Entry::Bookmark(Box::new(bookmark)))))
+        Box::new(wanted.map(move |(bookmark, list)| {
+            let name = bookmark.name.as_str();
+            let properties = properties.then(|| DatasetProperties::new(name, version, list));
+            let entry = BookmarkEntry {
+                bookmark,
+                properties,
+            };
+            Ok(Entry::Bookmark(Box::new(entry)))
+        }))
     }
 }
 
@@ -290,12 +312,11 @@ impl Iterator for Walk {
             if let Some(step) = self.ready.pop_front() {
                 return Some(Ok(step));
             }
-            let mut below = match self.at.take() {
-                Some(below) => below,
-                None => {
-                    let (root, named) = self.roots.next()?;
-                    self.begin(root, named)
-                }
+            let mut below = if let Some(below) = self.at.take() {
+                below
+            } else {
+                let (root, named) = self.roots.next()?;
+                self.begin(root, named)
             };
             let at = SystemTime::now();
             match below.datasets.next() {

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::list::request::Entry;
 
 /// Entries that go from one thread to the other at once.
-const BATCH: usize = 128;
+const BATCH: usize = 64;
 /// Batches of one step that wait to be taken.
 const WAITING: usize = 2;
 

@@ -69,6 +69,8 @@ impl DatasetProperties {
             .and_then(|entry| entry.get_u64("value"))
             == Some(3);
         let on = match (name.contains('@'), volume) {
+            // A bookmark has what ZFS tells of it and no defaults.
+            _ if name.contains('#') => On::empty(),
             (true, _) => On::SNAPSHOT,
             (false, true) => On::VOLUME,
             (false, false) => On::FILESYSTEM,

@@ -419,7 +419,8 @@ mod tests {
             creation: None,
         };
         let blocks = |guids: Range<u64>| -> HashMap<u64, Vec<u8>> {
-            let block = |guid| block(&version(guid), &[record.clone()]).expect("it fits");
+            let block =
+                |guid| block(&version(guid), std::slice::from_ref(&record)).expect("it fits");
             guids.map(|guid| (guid, block(guid))).collect()
         };
         let old = File::new(state(), 0).encode(&blocks(0..50), usize::MAX);
