@@ -29,6 +29,9 @@ const BATCH: usize = 256 << 10;
 /// longer.
 const IN_FLIGHT: usize = 3 << 20;
 
+/// Their stacks count as memory, and the algorithms take theirs elsewhere.
+const STACK: usize = 512 << 10;
+
 /// More workers than this would wait for the one that reads and writes.
 const WORKERS: usize = 16;
 
@@ -50,7 +53,7 @@ const WORKERS: usize = 16;
 pub fn recompress(source: impl Read, sink: impl Sink, to: Compression) -> Result<Changes> {
     let workers = thread::available_parallelism().map_or(1, NonZero::get);
     thread::scope(|scope| {
-        let mut pool = Pool::new(scope, to, workers.clamp(1, WORKERS))?;
+        let mut pool = Pool::new(scope, to, workers.clamp(1, WORKERS));
         run(source, sink, &mut pool)
     })
 }
@@ -251,17 +254,23 @@ struct Worker {
     results: Receiver<(Batch, Result<()>)>,
 }
 
+/// Without memory for it nothing can be done.
+fn codec(to: Compression) -> Result<Codec> {
+    Codec::new(to).map_err(|problem| Error::Change {
+        offset: 0,
+        record: 0,
+        problem: Box::new(Problem::Compression(problem)),
+    })
+}
+
 impl Worker {
     fn start<'scope>(scope: &'scope Scope<'scope, '_>, to: Compression) -> Result<Self> {
         let (tasks, task_list) = sync_channel::<Batch>(WORKERS);
         let (result_list, results) = sync_channel(WORKERS);
-        let mut codec = Codec::new(to).map_err(|problem| Error::Change {
-            offset: 0,
-            record: 0,
-            problem: Box::new(Problem::Compression(problem)),
-        })?;
+        let mut codec = codec(to)?;
         thread::Builder::new()
             .name("recompress".to_owned())
+            .stack_size(STACK)
             .spawn_scoped(scope, move || {
                 for mut batch in task_list {
                     let result = batch.work(&mut codec);
@@ -276,8 +285,11 @@ impl Worker {
 }
 
 /// Workers that batches go to in turn, so that they come back in order.
-struct Pool {
+struct Pool<'scope, 'env> {
+    scope: &'scope Scope<'scope, 'env>,
     to: Compression,
+    /// How many there are to be; they start with the second batch.
+    most: usize,
     workers: Vec<Worker>,
     /// Which worker is next to be given a batch.
     next: usize,
@@ -288,28 +300,26 @@ struct Pool {
     empty: Vec<Batch>,
 }
 
-impl Pool {
-    fn new<'scope>(
-        scope: &'scope Scope<'scope, '_>,
-        to: Compression,
-        workers: usize,
-    ) -> Result<Self> {
-        let workers = (0..workers)
-            .map(|_| Worker::start(scope, to))
-            .collect::<Result<Vec<_>>>()?;
-        Ok(Self {
+impl<'scope, 'env> Pool<'scope, 'env> {
+    fn new(scope: &'scope Scope<'scope, 'env>, to: Compression, most: usize) -> Self {
+        Self {
+            scope,
             to,
-            workers,
+            most,
+            workers: Vec::new(),
             next: 0,
             pending: VecDeque::new(),
             in_flight: 0,
             filling: Batch::default(),
             empty: Vec::new(),
-        })
+        }
     }
 
     /// Hands the batch over, after taking back what is in its way.
     fn submit<W: Sink>(&mut self, writer: &mut Writer<W>) -> Result<u64> {
+        while self.workers.len() < self.most {
+            self.workers.push(Worker::start(self.scope, self.to)?);
+        }
         let bytes = self.filling.input.len();
         let mut blocks = 0;
         while !self.pending.is_empty()
@@ -347,7 +357,7 @@ fn gone() -> Error {
     Error::Io(std::io::Error::other("a thread that compresses has ended"))
 }
 
-impl<W: Sink> Change<W> for Pool {
+impl<W: Sink> Change<W> for Pool<'_, '_> {
     fn record(&mut self, record: &RawRecord<'_>, writer: &mut Writer<W>) -> Result<u64> {
         let changed = match record.record_type() {
             RecordType::Begin => match record.parse() {
@@ -371,6 +381,11 @@ impl<W: Sink> Change<W> for Pool {
     }
 
     fn finish(&mut self, writer: &mut Writer<W>) -> Result<u64> {
+        if self.workers.is_empty() {
+            // A short stream is done before threads have started.
+            self.filling.work(&mut codec(self.to)?)?;
+            return self.filling.write(writer);
+        }
         let mut blocks = self.submit(writer)?;
         while !self.pending.is_empty() {
             blocks += self.take_back(writer)?;

@@ -166,7 +166,7 @@ impl<'a> Iterator for SliceReader<'a> {
 #[derive(Debug)]
 pub struct Reader<R> {
     source: R,
-    pub(super) buffer: Vec<u8>,
+    pub(crate) buffer: Vec<u8>,
     /// From where on the buffer's bytes are still wanted.
     kept: usize,
     /// Where the next record begins, and where what was read ends.

@@ -53,4 +53,6 @@ pub use stage::VerifyingReader;
 pub use verifier::{Report, Verifier};
 
 #[cfg(test)]
+mod damage;
+#[cfg(test)]
 mod tests;

@@ -22,6 +22,9 @@ use crate::record::{CHECKSUM_AT, HEADER_LEN, RawRecord, SliceReader};
 const STRETCH: usize = 1 << 20;
 const RECORDS: usize = 2_048;
 
+/// Sums need next to none.
+const STACK: usize = 256 << 10;
+
 /// How many stretches each worker has waiting.
 const WAITING: usize = 3;
 
@@ -105,6 +108,7 @@ impl<'a> Quick<'a> {
             let (result, sums) = sync_channel(WAITING + 1);
             thread::Builder::new()
                 .name("verify".to_owned())
+                .stack_size(STACK)
                 .spawn_scoped(scope, move || {
                     for stretch in list {
                         if result.send(sum(&stretch)).is_err() {

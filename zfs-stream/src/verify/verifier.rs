@@ -55,7 +55,7 @@ impl Report {
 }
 
 /// A stream between its BEGIN and its END.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Open {
     compound: bool,
     context: Context,
@@ -83,7 +83,7 @@ struct Previous {
 }
 
 /// Checks a stream whose records are handed to it one after the other.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "they are independent of each other"
