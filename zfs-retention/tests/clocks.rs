@@ -152,3 +152,101 @@ fn sanoids_arithmetic_misses_nothing_and_never_floods() {
         }
     }
 }
+
+/// Runs a schedule at every step and returns what it took.
+fn run(
+    schedule: &Schedule,
+    from: Timestamp,
+    to: Timestamp,
+    step: SignedDuration,
+) -> Vec<Timestamp> {
+    let mut taken: Vec<Timestamp> = Vec::new();
+    let mut at = from;
+    while at <= to {
+        let recent = taken.iter().rev().take(3).copied();
+        if schedule.due(recent, &at.to_zoned(TimeZone::UTC)).is_some() {
+            taken.push(at);
+        }
+        at += step;
+    }
+    taken
+}
+
+#[test]
+fn fifty_years_with_their_leap_days_have_every_day_month_and_year() {
+    let from: Timestamp = "1985-01-01T00:00:00Z".parse().unwrap();
+    let to: Timestamp = "2035-12-31T00:00:00Z".parse().unwrap();
+    let times = SanoidTimes {
+        daily_hour: 0,
+        daily_min: 0,
+        // Most months have no 31st, most years no 29 February.
+        monthly_mday: 31,
+        yearly_mon: 2,
+        yearly_mday: 29,
+        ..SanoidTimes::default()
+    };
+    let hours = SignedDuration::from_hours;
+    for (tier, count) in [
+        (Tier::Daily, 18_627),
+        (Tier::Monthly, 51 * 12),
+        (Tier::Yearly, 51),
+    ] {
+        let schedule = Schedule::preferred(tier, &times);
+        let taken = run(&schedule, from, to, hours(24));
+        // The first run catches up what was due before it.
+        let first = usize::from(tier != Tier::Daily);
+        assert_eq!(taken.len(), count + first, "{tier}");
+        let date = |at: &Timestamp| at.to_zoned(TimeZone::UTC).date();
+        for day in taken.iter().skip(first).map(date) {
+            match tier {
+                Tier::Daily => {}
+                _ => assert_eq!(day, day.last_of_month(), "{tier}"),
+            }
+        }
+        if tier == Tier::Daily {
+            assert_apart(&taken, hours(24), hours(24), "leap days");
+        }
+    }
+}
+
+#[test]
+fn a_clock_set_back_a_day_takes_no_day_twice_and_misses_none() {
+    let minute = SignedDuration::from_mins(1);
+    let day = SignedDuration::from_hours(24);
+    for tier in [Tier::Hourly, Tier::Daily, Tier::Weekly] {
+        for schedule in [
+            Schedule::preferred(tier, &SanoidTimes::default()),
+            Schedule::Sanoid {
+                tier,
+                times: SanoidTimes::default(),
+            },
+        ] {
+            let start: Timestamp = "2026-03-02T00:30:00Z".parse().unwrap();
+            let mut taken = vec![start];
+            let mut clock = start;
+            // Ten days, set back by one on the fifth: eleven days pass.
+            for nth in 0..11 * 24 * 60 {
+                if nth == 5 * 24 * 60 {
+                    clock -= day;
+                }
+                clock += minute;
+                let now = clock.to_zoned(TimeZone::UTC);
+                if schedule.due(taken.iter().copied(), &now).is_some() {
+                    taken.push(clock);
+                }
+            }
+            let slots: std::collections::BTreeSet<Timestamp> = taken
+                .iter()
+                .skip(1)
+                .map(|at| schedule.last(&at.to_zoned(TimeZone::UTC)).unwrap())
+                .collect();
+            assert_eq!(slots.len(), taken.len() - 1, "{tier} twice");
+            let expected = match tier {
+                Tier::Hourly => 240,
+                Tier::Daily => 10,
+                _ => 2,
+            };
+            assert_eq!(slots.len(), expected, "{tier}");
+        }
+    }
+}

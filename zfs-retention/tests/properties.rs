@@ -1,5 +1,5 @@
-//! What holds for every history, policy, zone and clock. `PROPTEST_CASES` sets
-//! how many are tried.
+//! What holds for every history, policy, zone and clock. `ZFS_TEST_LONG` tries
+//! millions of them, `PROPTEST_CASES` as many as it says.
 
 use std::collections::BTreeSet;
 
@@ -154,8 +154,26 @@ fn names(snapshots: &[Snapshot]) -> BTreeSet<&str> {
     snapshots.iter().map(|s| s.name.as_str()).collect()
 }
 
+/// How many histories each property is tried on in a long run.
+const LONG: u32 = 300_000;
+
+fn config() -> ProptestConfig {
+    let usual = ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    let told = std::env::var_os("PROPTEST_CASES").is_some();
+    if told || std::env::var_os("ZFS_TEST_LONG").is_none() {
+        return usual;
+    }
+    ProptestConfig {
+        cases: LONG,
+        ..usual
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn the_protected_are_never_destroyed(

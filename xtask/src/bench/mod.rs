@@ -1,6 +1,8 @@
 //! `cargo xtask bench`: what docs/COMPARE.md says, measured.
 
+mod autosnap;
 mod compare;
+mod retention;
 mod series;
 
 use std::{fmt::Write as _, path::PathBuf, process::ExitCode, time::Duration};
@@ -16,7 +18,9 @@ use crate::{
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask bench send            zfs-core against `zfs send`, in the ZFS machine
-  cargo xtask bench send --write    the same, and the table goes into docs/COMPARE.md")]
+  cargo xtask bench send --write    the same, and the table goes into docs/COMPARE.md
+  cargo xtask bench retention       plans over many snapshots, on this machine
+  cargo xtask bench autosnap        zfs-autosnap against sanoid, in the ZFS machine")]
 pub struct Bench {
     #[command(subcommand)]
     what: What,
@@ -39,20 +43,49 @@ enum What {
         #[arg(long)]
         write: bool,
     },
+    /// Plans over many snapshots, on this machine: time, memory and how they grow
+    Retention {
+        /// Put the table into docs/COMPARE.md
+        #[arg(long)]
+        write: bool,
+    },
+    /// zfs-autosnap --cron against sanoid --cron, both with their caches warm
+    Autosnap {
+        /// Debian release of the machine: bookworm has OpenZFS 2.1, trixie 2.3, sid 2.4
+        #[arg(long, value_enum, default_value_t = Suite::Trixie)]
+        suite: Suite,
+        /// Pairs of runs in which nothing is due
+        #[arg(long, default_value_t = 7)]
+        idle: u32,
+        /// Pairs of runs in which three types are due on each dataset
+        #[arg(long, default_value_t = 1)]
+        due: u32,
+        /// Put the table into docs/COMPARE.md
+        #[arg(long)]
+        write: bool,
+    },
 }
 
 impl Bench {
     pub fn run(self) -> Result<ExitCode> {
-        let What::Send {
-            suite,
-            size,
-            runs,
-            write,
-        } = self.what;
-        let section = send(suite, size, runs)?;
+        let (name, section, write) = match self.what {
+            What::Send {
+                suite,
+                size,
+                runs,
+                write,
+            } => ("send", send(suite, size, runs)?, write),
+            What::Retention { write } => ("retention", retention::section()?, write),
+            What::Autosnap {
+                suite,
+                idle,
+                due,
+                write,
+            } => ("autosnap", autosnap::section(suite, idle, due)?, write),
+        };
         println!("{section}");
         if write {
-            compare::write("send", &section)?;
+            compare::write(name, &section)?;
         }
         Ok(ExitCode::SUCCESS)
     }
