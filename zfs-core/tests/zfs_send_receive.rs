@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
 use std::thread;
 
+use fixture::shared::{Ground, other_pool};
 use fixture::{Pool, get, noise, receive, send, transfer};
 use zfs_core::{
     BeginRecord, CreateRequest, DatasetName, Encryption, Error, ErrorKind, ReceiveRequest,
@@ -18,8 +19,8 @@ const KEY: [u8; 32] = [0x17; 32];
 
 /// Two pools, and on the first a filesystem with two snapshots.
 struct Sites {
-    a: Pool,
-    b: Pool,
+    a: Ground,
+    b: Ground,
     source: DatasetName,
     one: SnapshotName,
     two: SnapshotName,
@@ -29,11 +30,11 @@ const SIZE: usize = 3 << 20;
 
 impl Sites {
     fn new() -> Sites {
-        let (a, b) = (Pool::new(), Pool::new());
+        let (a, b) = (Ground::new(), Ground::on(other_pool()));
         let source = a.filesystem("data");
-        a.write(&source, "first", &noise(1, SIZE));
+        a.write("data", "first", &noise(1, SIZE));
         let one = a.take("data@one");
-        a.write(&source, "second", &noise(2, SIZE / 2));
+        a.write("data", "second", &noise(2, SIZE / 2));
         let two = a.take("data@two");
         Sites {
             a,
@@ -53,7 +54,7 @@ impl Sites {
     }
 
     fn to(&self, relative: &str) -> ReceiveRequest {
-        ReceiveRequest::new(self.b.snapshot(relative))
+        self.b.to(relative)
     }
 
     /// A full stream, and its snapshot on the other pool.
@@ -65,8 +66,8 @@ impl Sites {
 
     #[track_caller]
     fn compare(&self, copy: &DatasetName) {
-        assert!(self.b.read(copy, "first") == noise(1, SIZE));
-        assert!(self.b.read(copy, "second") == noise(2, SIZE / 2));
+        assert!(self.b.pool.read(copy, "first") == noise(1, SIZE));
+        assert!(self.b.pool.read(copy, "second") == noise(2, SIZE / 2));
     }
 }
 
@@ -268,7 +269,7 @@ fn what_is_no_stream_is_told_in_words() {
 fn a_stream_is_received_from_a_file_and_after_its_begin_record() {
     let sites = Sites::new();
     let stream = send(&sites.a.zfs, &sites.full()).unwrap();
-    let path = sites.a.path().join("stream");
+    let path = sites.a.pool.path().join("stream");
     std::fs::write(&path, &stream).unwrap();
     let file = File::open(&path).unwrap();
     let received = sites
@@ -283,7 +284,7 @@ fn a_stream_is_received_from_a_file_and_after_its_begin_record() {
     let to = sites.to("begun@one").begin_record(begin);
     let received = sites.a.zfs.receive(&to, file.as_fd()).unwrap();
     assert_eq!(received.bytes_read, stream.len() as u64);
-    assert!(sites.b.read(&sites.b.dataset("begun"), "first") == noise(1, SIZE));
+    assert!(sites.b.read("begun", "first") == noise(1, SIZE));
 }
 
 #[test]
@@ -294,10 +295,10 @@ fn a_filesystem_is_sent_as_it_is_while_nobody_uses_it() {
     let stream = send(zfs, &request).unwrap();
     receive(zfs, &sites.to("copy@now"), &stream).unwrap();
     sites.compare(&sites.b.dataset("copy"));
-    sites.a.mount(&sites.source);
+    sites.a.pool.mount(&sites.source);
     let error = send(zfs, &request).unwrap_err();
     assert!(error.is_busy(), "{error}");
-    sites.a.unmount(&sites.source);
+    sites.a.pool.unmount(&sites.source);
 }
 
 #[test]
@@ -311,7 +312,7 @@ fn a_plain_stream_can_be_received_encrypted() {
     assert_eq!(get(&secret, "encryptionroot"), secret.as_str());
     sites.b.zfs.unload_key(&secret).unwrap();
     sites.b.zfs.load_key(&secret, &KEY.into()).unwrap();
-    assert!(sites.b.read(&secret, "first") == noise(1, SIZE));
+    assert!(sites.b.pool.read(&secret, "first") == noise(1, SIZE));
 }
 
 #[test]
@@ -328,7 +329,7 @@ fn several_transfers_run_side_by_side() {
     });
     for number in 0..4 {
         let copy = sites.b.dataset(&format!("copy{number}"));
-        assert!(sites.b.read(&copy, "first") == noise(1, SIZE));
+        assert!(sites.b.pool.read(&copy, "first") == noise(1, SIZE));
     }
 }
 

@@ -397,7 +397,7 @@ fn of_receive(errno: Errno) -> Option<Meaning> {
         ),
         Errno::ECKSUM => meaning(
             K::BadStream,
-            "the stream is damaged or ends too early",
+            "the stream is damaged: a checksum in it does not match",
             "what was received so far is kept if the receive was resumable",
         ),
         Errno::ZFS_ERR_STREAM_TRUNCATED => meaning(
