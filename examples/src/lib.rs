@@ -8,5 +8,6 @@ pub mod exit;
 pub mod list;
 pub mod logging;
 pub mod pipeline;
+pub mod replicate;
 pub mod stop;
 pub mod streamdump;

@@ -1,0 +1,14 @@
+//! zfs-replicate: syncoid's command line, and a planner behind `--safe`.
+//!
+//! ```text
+//! arguments -> [ syncoid: one dataset after the other, as syncoid does it ]
+//!           -> [ safe: two trees -> plan -> executor                      ]
+//! ```
+
+pub mod arguments;
+pub mod messages;
+pub mod side;
+pub mod syncoid;
+
+/// What `--help` says.
+pub const HELP: &str = include_str!("help.txt");
