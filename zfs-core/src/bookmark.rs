@@ -75,6 +75,19 @@ impl Zfs {
         names.outcome(self.lzc.bookmark(&list), |_| {})
     }
 
+    /// What ZFS keeps of a bookmark, as a list: `guid`, `createtxg`,
+    /// `creation`, and in newer releases more, such as the space that was
+    /// referenced. [`Zfs::bookmarks`] has the first three typed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_not_found`] where there is no such bookmark.
+    pub fn bookmark_properties(&self, bookmark: &BookmarkName) -> Result<NvList, Error> {
+        self.lzc
+            .get_bookmark_properties(bookmark.as_str())
+            .map_err(|error| error.on(Operation::GetBookmarks, bookmark.as_str()))
+    }
+
     /// The bookmarks of a dataset, the oldest first.
     ///
     /// # Errors

@@ -132,6 +132,17 @@ pub enum Error {
         name: String,
     },
 
+    /// A channel program did not come to its end.
+    ///
+    /// What it changed before stays changed.
+    #[error("the channel program on pool {pool} failed: {problem}")]
+    Program {
+        /// The pool.
+        pool: String,
+        /// What went wrong.
+        problem: ProgramProblem,
+    },
+
     /// What was to be received is not a stream that can be.
     #[error("cannot receive {name}: {problem}")]
     Stream {
@@ -270,6 +281,43 @@ pub enum NameProblem {
     /// The pool's name is a word that ZFS keeps for itself.
     #[error("this pool name is reserved by ZFS")]
     Reserved,
+}
+
+/// What went wrong with a channel program.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProgramProblem {
+    /// It is not Lua; nothing of it was run.
+    #[error("syntax error: {0}")]
+    Syntax(String),
+    /// It raised an error, or called a function as that must not be called;
+    /// the text is Lua's, with the trace of calls.
+    #[error("{0}")]
+    Runtime(String),
+    /// It executed more instructions than its limit.
+    #[error("it was ended at its limit of {limit} instructions{}", after(details.as_ref()))]
+    InstructionLimit {
+        /// The limit.
+        limit: u64,
+        /// Where it was, where Lua says so.
+        details: Option<String>,
+    },
+    /// It needed more memory than its limit.
+    #[error("it was ended at its limit of {limit} bytes of memory")]
+    MemoryLimit {
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// What it returned does not fit into an answer.
+    #[error("what it returned is too large to be handed over")]
+    ResultTooLarge,
+    /// A signal ended it.
+    #[error("it was interrupted{}", after(.0.as_ref()))]
+    Interrupted(Option<String>),
+}
+
+fn after(details: Option<&String>) -> String {
+    details.map_or_else(String::new, |details| format!(": {details}"))
 }
 
 /// What is wrong with the beginning of a stream.
@@ -463,6 +511,11 @@ impl Error {
                 _ => ErrorKind::BadStream,
             },
             Error::Cancelled { .. } => ErrorKind::Interrupted,
+            Error::Program { problem, .. } => match problem {
+                ProgramProblem::Syntax(_) => ErrorKind::Invalid,
+                ProgramProblem::Interrupted(_) => ErrorKind::Interrupted,
+                _ => ErrorKind::Other,
+            },
             Error::UnexpectedAnswer { .. } | Error::Io { .. } => ErrorKind::Other,
         }
     }

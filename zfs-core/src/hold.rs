@@ -1,5 +1,10 @@
 //! Holds: what keeps a snapshot from being destroyed.
 
+mod tree;
+
+pub use tree::SnapshotHolds;
+
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use zfs_stream::nvlist::{NvList, NvString};
@@ -121,6 +126,36 @@ impl Zfs {
         })?;
         names.outcome(self.lzc.release(&list), |failure| {
             name_without_tag(failure, tag);
+        })
+    }
+
+    /// Takes holds of several tags from several snapshots in one call: all
+    /// pairs given, which must be in one pool.
+    ///
+    /// # Errors
+    ///
+    /// As [`Zfs::release`].
+    pub fn release_holds<'a>(
+        &self,
+        holds: impl IntoIterator<Item = (&'a SnapshotName, &'a str)>,
+    ) -> Result<(), Error> {
+        let mut by_snapshot: BTreeMap<&SnapshotName, Vec<&str>> = BTreeMap::new();
+        for (snapshot, tag) in holds {
+            by_snapshot.entry(snapshot).or_default().push(tag);
+        }
+        let names = Names::new(Operation::Release, by_snapshot.keys().copied());
+        let mut list = NvList::new();
+        for (snapshot, tags) in &by_snapshot {
+            let mut of_snapshot = NvList::new();
+            tags.iter()
+                .try_for_each(|tag| of_snapshot.insert_flag(tag))
+                .and_then(|()| list.insert(snapshot.as_str(), of_snapshot))
+                .map_err(|error| names.call_error(error.into()))?;
+        }
+        names.outcome(self.lzc.release(&list), |failure| {
+            if let Some((_, tag)) = failure.name.clone().split_once('#') {
+                name_without_tag(failure, tag);
+            }
         })
     }
 

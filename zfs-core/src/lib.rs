@@ -5,15 +5,19 @@ mod bookmark;
 mod cancel;
 mod clone;
 mod create;
+mod delegation;
 mod destroy;
+mod diff;
 pub mod error;
 mod ffi;
+pub mod functions;
 mod hold;
 mod key;
 mod list;
 mod many;
 pub mod name;
 mod pool;
+mod program;
 mod progress;
 mod property;
 mod pump;
@@ -32,9 +36,13 @@ pub use begin::BeginRecord;
 pub use bookmark::Bookmark;
 pub use cancel::Cancel;
 pub use create::CreateRequest;
+pub use delegation::{Delegation, Grant, Grantee, Scope};
 pub use destroy::Defer;
-pub use error::{Errno, Error, ErrorKind, Failure, NameProblem, Operation, Result, StreamProblem};
-pub use hold::{Hold, TemporaryHolds};
+pub use diff::{Diff, DiffTarget, Difference, FileKind, FileState};
+pub use error::{
+    Errno, Error, ErrorKind, Failure, NameProblem, Operation, ProgramProblem, Result, StreamProblem,
+};
+pub use hold::{Hold, SnapshotHolds, TemporaryHolds};
 pub use key::{Cipher, Encryption, KeyLocation, WRAPPING_KEY_BYTES, WrappingKey};
 pub use list::{
     BookmarkEntry, Dataset, DatasetKind, DatasetKinds, Datasets, Details, Entry, EntryKinds, Glob,
@@ -42,7 +50,13 @@ pub use list::{
     SnapshotEntry, Snapshots,
 };
 pub use name::{BookmarkName, DatasetName, Guid, PoolName, SnapshotName, SnapshotOrBookmark, Txg};
-pub use pool::Pool;
+pub use pool::{
+    Activity, DeviceActivity, DeviceActivityState, ErrorScrub, FilesystemActivity, Health,
+    InitializeRequest, Pool, PoolError, PoolProperties, PoolState, PoolStatus, PoolSync, Pools,
+    PruneDedup, Reopen, Scan, ScanKind, ScanState, ScrubKind, TrimRequest, Vdev, VdevErrors,
+    VdevKind, VdevProblem, VdevProperties,
+};
+pub use program::ChannelProgram;
 pub use progress::SendProgress;
 pub use property::{DatasetProperties, Properties, Property, PropertyError, PropertyValue, Source};
 pub use receive::{ReceiveRequest, Received};

@@ -1,4 +1,35 @@
-//! Pools that are imported.
+//! Pools that are imported: their state, and what zpool(8) does to them.
+//!
+//! ```text
+//! POOL_CONFIGS -> Pool      POOL_STATS + POOL_GET_PROPS -> PoolState: devices, scan, status
+//! ```
+
+mod administration;
+mod bootenv;
+mod dedup;
+mod devices;
+mod errors;
+mod properties;
+mod scan;
+mod scrub;
+mod state;
+mod status;
+mod vdev;
+mod wait;
+
+pub use administration::{PoolSync, Reopen};
+pub use dedup::PruneDedup;
+pub use devices::{InitializeRequest, TrimRequest};
+pub use errors::PoolError;
+pub use properties::{PoolProperties, VdevProperties};
+pub use scan::{ErrorScrub, Scan, ScanKind, ScanState};
+pub use scrub::ScrubKind;
+pub use state::{PoolState, Pools};
+pub use status::PoolStatus;
+pub use vdev::{
+    DeviceActivity, DeviceActivityState, Health, Vdev, VdevErrors, VdevKind, VdevProblem,
+};
+pub use wait::{Activity, FilesystemActivity};
 
 use crate::error::{Error, Operation};
 use crate::name::{Guid, PoolName};

@@ -51,6 +51,31 @@ impl Zfs {
         self.device.version()
     }
 
+    /// The version of libzfs_core that was loaded: the newest one whose
+    /// functions it has all.
+    ///
+    /// The library does not tell its version, and 2.4 added no function: its
+    /// library counts as one of 2.3 here. What library or kernel lacks is
+    /// [`Error::Unsupported`], which names the release that has it.
+    pub fn library_version(&self) -> Version {
+        self.lzc.version()
+    }
+
+    /// An error where the kernel module is older than `since`.
+    pub(crate) fn needs_kernel(
+        &self,
+        what: &'static str,
+        since: &'static str,
+    ) -> Result<(), Error> {
+        match since.parse::<Version>() {
+            Ok(version) if self.version() < version => Err(Error::Unsupported {
+                what: what.to_owned(),
+                since,
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether a dataset, snapshot or bookmark of that name exists.
     ///
     /// For datasets and snapshots libzfs_core answers yes or no, and says no

@@ -5,7 +5,7 @@ mod fixture;
 use std::time::{Duration, SystemTime};
 
 use fixture::Pool;
-use zfs_core::{Defer, ErrorKind, Operation};
+use zfs_core::{DatasetName, Defer, ErrorKind, Failure, Operation, SnapshotName};
 
 fn tags(pool: &Pool, snapshot: &zfs_core::SnapshotName) -> Vec<String> {
     let holds = pool.zfs.holds(snapshot).unwrap();
@@ -136,4 +136,406 @@ fn no_snapshots_are_no_error() {
     let pool = Pool::new();
     pool.zfs.hold([], "t").unwrap();
     pool.zfs.release([], "t").unwrap();
+}
+
+/// The names of what failed, sorted.
+fn names(failures: &[Failure]) -> Vec<&str> {
+    let mut names: Vec<&str> = failures.iter().map(|one| one.name.as_str()).collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn a_temporary_hold_is_one_while_its_value_lives() {
+    let pool = Pool::new();
+    let x = pool.take("@x");
+    let _holds = pool.zfs.hold_temporarily([&x], "t").unwrap();
+    assert_eq!(tags(&pool, &x), ["t"]);
+}
+
+#[test]
+fn no_snapshots_are_held_temporarily() {
+    let pool = Pool::new();
+    drop(pool.zfs.hold_temporarily([], "t").unwrap());
+}
+
+#[test]
+fn a_snapshot_destroyed_deferred_goes_with_its_temporary_hold() {
+    let pool = Pool::new();
+    let x = pool.take("@x");
+    let holds = pool.zfs.hold_temporarily([&x], "t").unwrap();
+    let error = pool.zfs.destroy_snapshots([&x], Defer::No).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Held, "{error}");
+    pool.zfs.destroy_snapshots([&x], Defer::Yes).unwrap();
+    assert!(pool.zfs.exists(&x).unwrap());
+    drop(holds);
+    assert!(!pool.zfs.exists(&x).unwrap());
+}
+
+#[test]
+fn one_snapshot_has_holds_of_several_tags() {
+    let pool = Pool::new();
+    let x = pool.take("@x");
+    let _one = pool.zfs.hold_temporarily([&x], "tag1").unwrap();
+    let two = pool.zfs.hold_temporarily([&x], "tag2").unwrap();
+    assert_eq!(tags(&pool, &x), ["tag1", "tag2"]);
+    drop(two);
+    assert_eq!(tags(&pool, &x), ["tag1"]);
+}
+
+#[test]
+fn several_snapshots_are_held_temporarily_in_one_call() {
+    let pool = Pool::new();
+    let both = [pool.take("@x"), pool.take("@y")];
+    let _holds = pool.zfs.hold_temporarily(&both, "t").unwrap();
+    for snapshot in &both {
+        assert_eq!(tags(&pool, snapshot), ["t"]);
+    }
+}
+
+#[test]
+fn where_one_is_missing_no_temporary_hold_stays() {
+    let pool = Pool::new();
+    let (x, missing) = (pool.take("@x"), pool.snapshot("@missing"));
+    let error = pool.zfs.hold_temporarily([&x, &missing], "t").unwrap_err();
+    assert!(error.is_not_found(), "{error}");
+    assert_eq!(names(error.failures()), [missing.as_str()]);
+    assert_eq!(tags(&pool, &x), [""; 0]);
+}
+
+#[test]
+fn where_all_are_missing_each_is_named() {
+    let pool = Pool::new();
+    let both = [pool.snapshot("@x"), pool.snapshot("@y")];
+    for error in [
+        pool.zfs.hold_temporarily(&both, "t").unwrap_err(),
+        pool.zfs.hold(&both, "t").unwrap_err(),
+    ] {
+        assert!(error.is_not_found(), "{error}");
+        assert_eq!(
+            names(error.failures()),
+            [both[0].as_str(), both[1].as_str()]
+        );
+    }
+}
+
+#[test]
+fn the_snapshot_of_a_missing_filesystem_is_missing() {
+    let pool = Pool::new();
+    let x = pool.snapshot("missing@x");
+    let error = pool.zfs.hold([&x], "t").unwrap_err();
+    assert!(error.is_not_found(), "{error}");
+    assert_eq!(names(error.failures()), [x.as_str()]);
+}
+
+#[test]
+fn the_snapshot_of_a_missing_filesystem_cannot_be_held_temporarily() {
+    let pool = Pool::new();
+    let x = pool.snapshot("missing@x");
+    let error = pool.zfs.hold_temporarily([&x], "t").unwrap_err();
+    assert!(error.is_not_found(), "{error}");
+    assert_eq!(names(error.failures()), [x.as_str()]);
+}
+
+#[test]
+fn a_temporary_hold_s_tag_is_given_once_as_well() {
+    let pool = Pool::new();
+    let x = pool.take("@x");
+    let holds = pool.zfs.hold_temporarily([&x], "t").unwrap();
+    let error = pool.zfs.hold_temporarily([&x], "t").unwrap_err();
+    assert!(error.is_exists(), "{error}");
+    assert_eq!(tags(&pool, &x), ["t"]);
+    drop(holds);
+    assert_eq!(tags(&pool, &x), [""; 0]);
+}
+
+#[test]
+fn snapshots_of_two_pools_are_not_held_temporarily() {
+    let (one, other) = (Pool::new(), Pool::new());
+    let both = [one.take("@x"), other.take("@x")];
+    let error = one.zfs.hold_temporarily(&both, "t").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::CrossPool, "{error}");
+    for snapshot in &both {
+        assert_eq!(tags(&one, snapshot), [""; 0]);
+    }
+}
+
+#[test]
+fn tags_of_temporary_holds_are_shorter() {
+    let pool = Pool::new();
+    let x = pool.take("@x");
+    for length in [255, 256, 5000] {
+        let error = pool
+            .zfs
+            .hold_temporarily([&x], &"t".repeat(length))
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{length}: {error}");
+    }
+    assert_eq!(tags(&pool, &x), [""; 0]);
+    let _holds = pool.zfs.hold_temporarily([&x], &"t".repeat(200)).unwrap();
+    assert_eq!(tags(&pool, &x).len(), 1);
+}
+
+#[test]
+fn names_that_are_no_snapshot_s_do_not_come_as_far_as_a_call() {
+    let pool = Pool::new();
+    let root = pool.name().as_str();
+    // Too long as a whole, or in one component; two delimiters; none.
+    let long = "s".repeat(250);
+    for name in [
+        format!("{root}/{}@{long}", "d".repeat(20)),
+        format!("{root}@{}", "s".repeat(256)),
+        format!("{root}@x@bad"),
+        format!("{root}/fs"),
+        root.to_owned(),
+        format!("{root}#x"),
+        String::new(),
+    ] {
+        let error = name.parse::<SnapshotName>().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{name}: {error}");
+        assert!(error.to_string().contains("is not the name of a snapshot"));
+    }
+    assert!(root.parse::<DatasetName>().is_ok());
+}
+
+#[test]
+fn the_longest_name_is_held_listed_and_released() {
+    let pool = Pool::new();
+    let root = pool.name().as_str();
+    let x = pool.take(&format!("@{}", "s".repeat(255 - root.len() - 1)));
+    assert_eq!(x.as_str().len(), 255);
+    pool.zfs.hold([&x], "t").unwrap();
+    assert_eq!(tags(&pool, &x), ["t"]);
+    pool.zfs.release([&x], "t").unwrap();
+    assert_eq!(tags(&pool, &x), [""; 0]);
+}
+
+#[test]
+fn holds_of_a_read_only_pool_cannot_be_changed_but_read() {
+    let pool = Pool::new();
+    let x = pool.take("@x");
+    pool.zfs.hold([&x], "t").unwrap();
+    pool.import_again(&["-o", "readonly=on"]);
+    let error = pool.zfs.hold([&x], "other").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ReadOnly, "{error}");
+    let error = pool.zfs.release([&x], "t").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ReadOnly, "{error}");
+    assert_eq!(tags(&pool, &x), ["t"]);
+}
+
+#[test]
+fn holds_outlive_an_export_unless_they_are_temporary() {
+    let pool = Pool::new();
+    let x = pool.take("@x");
+    pool.zfs.hold([&x], "lasting").unwrap();
+    let holds = pool.zfs.hold_temporarily([&x], "temporary").unwrap();
+    pool.import_again(&[]);
+    assert_eq!(tags(&pool, &x), ["lasting"]);
+    drop(holds);
+    assert_eq!(tags(&pool, &x), ["lasting"]);
+}
+
+#[test]
+fn a_snapshot_that_waits_for_its_destruction_can_be_held_again() {
+    let pool = Pool::new();
+    let x = pool.take("@x");
+    pool.zfs.hold([&x], "one").unwrap();
+    pool.zfs.destroy_snapshots([&x], Defer::Yes).unwrap();
+    pool.zfs.hold([&x], "two").unwrap();
+    pool.zfs.release([&x], "one").unwrap();
+    assert!(pool.zfs.exists(&x).unwrap());
+    pool.zfs.release([&x], "two").unwrap();
+    assert!(!pool.zfs.exists(&x).unwrap());
+}
+
+#[test]
+fn a_hold_is_released() {
+    let pool = Pool::new();
+    let x = pool.take("@x");
+    pool.zfs.hold([&x], "t").unwrap();
+    pool.zfs.release([&x], "t").unwrap();
+    assert_eq!(tags(&pool, &x), [""; 0]);
+}
+
+#[test]
+fn holds_of_several_tags_and_snapshots_are_released_in_one_call() {
+    let pool = Pool::new();
+    pool.filesystem("a");
+    let (x, y, z) = (pool.take("@x"), pool.take("@y"), pool.take("a@z"));
+    for (snapshot, tag) in [(&x, "1"), (&x, "2"), (&y, "t"), (&z, "1"), (&z, "2")] {
+        pool.zfs.hold([snapshot], tag).unwrap();
+    }
+    pool.zfs
+        .release_holds([(&x, "1"), (&x, "2"), (&y, "t"), (&z, "2")])
+        .unwrap();
+    assert_eq!(tags(&pool, &x), [""; 0]);
+    assert_eq!(tags(&pool, &y), [""; 0]);
+    assert_eq!(tags(&pool, &z), ["1"]);
+    pool.zfs.release_holds([(&z, "1")]).unwrap();
+    assert_eq!(tags(&pool, &z), [""; 0]);
+    pool.zfs.release_holds([]).unwrap();
+}
+
+#[test]
+fn a_temporary_hold_can_be_released_before_it_ends() {
+    let pool = Pool::new();
+    let x = pool.take("@x");
+    let holds = pool.zfs.hold_temporarily([&x], "t").unwrap();
+    pool.zfs.release([&x], "t").unwrap();
+    assert_eq!(tags(&pool, &x), [""; 0]);
+    // One of the same tag that was placed since stays.
+    pool.zfs.hold([&x], "t").unwrap();
+    drop(holds);
+    assert_eq!(tags(&pool, &x), ["t"]);
+}
+
+#[test]
+fn a_snapshot_destroyed_deferred_goes_with_the_last_hold_that_is_released() {
+    let pool = Pool::new();
+    let x = pool.take("@x");
+    let _one = pool.zfs.hold_temporarily([&x], "1").unwrap();
+    let _two = pool.zfs.hold_temporarily([&x], "2").unwrap();
+    pool.zfs.destroy_snapshots([&x], Defer::Yes).unwrap();
+    assert!(pool.zfs.exists(&x).unwrap());
+    pool.zfs.release([&x], "1").unwrap();
+    assert!(pool.zfs.exists(&x).unwrap());
+    pool.zfs.release([&x], "2").unwrap();
+    assert!(!pool.zfs.exists(&x).unwrap());
+}
+
+#[test]
+fn to_defer_a_destruction_twice_changes_nothing() {
+    let pool = Pool::new();
+    let x = pool.take("@x");
+    let _holds = pool.zfs.hold_temporarily([&x], "t").unwrap();
+    for _ in 0..2 {
+        pool.zfs.destroy_snapshots([&x], Defer::Yes).unwrap();
+        assert!(pool.zfs.exists(&x).unwrap());
+    }
+    pool.zfs.release([&x], "t").unwrap();
+    assert!(!pool.zfs.exists(&x).unwrap());
+}
+
+#[test]
+fn a_tag_that_a_snapshot_has_not_is_named() {
+    let pool = Pool::new();
+    let x = pool.take("@x");
+    let error = pool.zfs.release([&x], "t#1").unwrap_err();
+    assert!(error.is_not_found(), "{error}");
+    assert_eq!(names(error.failures()), [x.as_str()]);
+    assert!(error.to_string().contains("\"t#1\""), "{error}");
+}
+
+#[test]
+fn a_snapshot_that_is_not_there_is_named() {
+    let pool = Pool::new();
+    let x = pool.snapshot("@x");
+    let error = pool.zfs.release([&x], "t").unwrap_err();
+    assert!(error.is_not_found(), "{error}");
+    assert_eq!(names(error.failures()), [x.as_str()]);
+}
+
+#[test]
+fn a_snapshot_that_is_not_there_is_named_once_for_all_tags() {
+    let pool = Pool::new();
+    let x = pool.snapshot("@x");
+    let error = pool
+        .zfs
+        .release_holds([(&x, "t"), (&x, "another")])
+        .unwrap_err();
+    assert!(error.is_not_found(), "{error}");
+    assert_eq!(names(error.failures()), [x.as_str()]);
+}
+
+#[test]
+fn holds_of_two_pools_are_not_released_together() {
+    let (one, other) = (Pool::new(), Pool::new());
+    let both = [one.take("@x"), other.take("@x")];
+    for snapshot in &both {
+        one.zfs.hold([snapshot], "t").unwrap();
+    }
+    let error = one.zfs.release(&both, "t").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::CrossPool, "{error}");
+    for snapshot in &both {
+        assert_eq!(tags(&one, snapshot), ["t"]);
+    }
+}
+
+#[test]
+fn a_tag_too_long_is_on_no_snapshot() {
+    let pool = Pool::new();
+    let x = pool.take("@x");
+    let error = pool.zfs.release([&x], &"t".repeat(256)).unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Invalid),
+        "{error}"
+    );
+    let error = pool.zfs.release([&x], "a\0b").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+}
+
+#[test]
+fn two_holds_are_listed_with_their_times() {
+    let pool = Pool::new();
+    let x = pool.take("@x");
+    let _one = pool.zfs.hold_temporarily([&x], "tag1").unwrap();
+    let _two = pool.zfs.hold_temporarily([&x], "tag2").unwrap();
+    let holds = pool.zfs.holds(&x).unwrap();
+    assert_eq!(holds.len(), 2);
+    assert_eq!(
+        (holds[0].tag.as_str(), holds[1].tag.as_str()),
+        ("tag1", "tag2")
+    );
+    assert!(
+        holds
+            .iter()
+            .all(|hold| hold.created > SystemTime::UNIX_EPOCH)
+    );
+}
+
+#[test]
+fn after_its_temporary_holds_a_snapshot_has_none() {
+    let pool = Pool::new();
+    let x = pool.take("@x");
+    for tag in ["1", "2"] {
+        drop(pool.zfs.hold_temporarily([&x], tag).unwrap());
+    }
+    assert_eq!(pool.zfs.holds(&x).unwrap(), []);
+}
+
+#[test]
+fn the_holds_of_a_missing_pool_are_not_found() {
+    let pool = Pool::new();
+    let missing: SnapshotName = "nonexistent/a@x".parse().unwrap();
+    let error = pool.zfs.holds(&missing).unwrap_err();
+    assert!(error.is_not_found(), "{error}");
+    assert_eq!(error.failures()[0].operation, Operation::GetHolds);
+    let error = pool.zfs.hold([&missing], "t").unwrap_err();
+    assert!(error.is_not_found(), "{error}");
+    let error = pool.zfs.release([&missing], "t").unwrap_err();
+    assert!(error.is_not_found(), "{error}");
+}
+
+#[test]
+fn an_ordinary_user_holds_what_is_allowed() {
+    if let Some(name) = fixture::as_user() {
+        let zfs = fixture::zfs();
+        let dataset: DatasetName = name.parse().unwrap();
+        let x = dataset.with_snapshot("x").unwrap();
+        zfs.hold([&x], "t").unwrap();
+        assert_eq!(zfs.holds(&x).unwrap().len(), 1);
+        let error = zfs.release([&x], "t").unwrap_err();
+        assert!(error.is_permission(), "{error}");
+        assert!(
+            error.to_string().contains("zfs allow USER release"),
+            "{error}"
+        );
+        return;
+    }
+    let pool = Pool::new();
+    let a = pool.filesystem("a");
+    let x = pool.take("a@x");
+    fixture::run(&["zfs", "allow", "-e", "hold", a.as_str()]);
+    fixture::again_as_user(&pool, "an_ordinary_user_holds_what_is_allowed", a.as_str());
+    assert_eq!(tags(&pool, &x), ["t"]);
 }

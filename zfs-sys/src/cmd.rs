@@ -6,8 +6,9 @@
 use std::ffi::c_char;
 use std::fmt;
 use std::mem::{offset_of, size_of};
+use std::os::fd::{AsRawFd, BorrowedFd};
 
-use crate::bindings::cmd::{dmu_objset_stats, dmu_replay_record, zfs_cmd};
+use crate::bindings::cmd::{dmu_objset_stats, dmu_replay_record, zfs_cmd, zfs_stat};
 use crate::bindings::v2_1::boolean_t;
 
 // The kernel refuses nothing here: a wrong layout would only be misread. The
@@ -30,6 +31,9 @@ const _: () = {
 
 /// No answer of the kernel comes near this; a size beyond it is not believed.
 const ANSWER_LIMIT: usize = 1 << 30;
+
+/// More entries than a log of errors is read with: 128 MiB of them.
+const ENTRY_LIMIT: usize = 1 << 22;
 
 /// A request to /dev/zfs, and afterwards the kernel's answer to it.
 ///
@@ -120,6 +124,28 @@ impl ZfsCmd {
         self.raw.zc_obj
     }
 
+    /// Sets zc_obj: the object that the request is about.
+    pub fn set_obj(&mut self, object: u64) {
+        self.raw.zc_obj = object;
+    }
+
+    /// Sets zc_flags: what more the request says.
+    pub fn set_flags(&mut self, flags: u32) {
+        self.raw.zc_flags = flags;
+    }
+
+    /// Sets zc_cleanup_fd: what the request makes ends when that descriptor
+    /// of /dev/zfs is closed. The kernel refuses any other descriptor.
+    pub fn set_cleanup(&mut self, device: BorrowedFd<'_>) {
+        self.raw.zc_cleanup_fd = device.as_raw_fd();
+    }
+
+    /// What OBJ_TO_STATS left of a file: its generation, mode, links and time
+    /// of change.
+    pub fn stat(&self) -> &zfs_stat {
+        &self.raw.zc_stat
+    }
+
     /// Asks SNAPSHOT_LIST_NEXT for what the directory of snapshots and the
     /// dataset's own record hold, without properties (zc_simple).
     pub fn set_simple(&mut self, simple: bool) {
@@ -157,6 +183,33 @@ impl ZfsCmd {
         }
         let length = usize::try_from(self.raw.zc_nvlist_dst_size).ok()?;
         self.answer.get(..length)
+    }
+
+    /// Runs `ioctl` with a list of entries in the place of the answer, larger
+    /// until they fit: ERROR_LOG counts entries where others count bytes,
+    /// fills the list from its end, and leaves how many stayed free.
+    pub(crate) fn entries(
+        &mut self,
+        mut ioctl: impl FnMut(&mut zfs_cmd) -> Result<(), i32>,
+    ) -> Result<Vec<[u64; 4]>, i32> {
+        self.point();
+        let mut room = 256;
+        loop {
+            let mut entries = vec![[0_u64; 4]; room];
+            self.raw.zc_nvlist_dst = entries.as_mut_ptr().expose_provenance() as u64;
+            self.raw.zc_nvlist_dst_size = room as u64;
+            let result = ioctl(&mut self.raw);
+            let free = usize::try_from(self.raw.zc_nvlist_dst_size).unwrap_or(usize::MAX);
+            self.point();
+            match result {
+                Ok(()) => {
+                    entries.drain(..free.min(room));
+                    return Ok(entries);
+                }
+                Err(libc::ENOMEM) if room < ENTRY_LIMIT => room *= 4,
+                Err(errno) => return Err(errno),
+            }
+        }
     }
 
     /// Runs `ioctl` until the answer fits, each time on the request as it was
@@ -333,6 +386,43 @@ mod tests {
             });
             assert_eq!((result, calls), (Err(libc::ENOMEM), 1));
         }
+    }
+
+    #[test]
+    fn entries_are_read_from_the_end_and_asked_for_again_where_they_do_not_fit() {
+        let mut cmd = ZfsCmd::new("tank").unwrap();
+        let mut rooms = Vec::new();
+        let entries = cmd
+            .entries(|raw| {
+                let room = raw.zc_nvlist_dst_size;
+                rooms.push(room);
+                if room < 300 {
+                    raw.zc_nvlist_dst_size = 0;
+                    return Err(libc::ENOMEM);
+                }
+                let list =
+                    std::ptr::with_exposed_provenance_mut::<[u64; 4]>(raw.zc_nvlist_dst as usize);
+                // SAFETY: the list has as many entries as its size says.
+                unsafe { list.add(room as usize - 1).write([1, 2, 3, 4]) };
+                raw.zc_nvlist_dst_size = room - 1;
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(
+            (rooms.as_slice(), entries),
+            (&[256, 1024][..], vec![[1, 2, 3, 4]])
+        );
+        let none = cmd.entries(|raw| {
+            raw.zc_nvlist_dst_size = u64::MAX;
+            Ok(())
+        });
+        assert_eq!(none, Ok(Vec::new()));
+        let mut calls = 0;
+        let short = cmd.entries(|_| {
+            calls += 1;
+            Err(libc::ENOMEM)
+        });
+        assert_eq!((short, calls), (Err(libc::ENOMEM), 8));
     }
 
     #[test]

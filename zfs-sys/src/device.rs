@@ -65,6 +65,21 @@ impl DevZfs {
         })
     }
 
+    /// The errors that a pool has recorded: each is the number of a dataset,
+    /// of an object in it, of a level and of a block (zbookmark_phys_t).
+    ///
+    /// # Errors
+    ///
+    /// The kernel's errno. Only root may ask.
+    pub fn error_log(&self, pool: &str) -> Result<Vec<[u64; 4]>, i32> {
+        ZfsCmd::new(pool)?.entries(|raw| {
+            // SAFETY: `entries` points the answer at a list of the entries'
+            // size and number, which is what this request fills; the other
+            // addresses are those of buffers that the command owns.
+            unsafe { self.ioctl(zfs_ioc_t::ZFS_IOC_ERROR_LOG, raw) }
+        })
+    }
+
     /// Makes one request with a command of the caller's own making.
     ///
     /// # Safety

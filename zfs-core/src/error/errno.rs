@@ -35,6 +35,7 @@ macro_rules! names {
 
 names! {
     EPERM = libc::EPERM;
+    ESTALE = libc::ESTALE;
     ENOENT = libc::ENOENT;
     ESRCH = libc::ESRCH;
     EINTR = libc::EINTR;

@@ -6,6 +6,8 @@
 //! `_error_translation.py` (Apache-2.0), which was the first to write down
 //! that one number means different things.
 
+mod pool;
+
 use super::{Errno, ErrorKind, Operation};
 
 /// What happened, in a half-sentence, and what to do about it. In the advice
@@ -46,6 +48,23 @@ fn by_operation(operation: Operation, errno: Errno) -> Option<Meaning> {
         Operation::Redact => of_redact(errno),
         Operation::SnapshotRangeSpace => of_snapshot_range(errno),
         Operation::SetProperty | Operation::InheritProperty => of_property(errno),
+        Operation::Diff | Operation::GetAllow => pool::of_reading(operation, errno),
+        Operation::PoolStatus
+        | Operation::Sync
+        | Operation::Reopen
+        | Operation::Checkpoint
+        | Operation::DiscardCheckpoint
+        | Operation::Initialize
+        | Operation::Trim
+        | Operation::Wait
+        | Operation::GetBootenv
+        | Operation::SetBootenv
+        | Operation::Scrub
+        | Operation::PauseScrub
+        | Operation::StopScrub
+        | Operation::Prefetch
+        | Operation::PruneDedupTable
+        | Operation::Program => pool::of(operation, errno),
         _ => None,
     }
 }

@@ -84,6 +84,40 @@ operations! {
     SendSpace = "estimate the size of sending", Some("send");
     /// Asking how far a send has come.
     SendProgress = "read the progress of sending", None;
+    /// Writing a pool's pending changes out.
+    Sync = "sync the pool", None;
+    /// Opening a pool's devices again.
+    Reopen = "reopen the devices of pool", None;
+    /// Taking a pool's checkpoint.
+    Checkpoint = "checkpoint the pool", None;
+    /// Giving a pool's checkpoint up.
+    DiscardCheckpoint = "discard the checkpoint of pool", None;
+    /// Starting or stopping to initialize devices.
+    Initialize = "initialize", None;
+    /// Starting or stopping to trim devices.
+    Trim = "trim", None;
+    /// Waiting until something has come to its end.
+    Wait = "wait for", None;
+    /// Reading what a pool keeps for boot loaders.
+    GetBootenv = "read the boot environment of pool", None;
+    /// Writing what a pool keeps for boot loaders.
+    SetBootenv = "set the boot environment of pool", None;
+    /// Starting a scrub.
+    Scrub = "scrub the pool", None;
+    /// Pausing a scrub.
+    PauseScrub = "pause the scrub of pool", None;
+    /// Ending a scrub.
+    StopScrub = "stop the scrub of pool", None;
+    /// Loading a pool's metadata ahead of its use.
+    Prefetch = "prefetch the deduplication table of pool", None;
+    /// Pruning a pool's deduplication table.
+    PruneDedupTable = "prune the deduplication table of pool", None;
+    /// Running a channel program.
+    Program = "run a channel program on pool", None;
+    /// Reading what is delegated.
+    GetAllow = "read what is allowed on", None;
+    /// Finding what changed.
+    Diff = "find the differences up to", Some("diff");
     /// Receiving a stream.
     Receive = "receive", Some("receive,create,mount");
 }

@@ -77,7 +77,7 @@ impl Lzc {
 
     /// For calls that answer with a list, whatever they return: `function`
     /// gets the place for the list.
-    fn answer(
+    pub(super) fn answer(
         self,
         function: impl FnOnce(*mut *mut zfs_sys::nvlist_t) -> c_int,
     ) -> Result<Answer, CallError> {

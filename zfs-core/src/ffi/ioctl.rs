@@ -4,12 +4,13 @@
 //! No `unsafe` here: `zfs_sys` owns the buffers and checks the addresses.
 
 use std::fs;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
 
 use zfs_stream::nvlist::{ByteOrder, Encoding, NvList, Value};
-use zfs_sys::{DevZfs, ZfsCmd, dmu_objset_stats, zfs_ioc_t};
+use zfs_sys::{DevZfs, ZfsCmd, dmu_objset_stats, zfs_ioc_t, zfs_stat};
 
-use super::CallError;
+use super::{Answer, CallError, undisturbed};
 use crate::error::{Errno, Error};
 use crate::version::Version;
 
@@ -30,6 +31,13 @@ pub(crate) enum Next {
     /// There are no more; or the dataset is not there (any more), which the
     /// kernel says with the same number.
     End,
+}
+
+/// What the kernel says of an object in a filesystem.
+pub(crate) struct ObjectStats {
+    /// From the filesystem's root.
+    pub(crate) path: Result<Vec<u8>, Errno>,
+    pub(crate) stat: zfs_stat,
 }
 
 impl Device {
@@ -161,7 +169,38 @@ impl Device {
         Ok(config.get_u64("pool_guid").zip(imported))
     }
 
-    /// What is set on a pool, and what it reports of itself.
+    /// A request of the newer kind: lists go in and out. The list that came
+    /// out may say more about a number that came back.
+    pub(crate) fn call(
+        &self,
+        request: zfs_ioc_t,
+        name: &str,
+        arguments: &NvList,
+    ) -> Result<Answer, CallError> {
+        let mut cmd = command(name)?;
+        cmd.set_source(packed(arguments)?);
+        cmd.want_answer(ANSWER);
+        let errno = match self.request(request, &mut cmd) {
+            Ok(()) => None,
+            Err(CallError::Zfs(errno)) => Some(errno),
+            Err(error) => return Err(error),
+        };
+        Ok(Answer {
+            errno,
+            list: answer(&cmd)?,
+        })
+    }
+
+    /// The state of a pool, its devices and what is going on there.
+    pub(crate) fn pool_stats(&self, pool: &str) -> Result<NvList, CallError> {
+        let mut cmd = command(pool)?;
+        cmd.want_answer(4 * ANSWER);
+        self.read(zfs_ioc_t::ZFS_IOC_POOL_STATS, &mut cmd)
+            .map_err(CallError::Zfs)?;
+        answer(&cmd)
+    }
+
+    /// The properties of a pool.
     pub(crate) fn pool_properties(&self, pool: &str) -> Result<NvList, CallError> {
         let mut cmd = command(pool)?;
         cmd.want_answer(ANSWER);
@@ -188,6 +227,98 @@ impl Device {
         self.read(zfs_ioc_t::ZFS_IOC_USERSPACE_ONE, &mut cmd)
             .map_err(CallError::Zfs)?;
         Ok(cmd.cookie())
+    }
+
+    /// Starts, pauses or stops a scrub as releases before 2.2 do it.
+    pub(crate) fn pool_scan(&self, pool: &str, kind: u64, action: u32) -> Result<(), CallError> {
+        let mut cmd = command(pool)?;
+        cmd.set_cookie(kind);
+        cmd.set_flags(action);
+        self.request(zfs_ioc_t::ZFS_IOC_POOL_SCAN, &mut cmd)
+    }
+
+    /// The errors that a pool has recorded: dataset and object of each.
+    pub(crate) fn error_log(&self, pool: &str) -> Result<Vec<(u64, u64)>, CallError> {
+        let entries = self.file.error_log(pool).map_err(errno)?;
+        Ok(entries
+            .into_iter()
+            .map(|[dataset, object, _level, _block]| (dataset, object))
+            .collect())
+    }
+
+    /// The name of the dataset of that number.
+    pub(crate) fn dataset_name(&self, pool: &str, number: u64) -> Result<Vec<u8>, CallError> {
+        let mut cmd = command(pool)?;
+        cmd.set_obj(number);
+        self.read(zfs_ioc_t::ZFS_IOC_DSOBJ_TO_DSNAME, &mut cmd)
+            .map_err(CallError::Zfs)?;
+        Ok(cmd.value().to_vec())
+    }
+
+    /// The path of an object in a filesystem or a snapshot of one, from its
+    /// root.
+    pub(crate) fn object_path(&self, name: &str, object: u64) -> Result<Vec<u8>, CallError> {
+        let mut cmd = command(name)?;
+        cmd.set_obj(object);
+        self.read(zfs_ioc_t::ZFS_IOC_OBJ_TO_PATH, &mut cmd)
+            .map_err(CallError::Zfs)?;
+        Ok(cmd.value().to_vec())
+    }
+
+    /// An object's path, and what the filesystem keeps of it, which the kernel
+    /// fills in also where it finds no path.
+    pub(crate) fn object_stats(&self, name: &str, object: u64) -> Result<ObjectStats, CallError> {
+        let mut cmd = command(name)?;
+        cmd.set_obj(object);
+        let result = self.read(zfs_ioc_t::ZFS_IOC_OBJ_TO_STATS, &mut cmd);
+        Ok(ObjectStats {
+            path: result.map(|()| cmd.value().to_vec()),
+            stat: *cmd.stat(),
+        })
+    }
+
+    /// The next object in use after that one.
+    pub(crate) fn next_object(&self, name: &str, after: u64) -> Result<Option<u64>, CallError> {
+        let mut cmd = command(name)?;
+        cmd.set_obj(after);
+        match self.read(zfs_ioc_t::ZFS_IOC_NEXT_OBJ, &mut cmd) {
+            Ok(()) => Ok(Some(cmd.obj())),
+            Err(Errno::ESRCH) => Ok(None),
+            Err(errno) => Err(CallError::Zfs(errno)),
+        }
+    }
+
+    /// Writes what changed from snapshot to snapshot into a pipe, as ranges
+    /// of objects; returns once all is written.
+    pub(crate) fn diff(&self, from: &str, to: &str, pipe: BorrowedFd<'_>) -> Result<(), CallError> {
+        let mut cmd = command(to)?;
+        cmd.set_value(from).map_err(errno)?;
+        cmd.set_cookie(u64::try_from(pipe.as_raw_fd()).unwrap_or(u64::MAX));
+        undisturbed(|| self.request(zfs_ioc_t::ZFS_IOC_DIFF, &mut cmd))
+    }
+
+    /// Takes a snapshot that goes when `until_closed` is closed, and answers
+    /// the part of its name after the @.
+    pub(crate) fn temporary_snapshot(
+        &self,
+        dataset: &str,
+        prefix: &str,
+        until_closed: &DevZfs,
+    ) -> Result<Vec<u8>, CallError> {
+        let mut cmd = command(dataset)?;
+        cmd.set_value(prefix).map_err(errno)?;
+        cmd.set_cleanup(until_closed.as_fd());
+        self.request(zfs_ioc_t::ZFS_IOC_TMP_SNAPSHOT, &mut cmd)?;
+        Ok(cmd.value().to_vec())
+    }
+
+    /// What is delegated on a dataset and those above it.
+    pub(crate) fn delegations(&self, dataset: &str) -> Result<NvList, CallError> {
+        let mut cmd = command(dataset)?;
+        cmd.want_answer(ANSWER);
+        self.read(zfs_ioc_t::ZFS_IOC_GET_FSACL, &mut cmd)
+            .map_err(CallError::Zfs)?;
+        answer(&cmd)
     }
 
     /// The configuration of every imported pool, by name.

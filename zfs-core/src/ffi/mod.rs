@@ -14,6 +14,7 @@ mod calls;
 pub(crate) mod ioctl;
 mod nvlist;
 mod pipe;
+mod pool;
 pub(crate) mod process;
 mod signal;
 mod stream;
@@ -25,6 +26,7 @@ use crate::error::{Errno, Error, Operation};
 
 pub(crate) use calls::{Answer, DatasetType, Lzc};
 pub(crate) use pipe::{plain_pipe, stream_pipe};
+pub(crate) use pool::{Limits, Trim};
 pub(crate) use signal::undisturbed;
 pub(crate) use stream::{Receive, Send};
 pub(crate) use wait::{Wait, set_nonblocking, wait};
@@ -58,6 +60,17 @@ impl CallError {
         match errno {
             0 => Ok(()),
             errno => Err(CallError::Zfs(Errno(errno))),
+        }
+    }
+
+    /// Where the kernel does not know the request, or an argument of it, the
+    /// release that brought `what` is named instead of a number.
+    pub(crate) fn or_unsupported(self, what: &'static str, since: &'static str) -> CallError {
+        match self {
+            CallError::Zfs(
+                Errno::ZFS_ERR_IOC_CMD_UNAVAIL | Errno::ZFS_ERR_IOC_ARG_UNAVAIL | Errno::ENOTTY,
+            ) => CallError::Unsupported { what, since },
+            other => other,
         }
     }
 
