@@ -4,6 +4,7 @@ mod autosnap;
 mod compare;
 mod retention;
 mod series;
+mod stream;
 
 use std::{fmt::Write as _, path::PathBuf, process::ExitCode, time::Duration};
 
@@ -20,6 +21,7 @@ use crate::{
   cargo xtask bench send            zfs-core against `zfs send`, in the ZFS machine
   cargo xtask bench send --write    the same, and the table goes into docs/COMPARE.md
   cargo xtask bench retention       plans over many snapshots, on this machine
+  cargo xtask bench stream          zfs-stream against zstream, mbuffer and pv, on this host
   cargo xtask bench autosnap        zfs-autosnap against sanoid, in the ZFS machine")]
 pub struct Bench {
     #[command(subcommand)]
@@ -49,6 +51,19 @@ enum What {
         #[arg(long)]
         write: bool,
     },
+    /// Streams, on this host: zfs-streamdump against zstream, Fletcher-4 against
+    /// OpenZFS', stages against mbuffer, pv and sha256sum
+    Stream {
+        /// Size of the stream
+        #[arg(long, value_name = "MIB", default_value_t = 1024)]
+        size: u64,
+        /// Runs of each, in turn
+        #[arg(long, default_value_t = 7)]
+        runs: u32,
+        /// Put the tables into docs/COMPARE.md
+        #[arg(long)]
+        write: bool,
+    },
     /// zfs-autosnap --cron against sanoid --cron, both with their caches warm
     Autosnap {
         /// Debian release of the machine: bookworm has OpenZFS 2.1, trixie 2.3, sid 2.4
@@ -75,6 +90,7 @@ impl Bench {
                 runs,
                 write,
             } => ("send", send(suite, size, runs)?, write),
+            What::Stream { size, runs, write } => ("stream", stream::stream(size, runs)?, write),
             What::Retention { write } => ("retention", retention::section()?, write),
             What::Autosnap {
                 suite,

@@ -1,10 +1,13 @@
 //! Digests of what goes by: BLAKE3 and SHA-256 at once.
 //!
 //! ```text
-//! source -> [ BLAKE3, SHA-256 ] -> reader
+//! source -> [ BLAKE3 ] -> reader
+//!               '-> blocks -> [ thread: SHA-256 ]
 //! ```
 
 use std::io::{self, Read};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
 
 use sha2::{Digest, Sha256};
 
@@ -19,7 +22,9 @@ pub struct Digests {
     pub sha256: [u8; 32],
 }
 
-/// A source whose bytes are digested as they are read. They are not copied.
+/// A source whose bytes are digested as they are read. BLAKE3 is done where it
+/// is read; SHA-256, which takes longer, in a thread of its own as soon as there
+/// is more than a block of it.
 ///
 /// ```
 /// use std::io::{self, Read};
@@ -27,7 +32,7 @@ pub struct Digests {
 ///
 /// let mut reader = DigestReader::new(&b"abc"[..]);
 /// io::copy(&mut reader, &mut io::sink())?;
-/// let digests = reader.finish();
+/// let digests = reader.finish()?;
 /// assert_eq!(digests.sha256[..4], [0xba, 0x78, 0x16, 0xbf]);
 /// # Ok::<(), io::Error>(())
 /// ```
@@ -36,7 +41,64 @@ pub struct DigestReader<R> {
     source: R,
     bytes: u64,
     blake3: blake3::Hasher,
-    sha256: Sha256,
+    /// What the thread does not have yet.
+    block: Vec<u8>,
+    sha256: Option<Thread>,
+}
+
+/// So much is handed to the thread at a time: half of what a processor's cache
+/// of its own holds.
+const BLOCK: usize = 256 << 10;
+
+/// How many blocks are under way.
+const BLOCKS: usize = 8;
+
+/// What the thread is told.
+enum Task {
+    Add(Vec<u8>),
+    /// Answer with the digest up to here and this, and go on.
+    Tell(Vec<u8>, SyncSender<[u8; 32]>),
+}
+
+/// The thread that computes SHA-256; it ends when this is dropped.
+#[derive(Debug)]
+struct Thread {
+    tasks: SyncSender<Task>,
+    empty: Receiver<Vec<u8>>,
+}
+
+impl Thread {
+    fn start() -> io::Result<Self> {
+        let (tasks, list) = sync_channel(BLOCKS);
+        let (back, empty) = sync_channel(BLOCKS + 2);
+        thread::Builder::new()
+            .name("sha256".to_owned())
+            .stack_size(256 << 10)
+            .spawn(move || {
+                let mut sha256 = Sha256::new();
+                for task in list {
+                    match task {
+                        Task::Add(mut block) => {
+                            sha256.update(&block);
+                            block.clear();
+                            // Where nobody wants it back, it goes.
+                            let _ = back.try_send(block);
+                        }
+                        Task::Tell(rest, answer) => {
+                            let digest = sha256.clone().chain_update(&rest).finalize();
+                            // Who asked may have gone.
+                            let _ = answer.send(digest.into());
+                        }
+                    }
+                }
+            })?;
+        Ok(Self { tasks, empty })
+    }
+}
+
+/// It ends only with its reader, or by a panic.
+fn gone<E>(_: E) -> io::Error {
+    io::Error::other("the thread that computes SHA-256 has ended")
 }
 
 impl<R: Read> DigestReader<R> {
@@ -46,22 +108,55 @@ impl<R: Read> DigestReader<R> {
             source,
             bytes: 0,
             blake3: blake3::Hasher::new(),
-            sha256: Sha256::new(),
+            block: Vec::new(),
+            sha256: None,
         }
     }
 
     /// The digests of what was read so far.
-    pub fn finish(&self) -> Digests {
-        Digests {
+    ///
+    /// # Errors
+    ///
+    /// If the thread is gone.
+    pub fn finish(&self) -> io::Result<Digests> {
+        let sha256 = match &self.sha256 {
+            None => Sha256::digest(&self.block).into(),
+            Some(thread) => {
+                let (answer, digest) = sync_channel(1);
+                let rest = self.block.clone();
+                thread.tasks.send(Task::Tell(rest, answer)).map_err(gone)?;
+                digest.recv().map_err(gone)?
+            }
+        };
+        Ok(Digests {
             bytes: self.bytes,
             blake3: self.blake3.finalize(),
-            sha256: self.sha256.clone().finalize().into(),
-        }
+            sha256,
+        })
     }
 
     /// Gives the source back.
     pub fn into_inner(self) -> R {
         self.source
+    }
+
+    fn sha256(&mut self, mut piece: &[u8]) -> io::Result<()> {
+        while !piece.is_empty() {
+            if self.block.len() >= BLOCK {
+                let thread = match &mut self.sha256 {
+                    Some(thread) => thread,
+                    none => none.insert(Thread::start()?),
+                };
+                let next = thread.empty.try_recv().unwrap_or_default();
+                let block = std::mem::replace(&mut self.block, next);
+                thread.tasks.send(Task::Add(block)).map_err(gone)?;
+            }
+            let room = BLOCK - self.block.len();
+            let (now, rest) = piece.split_at(piece.len().min(room));
+            self.block.extend_from_slice(now);
+            piece = rest;
+        }
+        Ok(())
     }
 }
 
@@ -69,8 +164,8 @@ impl<R: Read> Read for DigestReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.source.read(buffer)?;
         let piece = buffer.get(..length).unwrap_or_default();
+        self.sha256(piece)?;
         self.blake3.update(piece);
-        self.sha256.update(piece);
         self.bytes += piece.len() as u64;
         Ok(length)
     }
@@ -86,7 +181,7 @@ mod tests {
             let mut reader = DigestReader::new(&b"abc"[..]);
             let mut buffer = vec![0; piece];
             while reader.read(&mut buffer).unwrap() > 0 {}
-            reader.finish()
+            reader.finish().unwrap()
         };
         let whole = digests(10);
         // FIPS 180-2, and BLAKE3's test vectors.
@@ -107,6 +202,30 @@ mod tests {
         }
         let mut reader = DigestReader::new(Broken);
         assert_eq!(reader.read(&mut [0; 4]).unwrap_err().to_string(), "broken");
-        assert_eq!(reader.finish().bytes, 0);
+        assert_eq!(reader.finish().unwrap().bytes, 0);
+    }
+
+    #[test]
+    fn long_ones_are_the_same_in_any_pieces_and_at_any_time() {
+        let bytes: Vec<u8> = (0..3 * BLOCK + 5).map(|at| (at % 255) as u8).collect();
+        for piece in [1000, BLOCK - 1, BLOCK, 2 * BLOCK + 1, bytes.len()] {
+            let mut reader = DigestReader::new(&bytes[..]);
+            let mut buffer = vec![0; piece];
+            let (mut read, mut look) = (0, 0);
+            loop {
+                if read >= look {
+                    look += BLOCK / 2;
+                    let digests = reader.finish().unwrap();
+                    let expected: [u8; 32] = Sha256::digest(&bytes[..read]).into();
+                    assert_eq!((digests.bytes, digests.sha256), (read as u64, expected));
+                    assert_eq!(digests.blake3, blake3::hash(&bytes[..read]));
+                }
+                match reader.read(&mut buffer).unwrap() {
+                    0 => break,
+                    length => read += length,
+                }
+            }
+            assert_eq!(read, bytes.len());
+        }
     }
 }
