@@ -353,7 +353,10 @@ fn a_device_s_properties_are_read_and_set_from_2_2_on() {
     assert_eq!(read.get("state").unwrap().value, "ONLINE".into());
     let path = pool.disk(0).to_str().unwrap().to_owned();
     assert_eq!(read.get("path").unwrap().value, PropertyValue::Text(path));
-    assert!(read.iter().count() > 10);
+    for name in ["asize", "checksum_errors", "write_bytes", "removing"] {
+        assert!(read.number(name).is_some(), "{name}");
+    }
+    assert!(read.iter().count() > 30, "{}", read.iter().count());
     set.unwrap();
     let read = pool.zfs.vdev_properties(pool.name(), leaf.guid).unwrap();
     assert_eq!(read.get("org.example:shelf").unwrap().value, "3".into());

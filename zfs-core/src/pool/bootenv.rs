@@ -23,9 +23,18 @@ impl Zfs {
     ///
     /// # Errors
     ///
-    /// [`Error::Zfs`]: the list has no `version` that ZFS knows (a 64-bit
-    /// number, 1 for pairs), or is larger than its place, some 100 KiB.
+    /// [`Error::InvalidRequest`]: the list has no `version` that ZFS knows (a
+    /// 64-bit number, 1 for pairs). [`Error::Zfs`]: it is larger than its
+    /// place, some 100 KiB, or there is no such pool.
     pub fn set_bootenv(&self, pool: &PoolName, list: &NvList) -> Result<(), Error> {
+        // The kernel refuses it as well, but loses memory over it.
+        if !matches!(list.get_u64("version"), Some(0 | 1)) {
+            return Err(Error::invalid(
+                Operation::SetBootenv,
+                pool.as_str(),
+                "a boot environment has a version, the 64-bit number 0 or 1",
+            ));
+        }
         self.lzc
             .set_bootenv(pool.as_str(), list)
             .map_err(|error| error.on(Operation::SetBootenv, pool.as_str()))

@@ -74,7 +74,6 @@ const VDEV_NAMES: &[&str] = &[
     "allocated",
     "expandsize",
     "fragmentation",
-    "bootsize",
     "parity",
     "path",
     "devid",
@@ -87,7 +86,6 @@ const VDEV_NAMES: &[&str] = &[
     "read_errors",
     "write_errors",
     "checksum_errors",
-    "initialize_errors",
     "null_ops",
     "read_ops",
     "write_ops",
@@ -105,6 +103,7 @@ const VDEV_NAMES: &[&str] = &[
     "trim_support",
     "trim_errors",
     "slow_ios",
+    "initialize_errors",
 ];
 
 /// Properties of devices that can be set. Where one was not, the kernel stops
