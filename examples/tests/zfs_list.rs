@@ -6,10 +6,20 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_zfs-list");
+/// The program under test, where `cargo xtask test` has put it.
+const PROGRAM: &str = "zfs-list";
+
+fn path() -> PathBuf {
+    let folder = std::env::var_os("ZFS_TEST_BIN_DIR").expect("cargo xtask test runs this");
+    PathBuf::from(folder).join(PROGRAM)
+}
 
 fn run(command: &[&str]) -> Output {
-    Command::new(command[0])
+    let program = match command[0] {
+        PROGRAM => path(),
+        other => PathBuf::from(other),
+    };
+    Command::new(program)
         .args(&command[1..])
         .output()
         .unwrap_or_else(|error| panic!("{}: {error}", command[0]))
@@ -495,7 +505,7 @@ fn an_ordinary_user_sees_the_same() {
     };
     // The program's folder may be root's alone.
     let copy = "/tmp/zfs-list-for-everybody";
-    fs::copy(PROGRAM, copy).unwrap();
+    fs::copy(path(), copy).unwrap();
     let (ours, theirs) = (nobody(copy), nobody("zfs list"));
     fs::remove_file(copy).unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

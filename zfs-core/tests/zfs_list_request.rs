@@ -74,19 +74,16 @@ fn within(pool: &Pool) -> ListRequest {
 fn the_order_of_names_is_that_of_zfs_list() {
     let pool = tree();
     let name = pool.name().as_str();
-    for threads in [1, 3] {
+    // Each of two zfs list is a process: all pairs, but not all triples.
+    for (threads, depths) in [(1, [None, Some(0), Some(2)]), (3, [None, Some(1), Some(3)])] {
         for (kinds, types) in [
             (ALL, "all"),
             (EntryKinds::DATASET, "filesystem,volume"),
             (EntryKinds::SNAPSHOT, "snapshot"),
             (EntryKinds::BOOKMARK, "bookmark"),
-            (EntryKinds::VOLUME, "volume"),
-            (
-                EntryKinds::FILESYSTEM | EntryKinds::SNAPSHOT,
-                "filesystem,snapshot",
-            ),
+            (EntryKinds::VOLUME | EntryKinds::SNAPSHOT, "volume,snapshot"),
         ] {
-            for depth in [None, Some(0), Some(1), Some(2), Some(3)] {
+            for depth in depths {
                 // Of snapshots alone, zfs list without -r and -d goes one
                 // level down; with -d 0 that is meant, too.
                 if depth == Some(0) && !kinds.intersects(EntryKinds::DATASET) {
@@ -260,14 +257,9 @@ fn roots_within_each_other_are_listed_once() {
 
 #[test]
 fn datasets_that_vanish_while_they_are_listed_are_left_out() {
-    for (order, threads) in [
-        (ListOrder::Name, 1),
-        (ListOrder::Kernel, 1),
-        (ListOrder::Name, 2),
-        (ListOrder::Kernel, 2),
-    ] {
+    for (order, threads) in [(ListOrder::Kernel, 1), (ListOrder::Name, 2)] {
         let pool = Pool::new();
-        for number in 0..12 {
+        for number in 0..6 {
             pool.filesystem(&format!("d{number:02}"));
             pool.take(&format!("d{number:02}@one"));
         }
@@ -277,7 +269,7 @@ fn datasets_that_vanish_while_they_are_listed_are_left_out() {
             .threads(threads);
         let mut listing = pool.zfs.list(request);
         let first = listing.next().unwrap().unwrap().name().to_owned();
-        for number in 0..12 {
+        for number in 0..6 {
             let dataset = pool.dataset(&format!("d{number:02}"));
             if !first.starts_with(dataset.as_str()) {
                 run(&["zfs", "destroy", "-r", dataset.as_str()]);

@@ -1,0 +1,42 @@
+//! What is measured inside the ZFS machine, run there by `cargo xtask bench`.
+
+mod list;
+mod pool;
+mod stream;
+
+use std::process::ExitCode;
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match words[..] {
+        ["send", mib, runs] => numbers([mib, runs]).and_then(stream::send),
+        ["replicate", mib, runs] => numbers([mib, runs]).and_then(stream::replicate),
+        ["list", snapshots, datasets, runs] => {
+            numbers([snapshots, datasets, runs]).and_then(list::list)
+        }
+        _ => {
+            eprintln!(
+                "usage: bench-zfs send MIB RUNS | replicate MIB RUNS | list SNAPSHOTS DATASETS RUNS"
+            );
+            return ExitCode::from(64);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench-zfs: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn numbers<const N: usize>(words: [&str; N]) -> Result<[u64; N]> {
+    let mut numbers = [0; N];
+    for (number, word) in numbers.iter_mut().zip(words) {
+        *number = word.parse()?;
+    }
+    Ok(numbers)
+}

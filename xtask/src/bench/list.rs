@@ -1,0 +1,122 @@
+//! Listings.
+
+use std::fmt::Write as _;
+
+use anyhow::{Context, Result};
+
+use super::{
+    Lists, emulated,
+    guest::{self, Measured},
+    series::Series,
+};
+
+/// One pair of runs.
+#[derive(serde::Deserialize)]
+struct Pair {
+    kind: String,
+    columns: String,
+    ours: Run,
+    theirs: Run,
+}
+
+/// Seconds, seconds of processors, KiB.
+#[derive(serde::Deserialize)]
+struct Run {
+    wall: f64,
+    cpu: f64,
+    peak: f64,
+}
+
+pub fn list(what: &Lists) -> Result<String> {
+    let arguments = format!("list {} {} {}", what.snapshots, what.datasets, what.runs);
+    let measured = guest::run(what.suite, 4096, &arguments)?;
+    table(&measured, what)
+}
+
+fn table(measured: &Measured<Pair>, what: &Lists) -> Result<String> {
+    let mut text = format!(
+        "OpenZFS {}, {} snapshots in {} datasets, none of which is mounted, two processors, {} pairs of runs in turn, {}.\n\n",
+        measured.version,
+        what.snapshots,
+        what.datasets,
+        what.runs,
+        emulated(),
+    );
+    text.push_str(
+        "| columns | wall time, zfs list ÷ zfs-list: median (least to most) | processor time, zfs-list ÷ zfs list | peak memory, zfs-list ÷ zfs list |\n\
+         | --- | --- | --- | --- |\n",
+    );
+    let mut begun: Vec<(&str, &str)> = Vec::new();
+    for pair in &measured.lines {
+        let group = (pair.kind.as_str(), pair.columns.as_str());
+        if begun.contains(&group) {
+            continue;
+        }
+        begun.push(group);
+        let series = |value: fn(&Pair) -> f64| {
+            let pairs = measured.lines.iter();
+            let pairs = pairs.filter(|pair| (pair.kind.as_str(), pair.columns.as_str()) == group);
+            Series::new(pairs.map(value).collect()).context("no pair was measured")
+        };
+        let faster = series(|pair| pair.theirs.wall / pair.ours.wall)?;
+        let cpu = series(|pair| pair.ours.cpu / pair.theirs.cpu.max(0.01))?;
+        let peak = series(|pair| pair.ours.peak / pair.theirs.peak)?;
+        let wall = format!(
+            "{:.2} ({:.2} to {:.2})",
+            faster.median(),
+            faster.least(),
+            faster.most()
+        );
+        let name = match group {
+            ("cold", columns) => format!("`{columns}`"),
+            ("again", columns) => format!("`{columns}`, a second time with nothing changed"),
+            _ => "one dataset's newest snapshot (zfs-core, one call)".to_owned(),
+        };
+        if group.0 == "newest" {
+            writeln!(text, "| {name} | {wall} | | |")?;
+        } else {
+            writeln!(
+                text,
+                "| {name} | {wall} | {:.2} | {:.2} |",
+                cpu.median(),
+                peak.median()
+            )?;
+        }
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_group_of_pairs_is_a_row() {
+        let line = |kind: &str, ours: f64| {
+            format!(
+                r#"{{"kind":"{kind}","columns":"name","ours":{{"wall":{ours},"cpu":1,"peak":10}},"theirs":{{"wall":4,"cpu":2,"peak":100}}}}"#
+            )
+        };
+        let lines = [line("cold", 2.0), line("cold", 1.0), line("again", 0.1)];
+        let measured = Measured {
+            version: "2.3.9".to_owned(),
+            lines: lines
+                .iter()
+                .map(|line| serde_json::from_str(line).unwrap())
+                .collect(),
+        };
+        let what = Lists {
+            suite: crate::vm::Suite::Trixie,
+            snapshots: 9,
+            datasets: 3,
+            runs: 2,
+            write: false,
+        };
+        let text = table(&measured, &what).unwrap();
+        assert!(
+            text.contains("| `name` | 3.00 (2.00 to 4.00) | 0.50 | 0.10 |"),
+            "{text}"
+        );
+        assert!(text.contains("nothing changed | 40.00"), "{text}");
+    }
+}
