@@ -11,6 +11,7 @@
 
 pub mod check;
 pub mod explain;
+pub mod health;
 pub mod hook;
 pub mod listing;
 pub mod lock;

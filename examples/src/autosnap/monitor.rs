@@ -179,7 +179,7 @@ pub fn capacity(zfs: &Zfs, site: &Site) -> Report {
         let Ok(capacity) = pools.capacity(&pool) else {
             return missing(&pool);
         };
-        let over = |limit: u8| limit > 0 && capacity >= u64::from(limit);
+        let over = |limit: u8| limit > 0 && capacity >= limit;
         let own = if over(limits.crit) {
             Level::Critical
         } else if over(limits.warn) {

@@ -1,23 +1,21 @@
-//! What pools say of themselves, each asked once.
+//! How full pools are, each asked once.
 
 use std::collections::HashMap;
-use std::process::Command;
 
-use anyhow::{Context, bail};
-use zfs_core::{PoolName, Zfs};
+use zfs_core::{Error, PoolName, Zfs};
 
 /// Pools that were asked already.
 #[derive(Debug)]
 pub struct Pools<'a> {
-    _zfs: &'a Zfs,
-    capacities: HashMap<PoolName, u64>,
+    zfs: &'a Zfs,
+    capacities: HashMap<PoolName, u8>,
 }
 
 impl<'a> Pools<'a> {
     /// None was asked yet.
     pub fn new(zfs: &'a Zfs) -> Pools<'a> {
         Pools {
-            _zfs: zfs,
+            zfs,
             capacities: HashMap::new(),
         }
     }
@@ -27,23 +25,11 @@ impl<'a> Pools<'a> {
     /// # Errors
     ///
     /// It cannot be asked, as where it is not imported.
-    pub fn capacity(&mut self, pool: &PoolName) -> anyhow::Result<u64> {
+    pub fn capacity(&mut self, pool: &PoolName) -> Result<u8, Error> {
         if let Some(known) = self.capacities.get(pool) {
             return Ok(*known);
         }
-        let output = Command::new("zpool")
-            .args(["list", "-Hpo", "capacity", pool.as_str()])
-            .output()
-            .context("cannot run zpool")?;
-        if !output.status.success() {
-            bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
-        }
-        let text = String::from_utf8_lossy(&output.stdout);
-        let capacity = text
-            .trim()
-            .trim_end_matches('%')
-            .parse()
-            .with_context(|| format!("the capacity of {pool} is {text:?}"))?;
+        let capacity = self.zfs.pool_state(pool)?.capacity_percent;
         self.capacities.insert(pool.clone(), capacity);
         Ok(capacity)
     }

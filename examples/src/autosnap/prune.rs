@@ -59,7 +59,7 @@ impl Prune<'_> {
             let limit = dataset.conf.settings.prune_defer;
             if limit > 0 {
                 match pools.capacity(&name.pool()) {
-                    Ok(capacity) if capacity <= u64::from(limit) => {
+                    Ok(capacity) if capacity <= limit => {
                         let text = "its pool is not full enough to prune it (prune_defer)";
                         self.say.info(format_args!("{name}: {text}"));
                         continue;

@@ -4,9 +4,10 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use jiff::{Timestamp, tz::TimeZone};
-use zfs_core::Zfs;
+use zfs_core::{ListCache, Zfs};
 use zfs_retention::conf::Conf;
 
+use super::health;
 use super::lock::{self, Task};
 use super::monitor::{self, Level, Report};
 use super::prune::Prune;
@@ -115,6 +116,11 @@ impl Options {
         given.iter().all(|given| !given)
     }
 
+    /// What is cached stays right where it is not looked at.
+    fn cache(&self) -> Option<ListCache> {
+        (!self.force_update).then(|| ListCache::new(&self.cache_dir))
+    }
+
     /// What is told of a run that was asked for so.
     fn loudness(&self, voice: Voice) -> Loudness {
         if self.json {
@@ -165,9 +171,11 @@ pub fn run(options: &Options, voice: Voice) -> anyhow::Result<Exit> {
 fn monitor(options: &Options) -> anyhow::Result<Report> {
     let conf = usable_conf(&options.configdir)?;
     let zfs = Zfs::open()?;
-    let site = Site::observe(&zfs, &conf)?;
+    let site = Site::observe(&zfs, &conf, options.cache().as_ref())?;
     Ok(if options.monitor_snapshots {
         monitor::snapshots(&site, Timestamp::now())
+    } else if options.monitor_health {
+        health::report(&zfs, &site)
     } else {
         monitor::capacity(&zfs, &site)
     })
@@ -204,7 +212,7 @@ impl<'a> Run<'a> {
         if takes {
             // Looked at with the lock held, so that nothing is taken twice.
             if let Some(_lock) = self.lock(Task::Taking)? {
-                let seen = Site::observe(&self.zfs, &self.conf)?;
+                let seen = self.observe()?;
                 self.take(&seen);
                 site = Some(seen);
             }
@@ -212,11 +220,16 @@ impl<'a> Run<'a> {
         if prunes {
             let site = match site {
                 Some(site) => site,
-                None => Site::observe(&self.zfs, &self.conf)?,
+                None => self.observe()?,
             };
             self.prune(&site)?;
         }
         Ok(Exit::done_if(self.say.failures() == 0))
+    }
+
+    fn observe(&self) -> anyhow::Result<Site> {
+        let cache = self.options.cache();
+        Ok(Site::observe(&self.zfs, &self.conf, cache.as_ref())?)
     }
 
     fn lock(&self, task: Task) -> anyhow::Result<Option<Lock>> {

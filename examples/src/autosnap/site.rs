@@ -5,18 +5,15 @@
 //!                         snapshots of each ─────────────┴─> Site
 //! ```
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
-use zfs_core::{DatasetName, ListDatasets, ListSnapshots, SnapshotName, Zfs};
+use zfs_core::{
+    DatasetName, Details, Entry, EntryKinds, ListCache, ListRequest, SnapshotEntry, SnapshotName,
+    Zfs,
+};
 use zfs_retention::conf::{self, Conf, Reach};
 use zfs_retention::{Guid, Snapshot, Tier, Txg};
-
-/// Datasets are listed by this many threads: the kernel opens each one anew
-/// for its snapshots, and that can go on side by side.
-const LISTERS: usize = 4;
 
 /// The configured datasets, in the order of the file.
 #[derive(Debug)]
@@ -53,57 +50,59 @@ impl Observed {
     }
 }
 
+/// What was found, by the datasets' names.
+type Found = HashMap<DatasetName, Vec<Snapshot<SnapshotName>>>;
+
 impl Site {
-    /// Looks at every configured dataset.
+    /// Looks at every configured dataset, and only once at what did not change
+    /// since `cache` was written.
     ///
     /// # Errors
     ///
     /// Something cannot be listed. Datasets that do not exist are no error.
-    pub fn observe(zfs: &Zfs, conf: &Conf) -> Result<Site, zfs_core::Error> {
-        let mut found: HashMap<String, zfs_core::Dataset> = HashMap::new();
-        let mut names: Vec<String> = Vec::new();
+    pub fn observe(
+        zfs: &Zfs,
+        conf: &Conf,
+        cache: Option<&ListCache>,
+    ) -> Result<Site, zfs_core::Error> {
+        let mut alone = BTreeSet::new();
+        let mut trees = BTreeSet::new();
         for root in conf.roots() {
-            let Ok(name) = root.path.parse::<DatasetName>() else {
-                continue;
-            };
-            let what = match root.reach {
-                Reach::Alone => ListDatasets::new(),
-                Reach::Tree => ListDatasets::new().recursive(),
-            };
-            for dataset in zfs.list_datasets(&name, what) {
-                let dataset = match dataset {
-                    Ok(dataset) => dataset,
-                    // Not there, or gone while it was listed.
-                    Err(error) if error.is_not_found() => break,
-                    Err(error) => return Err(error),
+            // A name that cannot be one is no dataset's.
+            if let Ok(name) = root.path.parse::<DatasetName>() {
+                match root.reach {
+                    Reach::Alone => alone.insert(name),
+                    Reach::Tree => trees.insert(name),
                 };
-                let key = dataset.name.as_str().to_owned();
-                if found.insert(key.clone(), dataset).is_none() {
-                    names.push(key);
-                }
             }
         }
+        alone.retain(|name| !trees.iter().any(|tree| name.is_within(tree)));
+        let mut found = Found::new();
+        list(zfs, &trees, None, cache, &mut found)?;
+        // A dataset's snapshots are one level below it, and so are its
+        // children, which nobody asked for.
+        let mut children = Found::new();
+        list(zfs, &alone, Some(1), cache, &mut children)?;
+        children.retain(|name, _| alone.contains(name));
+        found.extend(children);
+
+        let mut existing: Vec<DatasetName> = found.keys().cloned().collect();
         // As zfs-list(8) sorts children.
-        names.sort_unstable();
-        let configured = conf.expand(&names);
-        let listed: Vec<Option<&zfs_core::Dataset>> = configured
-            .iter()
-            .map(|dataset| found.get(&dataset.path))
-            .collect();
-        let mut snapshots = list_all(zfs, &listed)?;
-        let datasets = configured
+        existing.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
+        let names: Vec<&str> = existing.iter().map(DatasetName::as_str).collect();
+        let datasets = conf
+            .expand(&names)
             .into_iter()
-            .zip(&listed)
-            .enumerate()
-            .map(|(nth, (conf, listed))| Observed {
-                conf,
-                name: listed.map(|dataset| dataset.name.clone()),
-                snapshots: snapshots.remove(&nth).unwrap_or_default(),
+            .map(|conf| {
+                let name = conf.path.parse::<DatasetName>().ok();
+                let own = name.and_then(|name| found.remove_entry(&name));
+                let (name, snapshots) = own.unzip();
+                Observed {
+                    conf,
+                    name,
+                    snapshots: snapshots.unwrap_or_default(),
+                }
             })
-            .collect();
-        let existing = names
-            .iter()
-            .filter_map(|name| Some(found.get(name)?.name.clone()))
             .collect();
         Ok(Site { datasets, existing })
     }
@@ -115,66 +114,61 @@ impl Site {
     }
 }
 
-type Listed = HashMap<usize, Vec<Snapshot<SnapshotName>>>;
-
-/// The snapshots of all datasets, by their place, listed side by side.
-fn list_all(zfs: &Zfs, datasets: &[Option<&zfs_core::Dataset>]) -> Result<Listed, zfs_core::Error> {
-    let next = AtomicUsize::new(0);
-    thread::scope(|scope| {
-        let workers: Vec<_> = (0..LISTERS.min(datasets.len()))
-            .map(|_| {
-                scope.spawn(|| {
-                    let mut mine = Vec::new();
-                    loop {
-                        let nth = next.fetch_add(1, Ordering::Relaxed);
-                        match datasets.get(nth) {
-                            None => return Ok::<_, zfs_core::Error>(mine),
-                            Some(None) => {}
-                            Some(Some(dataset)) => mine.push((nth, list(zfs, dataset)?)),
-                        }
-                    }
-                })
-            })
-            .collect();
-        let mut all = Listed::new();
-        for worker in workers {
-            match worker.join() {
-                Ok(mine) => all.extend(mine?),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        Ok(all)
-    })
-}
-
-/// The snapshots of one dataset that sanoid would see. Who holds them is not
-/// looked at here: that is asked of the few that are to go.
+/// Lists datasets with those of their snapshots that sanoid would see. Who
+/// holds them is not looked at here: that is asked of the few that are to go.
 fn list(
     zfs: &Zfs,
-    dataset: &zfs_core::Dataset,
-) -> Result<Vec<Snapshot<SnapshotName>>, zfs_core::Error> {
-    let mut own = Vec::new();
-    for snapshot in zfs.list_snapshots(&dataset.name, ListSnapshots::new().with_properties()) {
-        let snapshot = match snapshot {
-            Ok(snapshot) => snapshot,
-            Err(error) if error.is_not_found() => break,
-            Err(error) => return Err(error),
-        };
-        let creation = snapshot.creation();
-        let Some(creation) = creation.and_then(|time| Timestamp::try_from(time).ok()) else {
-            continue;
-        };
-        let name = snapshot.name.snapshot();
-        if Tier::of(name).is_none() {
-            continue;
-        }
-        let entry = Snapshot::new(
-            name,
-            Guid(snapshot.guid.0),
-            Txg(snapshot.createtxg.0),
-            creation,
-        );
-        own.push(entry.with_id(snapshot.name));
+    roots: &BTreeSet<DatasetName>,
+    depth: Option<usize>,
+    cache: Option<&ListCache>,
+    found: &mut Found,
+) -> Result<(), zfs_core::Error> {
+    if roots.is_empty() {
+        // No root would mean all pools.
+        return Ok(());
     }
-    Ok(own)
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut request = ListRequest::new()
+        .kinds(EntryKinds::DATASET | EntryKinds::SNAPSHOT)
+        .details(Details::Creation)
+        .threads(threads);
+    for root in roots {
+        request = request.root(root.clone());
+    }
+    if let Some(depth) = depth {
+        request = request.depth(depth);
+    }
+    if let Some(cache) = cache {
+        request = request.cache(cache.clone());
+    }
+    let mut listing = zfs.list(request);
+    for entry in &mut listing {
+        match entry {
+            Ok(Entry::Dataset(dataset)) => {
+                found.entry(dataset.name).or_default();
+            }
+            Ok(Entry::Snapshot(entry)) => {
+                let dataset = entry.name.dataset().clone();
+                if let Some(snapshot) = snapshot(*entry) {
+                    found.entry(dataset).or_default().push(snapshot);
+                }
+            }
+            Ok(Entry::Bookmark(_)) => {}
+            // Not there, or gone while it was listed.
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if let Some(error) = listing.cache_error() {
+        tracing::info!("the next run has to list again: {error}");
+    }
+    Ok(())
+}
+
+fn snapshot(entry: SnapshotEntry) -> Option<Snapshot<SnapshotName>> {
+    let own = entry.name.snapshot();
+    Tier::of(own)?;
+    let creation = Timestamp::try_from(entry.creation?).ok()?;
+    let snapshot = Snapshot::new(own, Guid(entry.guid.0), Txg(entry.createtxg.0), creation);
+    Some(snapshot.with_id(entry.name))
 }
