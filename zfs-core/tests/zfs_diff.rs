@@ -7,6 +7,7 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use fixture::{Pool, noise, run, write_synced, zfs};
 use zfs_core::{
@@ -270,7 +271,12 @@ fn a_volume_has_no_files() {
         .unwrap();
     let x = pool.take("volume@x");
     let device = format!("/dev/zvol/{volume}");
-    run(&["udevadm", "settle"]);
+    // udev makes the name some time after ZFS made the device.
+    let started = Instant::now();
+    while !Path::new(&device).exists() {
+        assert!(started.elapsed() < Duration::from_secs(60), "no {device}");
+        run(&["udevadm", "settle"]);
+    }
     run(&[
         "dd",
         "if=/dev/urandom",
