@@ -166,20 +166,48 @@ fn both(arguments: &[&str]) -> (Output, Output) {
     panic!("{arguments:?}: the pools do not come to rest");
 }
 
-#[track_caller]
-fn same(arguments: &[&str]) -> String {
+/// What is not the same, in short.
+fn difference(arguments: &[&str]) -> Result<String, String> {
     pools();
     let (ours, theirs) = both(arguments);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert_eq!(
-        text(&ours.stdout),
-        text(&theirs.stdout),
-        "{arguments:?}\n{}",
-        text(&ours.stderr)
-    );
-    assert_eq!(text(&ours.stderr), text(&theirs.stderr), "{arguments:?}");
-    assert_eq!(ours.status.code(), theirs.status.code(), "{arguments:?}");
-    text(&ours.stdout)
+    let mut told = Vec::new();
+    for (what, ours, theirs) in [
+        ("stdout", &ours.stdout, &theirs.stdout),
+        ("stderr", &ours.stderr, &theirs.stderr),
+    ] {
+        let (ours, theirs) = (text(ours), text(theirs));
+        let lines = ours.lines().zip(theirs.lines());
+        if let Some((a, b)) = lines.clone().find(|(a, b)| a != b) {
+            told.push(format!("{what}: ours {a:?}\n  theirs {b:?}"));
+        } else if ours != theirs {
+            told.push(format!("{what}: ours {ours:?}\n  theirs {theirs:?}"));
+        }
+    }
+    let (code, other) = (ours.status.code(), theirs.status.code());
+    if code != other {
+        told.push(format!("exit code: ours {code:?}, theirs {other:?}"));
+    }
+    if told.is_empty() {
+        Ok(text(&ours.stdout))
+    } else {
+        Err(format!("{arguments:?}: {}", told.join("\n  ")))
+    }
+}
+
+#[track_caller]
+fn same(arguments: &[&str]) -> String {
+    difference(arguments).unwrap_or_else(|text| panic!("{text}"))
+}
+
+/// All of them, and what is not the same told of all at once.
+#[track_caller]
+fn all_same<'a>(all: impl IntoIterator<Item = Vec<&'a str>>) {
+    let told: Vec<String> = all
+        .into_iter()
+        .filter_map(|arguments| difference(&arguments).err())
+        .collect();
+    assert!(told.is_empty(), "{}", told.join("\n"));
 }
 
 fn words(line: &str) -> Vec<&str> {
@@ -188,7 +216,7 @@ fn words(line: &str) -> Vec<&str> {
 
 #[test]
 fn every_form_and_kind_is_that_of_zfs_list() {
-    for line in [
+    let lines = [
         "",
         "-H",
         "-p",
@@ -222,27 +250,22 @@ fn every_form_and_kind_is_that_of_zfs_list() {
         "-t all zfslista/a#m1 zfslista/a@s2",
         "-t bookmark zfslista/a#m1",
         "-r -t snapshot zfslista/vol",
-    ] {
-        same(&words(line));
-    }
+    ];
+    all_same(lines.into_iter().map(words));
 }
 
 #[test]
 fn every_column_is_that_of_zfs_list() {
-    same(&["-o", "all", "-t", "all", "-r", "zfslista/a/b"]);
-    same(&["-Ho", "all", "-t", "all", "-r", "zfslista/a"]);
-    same(&["-Hpo", "all", "-t", "all", "-r", "zfslista/enc"]);
-    same(&[
-        "-po",
-        "all",
-        "-t",
-        "all",
-        "-r",
-        "zfslista/vol",
-        "zfslista/volclone",
-    ]);
-    same(&["-Ho", "all", "-t", "all", "-r", B]);
-    same(&["-o", "all", "-t", "bookmark"]);
+    let mut all: Vec<Vec<&str>> = [
+        "-o all -t all -r zfslista/a/b",
+        "-Ho all -t all -r zfslista/a",
+        "-Hpo all -t all -r zfslista/enc",
+        "-po all -t all -r zfslista/vol zfslista/volclone",
+        "-Ho all -t all -r zfslistb",
+        "-o all -t bookmark",
+    ]
+    .map(words)
+    .into();
     for columns in [
         "name,avail,refer,lused,lrefer,ratio,refratio,rdonly,compress,recsize,volblock,reserv",
         "name,type,origin,clones,userrefs,defer_destroy,creation",
@@ -258,17 +281,19 @@ fn every_column_is_that_of_zfs_list() {
         "used,name",
     ] {
         for form in ["-o", "-po", "-Ho", "-Hpo"] {
-            same(&[form, columns, "-t", "all"]);
+            all.push(vec![form, columns, "-t", "all"]);
         }
     }
     if version() >= (2, 2) {
-        same(&["-o", "name,snapshots_changed"]);
-        same(&["-Hpo", "name,snapshots_changed", "-t", "all"]);
+        all.push(words("-o name,snapshots_changed"));
+        all.push(words("-Hpo name,snapshots_changed -t all"));
     }
+    all_same(all);
 }
 
 #[test]
 fn every_order_is_that_of_zfs_list() {
+    let mut all = Vec::new();
     for (sort, columns) in [
         ("-s used", "name,used"),
         ("-S used", "name,used"),
@@ -293,15 +318,16 @@ fn every_order_is_that_of_zfs_list() {
         for types in ["filesystem", "snapshot", "all"] {
             let mut arguments = words(sort);
             arguments.extend(["-Ho", columns, "-t", types]);
-            same(&arguments);
+            all.push(arguments);
         }
     }
+    all_same(all);
 }
 
 #[test]
 fn what_cannot_be_opened_is_said_in_the_same_words() {
     let long = format!("{A}/{}", "x".repeat(300));
-    for line in [
+    let lines = [
         "zfslista/nope",
         "nopool",
         "nopool/x@y",
@@ -328,10 +354,8 @@ fn what_cannot_be_opened_is_said_in_the_same_words() {
         "/proc",
         "-r zfslista/a@nope",
         &long,
-    ] {
-        same(&words(line));
-    }
-    same(&[""]);
+    ];
+    all_same(lines.into_iter().map(words).chain([vec![""]]));
 }
 
 #[test]
@@ -353,7 +377,7 @@ fn json_is_that_of_zfs_list() {
         assert_eq!(value["datasets"]["zfslista/a"]["pool"], A);
         return;
     }
-    for line in [
+    let lines = [
         "-j",
         "-jp",
         "-j --json-int",
@@ -368,9 +392,8 @@ fn json_is_that_of_zfs_list() {
         "-j zfslista/nope",
         "-j zfslista/nope zfslista/a",
         "-j zfslista/a@s1 zfslista/vol",
-    ] {
-        same(&words(line));
-    }
+    ];
+    all_same(lines.into_iter().map(words));
 }
 
 #[test]
