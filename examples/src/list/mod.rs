@@ -90,7 +90,7 @@ pub fn run(args: &Args) -> Result<bool, Failure> {
 
     let mut good = selection.whole;
     let cache = cache(args, details);
-    let in_order = args.unsorted || (order.is_default() && selection.single.is_empty());
+    let in_order = args.unsorted || (order.is_default() && selection.single.is_empty() && !all);
     let request = selection.request.clone().map(|request| {
         let order = if in_order && !args.unsorted {
             ListOrder::Name
@@ -134,18 +134,11 @@ pub fn run(args: &Args) -> Result<bool, Failure> {
     } else {
         let mut kept: Vec<Row> = rows.by_ref().collect();
         drop(rows);
+        if all {
+            columns.extend(user_columns(&kept));
+        }
         if !in_order {
             order.sort(&mut kept, &context);
-        }
-        if all {
-            for name in kept.iter().flat_map(Row::user_properties) {
-                if !columns
-                    .iter()
-                    .any(|column| matches!(column, Column::User(n) if *n == name))
-                {
-                    columns.push(Column::User(name));
-                }
-            }
         }
         for row in kept {
             let cells = cells(&row, &columns, &context);
@@ -165,6 +158,45 @@ fn cells(row: &Row, columns: &[Column], context: &Context) -> Cells {
         .iter()
         .map(|column| row.value(column, context))
         .collect()
+}
+
+/// A column for each user property, in the order in which zfs(8) meets them: a
+/// dataset, what is below it, and then its snapshots and bookmarks.
+fn user_columns(rows: &[Row]) -> Vec<Column> {
+    let mut names: Vec<String> = Vec::new();
+    let mut meet = |row: &Row| {
+        for name in row.user_properties() {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    };
+    // Datasets on the way down, each with its snapshots and bookmarks, which
+    // the kernel's order has before what is below.
+    let mut open: Vec<(&str, Vec<&Row>)> = Vec::new();
+    for row in rows {
+        if row.name.contains(['@', '#']) {
+            match open.last_mut() {
+                Some((dataset, members)) if row.name.starts_with(*dataset) => members.push(row),
+                _ => meet(row),
+            }
+            continue;
+        }
+        while let Some((dataset, members)) = open.pop() {
+            let below = row.name.strip_prefix(dataset);
+            if below.is_some_and(|below| below.starts_with('/')) {
+                open.push((dataset, members));
+                break;
+            }
+            members.into_iter().for_each(&mut meet);
+        }
+        meet(row);
+        open.push((&row.name, Vec::new()));
+    }
+    for (_, members) in open.into_iter().rev() {
+        members.into_iter().for_each(&mut meet);
+    }
+    names.into_iter().map(Column::User).collect()
 }
 
 /// How much the columns need.

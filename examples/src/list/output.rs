@@ -143,11 +143,18 @@ impl Json {
             .iter()
             .zip(cells)
             .filter(|(column, _)| !column.is("name"));
+        let mut before = None;
         for (number, (column, cell)) in shown.enumerate() {
             if number > 0 {
                 out.write_all(b",")?;
             }
-            let (kind, data) = match cell.as_ref().map(|cell| &cell.source) {
+            let source = match (column, cell) {
+                // zfs(8) shows the source of the column before it.
+                (Column::User(_), None) => before,
+                (_, cell) => cell.as_ref().map(|cell| &cell.source),
+            };
+            before = source;
+            let (kind, data) = match source {
                 None | Some(Origin::Zfs(Source::None)) => ("NONE", NOTHING),
                 Some(Origin::Zfs(Source::Default)) => ("DEFAULT", NOTHING),
                 Some(Origin::Zfs(Source::Local)) => ("LOCAL", NOTHING),

@@ -82,7 +82,9 @@ impl Selection {
         selection.pools.dedup();
 
         let mut listed = kinds;
-        if args.kinds.is_none() && listed.contains(EntryKinds::SNAPSHOT) {
+        if args.kinds.is_none() {
+            // Whatever the columns: the pool's property decides.
+            listed.insert(EntryKinds::SNAPSHOT);
             let hides = |pool: &&PoolName| !zfs.lists_snapshots(pool).unwrap_or(false);
             let hiding = selection.pools.iter().filter(hides);
             selection.without_snapshots = hiding.map(ToString::to_string).collect();
