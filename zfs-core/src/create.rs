@@ -4,7 +4,7 @@ use zfs_stream::nvlist::NvList;
 
 use crate::error::{Error, Operation};
 use crate::ffi::{CallError, DatasetType};
-use crate::key::Encryption;
+use crate::key::{Encryption, NewKey};
 use crate::name::DatasetName;
 use crate::property::{Moment, Properties, PropertyValue};
 use crate::version::Version;
@@ -13,14 +13,14 @@ use crate::zfs::Zfs;
 /// What to create.
 ///
 /// ```no_run
-/// use zfs_core::{CreateRequest, Encryption, WrappingKey, Zfs};
+/// use zfs_core::{CreateRequest, Encryption, Key, KeyFormat, Zfs};
 ///
 /// let zfs = Zfs::open()?;
 /// zfs.create(&CreateRequest::filesystem("tank/home".parse()?).property("recordsize", 1 << 20))?;
 /// zfs.create(&CreateRequest::volume("tank/disk".parse()?, 16 << 30).volblocksize(16 << 10))?;
 ///
-/// let key = WrappingKey::from_slice(&std::fs::read("/etc/zfs/secret.key").unwrap())?;
-/// zfs.create(&CreateRequest::filesystem("tank/secret".parse()?).encryption(Encryption::raw(key)))?;
+/// let key = Key::file(KeyFormat::Raw, "/etc/zfs/secret.key")?;
+/// zfs.create(&CreateRequest::filesystem("tank/secret".parse()?).encryption(Encryption::new(key)))?;
 /// # Ok::<(), zfs_core::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -96,13 +96,13 @@ impl CreateRequest {
         self
     }
 
-    fn to_nvlist(&self, version: Version) -> Result<NvList, CallError> {
+    fn to_nvlist(&self, version: Version, key: Option<&NewKey>) -> Result<NvList, CallError> {
         let mut list = self.properties.to_nvlist(version, Moment::Creation)?;
         if let Some(volsize) = self.volsize {
             list.insert("volsize", volsize)?;
         }
-        if let Some(encryption) = &self.encryption {
-            encryption.describe(&mut list)?;
+        if let Some(key) = key {
+            key.describe(&mut list)?;
         }
         Ok(list)
     }
@@ -121,15 +121,16 @@ impl Zfs {
             self.create_parents(&request.name)?;
         }
         let on = |error: CallError| error.on(Operation::Create, request.name.as_str());
-        let properties = request.to_nvlist(self.version()).map_err(on)?;
+        let key = request.encryption.as_ref().map(Encryption::prepare);
+        let key = key.transpose().map_err(on)?;
+        let properties = request
+            .to_nvlist(self.version(), key.as_ref())
+            .map_err(on)?;
         let kind = match request.volsize {
             Some(_) => DatasetType::Volume,
             None => DatasetType::Filesystem,
         };
-        let key = request
-            .encryption
-            .as_ref()
-            .map(|encryption| &encryption.key);
+        let key = key.as_ref().map(|new| &new.key);
         self.lzc
             .create(request.name.as_str(), kind, &properties, key)
             .map_err(on)
@@ -169,7 +170,7 @@ mod tests {
         let request = CreateRequest::volume("tank/v".parse().unwrap(), 1 << 30)
             .volblocksize(8192)
             .property("org.example:a", "b");
-        let list = request.to_nvlist(Version::NEWEST).unwrap();
+        let list = request.to_nvlist(Version::NEWEST, None).unwrap();
         assert_eq!(list.get_u64("volsize"), Some(1 << 30));
         assert_eq!(list.get_u64("volblocksize"), Some(8192));
         assert_eq!(list.get_str("org.example:a"), Some("b"));
@@ -178,8 +179,9 @@ mod tests {
     #[test]
     fn a_raw_key_is_announced_and_not_among_the_properties() {
         let encryption = Encryption::raw([0x5a; 32].into());
+        let key = encryption.prepare().unwrap();
         let request = CreateRequest::filesystem("tank/e".parse().unwrap()).encryption(encryption);
-        let list = request.to_nvlist(Version::NEWEST).unwrap();
+        let list = request.to_nvlist(Version::NEWEST, Some(&key)).unwrap();
         assert_eq!(list.get_u64("encryption"), Some(1));
         assert_eq!(list.get_u64("keyformat"), Some(1));
         assert_eq!(list.get_str("keylocation"), Some("prompt"));

@@ -4,6 +4,7 @@ use zfs_stream::nvlist::Value;
 
 use crate::error::{Error, ErrorKind, Failure, Operation};
 use crate::many::Names;
+use crate::mount::UnmountFlags;
 use crate::name::{BookmarkName, DatasetName, SnapshotName};
 use crate::zfs::Zfs;
 
@@ -22,24 +23,32 @@ impl Zfs {
     /// Destroys a filesystem or volume that has neither datasets nor
     /// snapshots below it.
     ///
-    /// Unlike zfs-destroy(8) this does not unmount it first: a mounted
-    /// filesystem is busy.
+    /// Where it is mounted, it is unmounted first.
     ///
     /// # Errors
     ///
-    /// [`Error::Zfs`]: it does not exist, is mounted, has snapshots, or
-    /// datasets are below it.
+    /// [`Error::Zfs`]: it does not exist, has snapshots, or datasets are below
+    /// it. [`Error::Mount`] where it is mounted and in use. It stays mounted
+    /// then.
     pub fn destroy(&self, dataset: &DatasetName) -> Result<(), Error> {
-        self.lzc
-            .destroy(dataset.as_str())
-            .map_err(|error| error.on(Operation::Destroy, dataset.as_str()))
+        let destroy = || {
+            self.lzc
+                .destroy(dataset.as_str())
+                .map_err(|error| error.on(Operation::Destroy, dataset.as_str()))
+        };
+        match destroy() {
+            Err(error) if error.kind() == ErrorKind::Busy => {
+                self.destroy_mounted(dataset, error, destroy)
+            }
+            other => other,
+        }
     }
 
     /// Destroys snapshots of one pool, all of them or none.
     ///
     /// Those that do not exist are counted as destroyed, so that a call that
-    /// was interrupted can be repeated. Where a snapshot is mounted below
-    /// `.zfs/snapshot`, it is unmounted.
+    /// was interrupted can be repeated. Where a snapshot is mounted, below
+    /// `.zfs/snapshot` or elsewhere, it is unmounted.
     ///
     /// # Errors
     ///
@@ -68,14 +77,47 @@ impl Zfs {
     ) -> Result<(), Error> {
         let names = Names::new(Operation::DestroySnapshots, snapshots);
         let list = names.list(|_| Ok(Value::Boolean))?;
-        names.outcome(
-            self.lzc.destroy_snapshots(&list, defer == Defer::Yes),
-            |failure| {
-                if failure.kind() == ErrorKind::Held {
-                    self.explain_holds(failure);
-                }
-            },
-        )
+        let destroy = || {
+            names.outcome(
+                self.lzc.destroy_snapshots(&list, defer == Defer::Yes),
+                |failure| {
+                    if failure.kind() == ErrorKind::Held {
+                        self.explain_holds(failure);
+                    }
+                },
+            )
+        };
+        match destroy() {
+            Err(error) if self.unmount_for(&error)? => destroy(),
+            other => other,
+        }
+    }
+
+    /// Unmounts snapshots that could not be destroyed for no other reason than
+    /// that, and tells whether there are such.
+    fn unmount_for(&self, error: &Error) -> Result<bool, Error> {
+        let failures = error.failures();
+        let is_busy = |failure: &Failure| {
+            // With a detail it is held, and would be so afterwards.
+            failure.kind() == ErrorKind::Held && failure.detail.is_none()
+        };
+        if failures.is_empty() || !failures.iter().all(is_busy) {
+            return Ok(false);
+        }
+        let mounts = self.mounts()?;
+        let mounted: Vec<SnapshotName> = failures
+            .iter()
+            .filter_map(|failure| SnapshotName::parse(&failure.name).ok())
+            .filter(|name| {
+                mounts
+                    .iter()
+                    .any(|mount| mount.what.as_str() == name.as_str())
+            })
+            .collect();
+        for snapshot in &mounted {
+            self.unmount_snapshot(snapshot, UnmountFlags::empty())?;
+        }
+        Ok(!mounted.is_empty())
     }
 
     /// Says by what a snapshot is held. It stays with the general text where

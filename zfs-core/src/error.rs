@@ -15,9 +15,10 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use crate::property::PropertyError;
-
+use crate::key::KeyFormat;
+use crate::mount::MountProblem;
 use crate::name::Guid;
+use crate::property::PropertyError;
 
 pub use errno::Errno;
 pub use operation::Operation;
@@ -112,11 +113,36 @@ pub enum Error {
         source: zfs_stream::Error,
     },
 
-    /// Bytes that cannot be a raw key.
-    #[error("a raw key has 32 bytes and this one {bytes} (head -c 32 /dev/urandom makes one)")]
+    /// What was given as a key is none of that format.
+    #[error("{origin} is not a {format} key: {found} ({advice})")]
     InvalidKey {
-        /// How many there are.
-        bytes: usize,
+        /// Where it came from: a file perhaps.
+        origin: String,
+        /// What it should have been.
+        format: KeyFormat,
+        /// What was there, without a byte of it.
+        found: String,
+        /// How to make a right one.
+        advice: String,
+    },
+
+    /// A file with a key in it that cannot be read.
+    #[error("cannot read the key in {}: {source}", path.display())]
+    KeyFile {
+        /// The file; `-` for a reader.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+
+    /// A key that is kept on a web server.
+    #[error(
+        "the key is at {location}, and nothing is fetched from there \
+         (fetch it, and give it as a file or on a prompt: curl --fail {location} | zfs-ctl load-key -L prompt …)"
+    )]
+    KeyNotFetched {
+        /// The property `keylocation`.
+        location: String,
     },
 
     /// A path that cannot be where a key is kept.
@@ -150,6 +176,17 @@ pub enum Error {
         name: String,
         /// What is wrong with the stream.
         problem: StreamProblem,
+    },
+
+    /// Something cannot be mounted or unmounted.
+    #[error("cannot {operation} {name}: {problem}")]
+    Mount {
+        /// What was attempted.
+        operation: Operation,
+        /// On what.
+        name: String,
+        /// Why not.
+        problem: MountProblem,
     },
 
     /// An operation of the system that was needed on the way.
@@ -485,6 +522,7 @@ impl Error {
             | Error::InvalidRequest { .. }
             | Error::InvalidKey { .. }
             | Error::InvalidKeyLocation(_)
+            | Error::KeyNotFetched { .. }
             | Error::Nvlist { .. } => ErrorKind::Invalid,
             Error::Unavailable(_) => ErrorKind::Unavailable,
             Error::Unsupported { .. } => ErrorKind::NotSupported,
@@ -514,6 +552,12 @@ impl Error {
             Error::Program { problem, .. } => match problem {
                 ProgramProblem::Syntax(_) => ErrorKind::Invalid,
                 ProgramProblem::Interrupted(_) => ErrorKind::Interrupted,
+                _ => ErrorKind::Other,
+            },
+            Error::Mount { problem, .. } => problem.kind(),
+            Error::KeyFile { source, .. } => match source.kind() {
+                io::ErrorKind::NotFound => ErrorKind::NotFound,
+                io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
                 _ => ErrorKind::Other,
             },
             Error::UnexpectedAnswer { .. } | Error::Io { .. } => ErrorKind::Other,

@@ -1,7 +1,12 @@
 //! Encryption keys: loading, unloading, changing.
 
+mod location;
+mod material;
+mod state;
+
 use std::fmt;
-use std::path::{Component, Path};
+use std::fs::File;
+use std::io::Read;
 
 use zeroize::Zeroizing;
 use zfs_stream::nvlist::{NvList, NvString};
@@ -11,6 +16,10 @@ use crate::ffi::CallError;
 use crate::name::DatasetName;
 use crate::zfs::Zfs;
 
+pub use location::KeyLocation;
+pub use material::{Key, KeyFormat};
+pub use state::{EncryptionState, IvSet};
+
 /// How many bytes a wrapping key has (`WRAPPING_KEY_LEN` of OpenZFS).
 pub const WRAPPING_KEY_BYTES: usize = 32;
 
@@ -18,9 +27,6 @@ pub const WRAPPING_KEY_BYTES: usize = 32;
 const NEW_KEY: u64 = 2;
 /// `dcp_cmd_t`: the key of the parent's encryption root from now on.
 const INHERIT: u64 = 3;
-
-/// `zfs_keyformat_t` of `sys/fs/zfs.h`: 32 bytes as they are.
-const KEYFORMAT_RAW: u64 = 1;
 
 /// The 32 bytes that wrap the master keys of an encryption root: the content
 /// of a key file with `keyformat=raw`.
@@ -38,12 +44,7 @@ impl WrappingKey {
     ///
     /// [`Error::InvalidKey`] where they are not 32.
     pub fn from_slice(bytes: &[u8]) -> Result<WrappingKey, Error> {
-        let mut key = Zeroizing::new([0; WRAPPING_KEY_BYTES]);
-        if bytes.len() != key.len() {
-            return Err(Error::InvalidKey { bytes: bytes.len() });
-        }
-        key.copy_from_slice(bytes);
-        Ok(WrappingKey(key))
+        Ok(Key::raw(bytes)?.wrapping_key(0, 0))
     }
 
     pub(crate) fn bytes(&self) -> &[u8; WRAPPING_KEY_BYTES] {
@@ -60,42 +61,6 @@ impl From<[u8; WRAPPING_KEY_BYTES]> for WrappingKey {
 impl fmt::Debug for WrappingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("WrappingKey(…)")
-    }
-}
-
-/// The property `keylocation`: where zfs-load-key(8) looks for the key. This
-/// crate only records it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyLocation(String);
-
-impl KeyLocation {
-    /// Somebody types it, or gives it on standard input.
-    pub fn prompt() -> KeyLocation {
-        KeyLocation("prompt".into())
-    }
-
-    /// It is in that file.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidKeyLocation`] where the path is not absolute, has `.`
-    /// or `..` in it, or is not UTF-8.
-    pub fn file(path: impl AsRef<Path>) -> Result<KeyLocation, Error> {
-        let path = path.as_ref();
-        let plain = path
-            .components()
-            .all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
-        match path.to_str() {
-            Some(text) if path.is_absolute() && plain && !text.contains('\0') => {
-                Ok(KeyLocation(format!("file://{text}")))
-            }
-            _ => Err(Error::InvalidKeyLocation(path.to_owned())),
-        }
-    }
-
-    /// The property's value.
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 }
 
@@ -121,6 +86,20 @@ pub enum Cipher {
 }
 
 impl Cipher {
+    fn from_number(number: u64) -> Option<Cipher> {
+        [
+            Cipher::On,
+            Cipher::Aes128Ccm,
+            Cipher::Aes192Ccm,
+            Cipher::Aes256Ccm,
+            Cipher::Aes128Gcm,
+            Cipher::Aes192Gcm,
+            Cipher::Aes256Gcm,
+        ]
+        .into_iter()
+        .find(|cipher| cipher.number() == number)
+    }
+
     /// `enum zio_encrypt` of `sys/fs/zfs.h`.
     fn number(self) -> u64 {
         match self {
@@ -139,30 +118,34 @@ impl Cipher {
 /// of its own.
 ///
 /// ```
-/// use zfs_core::{Cipher, Encryption, KeyLocation, WrappingKey};
+/// use zfs_core::{Cipher, Encryption, Key, KeyLocation};
 ///
-/// let key = WrappingKey::from([7; 32]);
-/// let encryption = Encryption::raw(key)
+/// let encryption = Encryption::new(Key::passphrase("correct horse battery staple")?)
 ///     .cipher(Cipher::Aes256Gcm)
 ///     .location(KeyLocation::file("/etc/zfs/tank.key")?);
 /// # Ok::<(), zfs_core::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Encryption {
-    pub(crate) key: WrappingKey,
+    key: Key,
     cipher: Cipher,
     location: KeyLocation,
 }
 
 impl Encryption {
-    /// With a raw key, the default cipher, and the key asked for when it is
-    /// loaded.
-    pub fn raw(key: WrappingKey) -> Encryption {
+    /// With that key, the default cipher, and the key asked for when it is
+    /// loaded. A passphrase gets a new random salt each time.
+    pub fn new(key: Key) -> Encryption {
         Encryption {
             key,
             cipher: Cipher::default(),
             location: KeyLocation::prompt(),
         }
+    }
+
+    /// With a raw key.
+    pub fn raw(key: WrappingKey) -> Encryption {
+        Encryption::new(key.into())
     }
 
     /// With that cipher.
@@ -179,30 +162,96 @@ impl Encryption {
         self
     }
 
-    /// Adds the properties that say so to those of a new dataset.
-    pub(crate) fn describe(&self, properties: &mut NvList) -> zfs_stream::Result<()> {
-        properties.insert("encryption", self.cipher.number())?;
-        describe_key(&self.location, properties)
+    /// What goes to the kernel for a new dataset.
+    pub(crate) fn prepare(&self) -> Result<NewKey, CallError> {
+        let mut new = NewKey::of(&self.key, &self.location)?;
+        new.properties.insert("encryption", self.cipher.number())?;
+        Ok(new)
     }
 }
 
-fn describe_key(location: &KeyLocation, properties: &mut NvList) -> zfs_stream::Result<()> {
-    properties.insert("keyformat", KEYFORMAT_RAW)?;
-    properties.insert("keylocation", NvString::try_from(location.as_str())?)
+/// A key as the kernel takes it when it is new: the bytes that wrap, and the
+/// properties that say what they were made of.
+pub(crate) struct NewKey {
+    pub(crate) key: WrappingKey,
+    properties: NvList,
+}
+
+impl NewKey {
+    fn of(key: &Key, location: &KeyLocation) -> Result<NewKey, CallError> {
+        location.check_new()?;
+        let mut properties = NvList::new();
+        properties.insert("keyformat", key.format().number())?;
+        properties.insert("keylocation", NvString::try_from(location.as_str())?)?;
+        if key.format() != KeyFormat::Passphrase {
+            return Ok(NewKey {
+                key: key.wrapping_key(0, 0),
+                properties,
+            });
+        }
+        let iterations = key.iterations_wanted();
+        let fits = u32::try_from(iterations)
+            .ok()
+            .filter(|_| iterations >= material::MIN_ITERATIONS);
+        let Some(count) = fits else {
+            return Err(CallError::Invalid(format!(
+                "pbkdf2iters cannot be {iterations}: from {} to {} are possible",
+                material::MIN_ITERATIONS,
+                u32::MAX
+            )));
+        };
+        let salt = random_salt().map_err(|error| {
+            CallError::Invalid(format!("there is no random salt to be had: {error}"))
+        })?;
+        properties.insert("pbkdf2iters", iterations)?;
+        // The kernel keeps it as a property that zfs(8) does not show.
+        properties.insert("pbkdf2salt", salt)?;
+        Ok(NewKey {
+            key: key.wrapping_key(salt, count),
+            properties,
+        })
+    }
+
+    /// Adds the properties to those of a new dataset.
+    pub(crate) fn describe(&self, properties: &mut NvList) -> zfs_stream::Result<()> {
+        for (name, value) in &self.properties {
+            properties.insert(name, value.clone())?;
+        }
+        Ok(())
+    }
+}
+
+fn random_salt() -> std::io::Result<u64> {
+    let mut salt = [0; 8];
+    File::open("/dev/urandom")?.read_exact(&mut salt)?;
+    Ok(u64::from_ne_bytes(salt))
 }
 
 impl Zfs {
     /// Loads the key of an encryption root, so that its datasets can be
     /// mounted and written to. It mounts nothing.
     ///
+    /// A passphrase is hashed with the dataset's salt and number of
+    /// iterations, which takes a moment and is meant to.
+    ///
     /// # Errors
     ///
     /// [`Error::Zfs`]: it is the wrong key, is loaded already, or the dataset
-    /// is no encryption root.
-    pub fn load_key(&self, dataset: &DatasetName, key: &WrappingKey) -> Result<(), Error> {
-        self.lzc
-            .load_key(dataset.as_str(), key, false)
-            .map_err(|error| error.on(Operation::LoadKey, dataset.as_str()))
+    /// is no encryption root. [`Error::InvalidRequest`] for a passphrase where
+    /// the dataset's key is none.
+    ///
+    /// # Example
+    ///
+    /// ```no_run
+    /// use zfs_core::{DatasetName, Key, KeyFormat, Zfs};
+    ///
+    /// let zfs = Zfs::open()?;
+    /// let secret: DatasetName = "tank/secret".parse()?;
+    /// zfs.load_key(&secret, &Key::file(KeyFormat::Hex, "/etc/zfs/secret.hex")?)?;
+    /// # Ok::<(), zfs_core::Error>(())
+    /// ```
+    pub fn load_key(&self, dataset: &DatasetName, key: &Key) -> Result<(), Error> {
+        self.load(dataset, key, false)
     }
 
     /// Tells whether this is the key of an encryption root, and loads nothing
@@ -211,10 +260,42 @@ impl Zfs {
     /// # Errors
     ///
     /// As [`Zfs::load_key`], but that the key is loaded is no reason.
-    pub fn check_key(&self, dataset: &DatasetName, key: &WrappingKey) -> Result<(), Error> {
+    pub fn check_key(&self, dataset: &DatasetName, key: &Key) -> Result<(), Error> {
+        self.load(dataset, key, true)
+    }
+
+    fn load(&self, dataset: &DatasetName, key: &Key, only_check: bool) -> Result<(), Error> {
+        let key = self.wrapping_key(dataset, key)?;
         self.lzc
-            .load_key(dataset.as_str(), key, true)
+            .load_key(dataset.as_str(), &key, only_check)
             .map_err(|error| error.on(Operation::LoadKey, dataset.as_str()))
+    }
+
+    /// A key with the salt and the iterations of the dataset whose key it
+    /// should be.
+    fn wrapping_key(&self, dataset: &DatasetName, key: &Key) -> Result<WrappingKey, Error> {
+        if key.format() != KeyFormat::Passphrase {
+            return Ok(key.wrapping_key(0, 0));
+        }
+        let invalid = |reason: String| Error::invalid(Operation::LoadKey, dataset.as_str(), reason);
+        let Some(state) = self.encryption(dataset)? else {
+            return Err(invalid("it is not encrypted".to_owned()));
+        };
+        match (state.format, state.salt, state.pbkdf2_iterations) {
+            (KeyFormat::Passphrase, Some(salt), Some(iterations)) => {
+                let iterations = u32::try_from(iterations)
+                    .map_err(|_| invalid(format!("its pbkdf2iters is {iterations}")))?;
+                Ok(key.wrapping_key(salt, iterations))
+            }
+            (KeyFormat::Passphrase, ..) => Err(Error::UnexpectedAnswer {
+                operation: Operation::LoadKey,
+                name: dataset.to_string(),
+                reason: "a passphrase without salt or iterations".to_owned(),
+            }),
+            (format, ..) => Err(invalid(format!(
+                "its key is in the format {format}, and a passphrase was given"
+            ))),
+        }
     }
 
     /// Unloads the key of an encryption root. Its datasets must not be
@@ -230,7 +311,7 @@ impl Zfs {
             .map_err(|error| error.on(Operation::UnloadKey, dataset.as_str()))
     }
 
-    /// Gives a dataset a raw key of its own, in place of the one it has. If it
+    /// Gives a dataset a key of its own, in place of the one it has. If it
     /// used its parent's, it becomes an encryption root. What is on disk stays
     /// as it is: only the master keys are wrapped anew.
     ///
@@ -241,14 +322,18 @@ impl Zfs {
     pub fn change_key(
         &self,
         dataset: &DatasetName,
-        key: &WrappingKey,
+        key: &Key,
         location: &KeyLocation,
     ) -> Result<(), Error> {
         let on = |error: CallError| error.on(Operation::ChangeKey, dataset.as_str());
-        let mut properties = NvList::new();
-        describe_key(location, &mut properties).map_err(|error| on(error.into()))?;
+        let new = NewKey::of(key, location).map_err(on)?;
         self.lzc
-            .change_key(dataset.as_str(), NEW_KEY, Some(&properties), Some(key))
+            .change_key(
+                dataset.as_str(),
+                NEW_KEY,
+                Some(&new.properties),
+                Some(&new.key),
+            )
             .map_err(on)
     }
 
@@ -271,7 +356,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_exactly_32_bytes() {
+    fn a_wrapping_key_is_exactly_32_bytes() {
         WrappingKey::from_slice(&[1; 32]).unwrap();
         for length in [0, 31, 33, 64, 88] {
             let error = WrappingKey::from_slice(&vec![1; length]).unwrap_err();
@@ -287,11 +372,36 @@ mod tests {
     }
 
     #[test]
-    fn a_key_file_has_an_absolute_path() {
-        let location = KeyLocation::file("/etc/zfs/my key").unwrap();
-        assert_eq!(location.as_str(), "file:///etc/zfs/my key");
-        for path in ["", "key", "./key", "/etc/../key", "/a\0b"] {
-            assert!(KeyLocation::file(path).is_err(), "{path:?}");
+    fn a_passphrase_takes_salt_and_iterations_with_it() {
+        let list = |key: Key| {
+            let mut list = NvList::new();
+            Encryption::new(key)
+                .prepare()
+                .unwrap()
+                .describe(&mut list)
+                .unwrap();
+            list
+        };
+        let phrase = || {
+            Key::passphrase("correct horse")
+                .unwrap()
+                .iterations(100_000)
+        };
+        let (one, other) = (list(phrase()), list(phrase()));
+        assert_eq!(one.get_u64("keyformat"), Some(3));
+        assert_eq!(one.get_u64("pbkdf2iters"), Some(100_000));
+        assert_ne!(one.get_u64("pbkdf2salt"), other.get_u64("pbkdf2salt"));
+        let raw = list([7; 32].into());
+        assert!(raw.get_u64("pbkdf2iters").is_none() && raw.get_u64("pbkdf2salt").is_none());
+    }
+
+    #[test]
+    fn iterations_that_openzfs_does_not_take_are_refused() {
+        for iterations in [0, 1, 99_999, 1 << 32] {
+            let key = Key::passphrase("correct horse")
+                .unwrap()
+                .iterations(iterations);
+            assert!(Encryption::new(key).prepare().is_err(), "{iterations}");
         }
     }
 }

@@ -16,6 +16,7 @@ mod hold;
 mod key;
 mod list;
 mod many;
+mod mount;
 pub mod name;
 mod pool;
 mod program;
@@ -44,12 +45,16 @@ pub use error::{
     Errno, Error, ErrorKind, Failure, NameProblem, Operation, ProgramProblem, Result, StreamProblem,
 };
 pub use hold::{Hold, SnapshotHolds, TemporaryHolds};
-pub use key::{Cipher, Encryption, KeyLocation, WRAPPING_KEY_BYTES, WrappingKey};
+pub use key::{
+    Cipher, Encryption, EncryptionState, IvSet, Key, KeyFormat, KeyLocation, WRAPPING_KEY_BYTES,
+    WrappingKey,
+};
 pub use list::{
     BookmarkEntry, Dataset, DatasetKind, DatasetKinds, Datasets, Details, Entry, EntryKinds, Glob,
     KeyStatus, ListCache, ListDatasets, ListOrder, ListRequest, ListSnapshots, Listing, Snapshot,
     SnapshotEntry, Snapshots,
 };
+pub use mount::{Mount, MountProblem, MountRequest, Mounted, MountedAll, Mounts, UnmountFlags};
 pub use name::{BookmarkName, DatasetName, Guid, PoolName, SnapshotName, SnapshotOrBookmark, Txg};
 pub use pool::{
     Activity, DeviceActivity, DeviceActivityState, ErrorScrub, FilesystemActivity, Health,

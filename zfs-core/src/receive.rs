@@ -18,7 +18,7 @@ use zfs_stream::nvlist::{NvList, Value};
 use crate::begin::{BEGIN_RECORD_BYTES, BeginRecord};
 use crate::error::{Errno, Error, Failure, Operation, StreamProblem};
 use crate::ffi::{self, CallError};
-use crate::key::Encryption;
+use crate::key::{Encryption, NewKey};
 use crate::name::SnapshotName;
 use crate::property::{Moment, Properties, PropertyError, PropertyValue};
 use crate::version::Version;
@@ -245,13 +245,17 @@ impl ReceiveRequest {
         Error::Zfs(failure)
     }
 
-    fn local_properties(&self, version: Version) -> Result<Option<NvList>, CallError> {
+    fn local_properties(
+        &self,
+        version: Version,
+        key: Option<&NewKey>,
+    ) -> Result<Option<NvList>, CallError> {
         let mut list = self.local.to_nvlist(version, Moment::Creation)?;
         for name in &self.excluded {
             list.insert(name, Value::Boolean)?;
         }
-        if let Some(encryption) = &self.encryption {
-            encryption.describe(&mut list)?;
+        if let Some(key) = key {
+            key.describe(&mut list)?;
         }
         Ok((!list.is_empty()).then_some(list))
     }
@@ -326,17 +330,18 @@ impl Zfs {
         let name = request.snapshot.as_str();
         let on = |error: CallError| request.error(begin, error);
         let version = self.version();
-        let local = request.local_properties(version).map_err(on)?;
+        let key = request.encryption.as_ref().map(Encryption::prepare);
+        let key = key.transpose().map_err(on)?;
+        let local = request
+            .local_properties(version, key.as_ref())
+            .map_err(on)?;
         let received = request.received_properties(version).map_err(on)?;
         request.check_stream(begin)?;
         let call = ffi::Receive {
             snapshot: name,
             received: received.as_ref(),
             local: local.as_ref(),
-            key: request
-                .encryption
-                .as_ref()
-                .map(|encryption| &encryption.key),
+            key: key.as_ref().map(|new| &new.key),
             origin: request.origin.as_ref().map(SnapshotName::as_str),
             force: request.flags.contains(Flags::FORCE),
             heal: request.flags.contains(Flags::HEAL),
@@ -381,7 +386,10 @@ mod tests {
     #[test]
     fn overrides_have_values_and_exclusions_have_none() {
         let request = request().property("a:b", "c").exclude("mountpoint");
-        let list = request.local_properties(Version::NEWEST).unwrap().unwrap();
+        let list = request
+            .local_properties(Version::NEWEST, None)
+            .unwrap()
+            .unwrap();
         assert_eq!(list.get_str("a:b"), Some("c"));
         assert_eq!(list.get("mountpoint"), Some(&Value::Boolean));
         assert_eq!(request.received_properties(Version::NEWEST).unwrap(), None);
@@ -389,7 +397,10 @@ mod tests {
 
     #[test]
     fn no_properties_are_no_list() {
-        assert_eq!(request().local_properties(Version::NEWEST).unwrap(), None);
+        assert_eq!(
+            request().local_properties(Version::NEWEST, None).unwrap(),
+            None
+        );
     }
 
     #[test]

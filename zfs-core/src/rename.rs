@@ -1,6 +1,7 @@
 //! Renaming.
 
 use crate::error::{Error, Operation};
+use crate::mount::Mounts;
 use crate::name::{DatasetName, SnapshotName};
 use crate::zfs::Zfs;
 
@@ -8,15 +9,30 @@ impl Zfs {
     /// Gives a dataset another name in the same pool, with everything below
     /// it.
     ///
-    /// Mounted filesystems stay mounted where they are; unlike zfs-rename(8)
-    /// this does not remount them under an inherited mountpoint that changes
-    /// with the name.
+    /// What is mounted of it follows: it is unmounted, children first, and
+    /// mounted again where the new name has it.
     ///
     /// # Errors
     ///
     /// [`Error::Zfs`]: the new name is taken, is below the old one, or what is
-    /// to be above it does not exist.
+    /// to be above it does not exist. [`Error::Mount`] where something cannot
+    /// be unmounted, and then nothing is changed, or cannot be mounted again.
     pub fn rename(&self, from: &DatasetName, to: &DatasetName) -> Result<(), Error> {
+        self.rename_with(from, to, Mounts::Follow)
+    }
+
+    /// As [`Zfs::rename`]; with [`Mounts::Leave`] what is mounted stays mounted
+    /// where it is (`zfs rename -u`).
+    ///
+    /// # Errors
+    ///
+    /// As [`Zfs::rename`].
+    pub fn rename_with(
+        &self,
+        from: &DatasetName,
+        to: &DatasetName,
+        mounts: Mounts,
+    ) -> Result<(), Error> {
         // The kernel answers this with EXDEV or ENOENT, as versions go.
         if from.pool() != to.pool() {
             return Err(Error::invalid(
@@ -25,9 +41,15 @@ impl Zfs {
                 format!("{to} is in another pool; send and receive copies between pools"),
             ));
         }
-        self.lzc
-            .rename(from.as_str(), to.as_str())
-            .map_err(|error| error.on(Operation::Rename, from.as_str()))
+        let rename = || {
+            self.lzc
+                .rename(from.as_str(), to.as_str())
+                .map_err(|error| error.on(Operation::Rename, from.as_str()))
+        };
+        match mounts {
+            Mounts::Follow => self.rename_following(from, to, rename),
+            Mounts::Leave => rename(),
+        }
     }
 
     /// Gives a snapshot another name on the same dataset.

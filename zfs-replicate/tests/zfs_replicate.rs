@@ -459,7 +459,7 @@ fn encrypted_data_goes_raw_and_is_read_with_its_own_key_alone() {
     site.pool.zfs.unload_key(&site.source()).unwrap();
     site.pool.take("src@3");
     site.replicate();
-    site.pool.zfs.load_key(&target, &key).unwrap();
+    site.pool.zfs.load_key(&target, &key.into()).unwrap();
     assert_eq!(site.pool.read(&target, "a"), b"changed");
 }
 

@@ -306,7 +306,8 @@ impl Row {
         };
         match native.name {
             "clones" if text.is_empty() => return None,
-            "mountpoint" if text.starts_with('/') => {
+            // Where it is read with altroot, it has it.
+            "mountpoint" if text.starts_with('/') && properties.altroot().is_none() => {
                 if let Some(root) = context.altroots.get(self.pool()) {
                     let root = root.trim_end_matches('/');
                     text = match (text.as_str(), root) {

@@ -68,6 +68,10 @@ operations! {
     Rename = "rename", Some("rename,create,mount");
     /// Rolling back to a snapshot.
     Rollback = "roll back", Some("rollback,mount");
+    /// Mounting.
+    Mount = "mount", None;
+    /// Unmounting.
+    Unmount = "unmount", None;
     /// Loading an encryption key.
     LoadKey = "load the key of", Some("load-key");
     /// Unloading an encryption key.

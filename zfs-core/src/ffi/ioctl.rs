@@ -321,6 +321,14 @@ impl Device {
         answer(&cmd)
     }
 
+    /// The folder that a pool's mountpoints lie below, where it was imported
+    /// with one.
+    pub(crate) fn altroot(&self, pool: &str) -> Option<Arc<str>> {
+        let properties = self.pool_properties(pool).ok()?;
+        let altroot = properties.get_nvlist("altroot")?.get_str("value")?;
+        (altroot.starts_with('/') && altroot != "/").then(|| altroot.into())
+    }
+
     /// The configuration of every imported pool, by name.
     pub(crate) fn pool_configs(&self) -> Result<NvList, CallError> {
         let mut cmd = command("")?;

@@ -12,6 +12,7 @@
 
 mod calls;
 pub(crate) mod ioctl;
+pub(crate) mod mount;
 mod nvlist;
 mod pipe;
 mod pool;

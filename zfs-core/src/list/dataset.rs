@@ -1,6 +1,7 @@
 //! Filesystems and volumes.
 
 use std::iter::FusedIterator;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use zfs_sys::{ZfsCmd, dmu_objset_stats, dmu_objset_type_t};
@@ -250,6 +251,7 @@ pub struct Datasets {
     /// The way down to where the walk is: a dataset at each level, whose
     /// children are being listed.
     levels: Vec<Entries>,
+    altroot: Option<Arc<str>>,
 }
 
 impl Datasets {
@@ -303,7 +305,10 @@ impl Iterator for Datasets {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             match self.step() {
-                Ok(Some(dataset)) => {
+                Ok(Some(mut dataset)) => {
+                    if let Some(properties) = &mut dataset.properties {
+                        properties.set_altroot(self.altroot.clone());
+                    }
                     if self.what.kinds.contains(dataset.kind.into()) {
                         return Some(Ok(dataset));
                     }
@@ -329,7 +334,11 @@ impl Zfs {
     /// The iterator's last item, where something went wrong: `root` does not
     /// exist, or went away while it was listed. Any user may list.
     pub fn list_datasets(&self, root: &DatasetName, what: ListDatasets) -> Datasets {
+        let altroot = what
+            .properties
+            .then(|| self.device.altroot(root.pool().as_str()));
         Datasets {
+            altroot: altroot.flatten(),
             device: self.device.clone(),
             what,
             root: Some(root.clone()),
@@ -343,7 +352,11 @@ impl Zfs {
     ///
     /// [`Error::is_not_found`] where there is no such dataset.
     pub fn dataset(&self, name: &DatasetName) -> Result<Dataset, Error> {
-        read(&self.device, name, true)
+        let mut dataset = read(&self.device, name, true)?;
+        if let Some(properties) = &mut dataset.properties {
+            properties.set_altroot(self.device.altroot(name.pool().as_str()));
+        }
+        Ok(dataset)
     }
 
     /// The newest snapshot of a dataset, in one request, however many it has.

@@ -1,5 +1,6 @@
 //! Properties as ZFS reports them.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use zfs_stream::nvlist::{NvList, Value};
@@ -60,6 +61,7 @@ pub struct DatasetProperties {
     on: On,
     version: Version,
     list: NvList,
+    altroot: Option<Arc<str>>,
 }
 
 impl DatasetProperties {
@@ -80,7 +82,20 @@ impl DatasetProperties {
             on,
             version,
             list,
+            altroot: None,
         }
+    }
+
+    /// The folder that the pool's mountpoints lie below.
+    pub(crate) fn set_altroot(&mut self, altroot: Option<Arc<str>>) {
+        self.altroot = altroot;
+    }
+
+    /// The folder that the mountpoint here is told with, where the pool was
+    /// imported with one and this was read by [`Zfs::properties`],
+    /// [`Zfs::dataset`] or [`Zfs::list_datasets`].
+    pub fn altroot(&self) -> Option<&str> {
+        self.altroot.as_deref()
     }
 
     /// A property by its name; none where there is no such property here.
@@ -232,7 +247,8 @@ impl DatasetProperties {
     }
 
     /// Where a filesystem is mounted: an inherited mountpoint is followed by
-    /// the part of the name below the dataset that it was set on.
+    /// the part of the name below the dataset that it was set on, and the
+    /// pool's `altroot` goes before all.
     fn mountpoint(&self, value: &str, source: &Source) -> String {
         if !value.starts_with('/') {
             return value.to_owned();
@@ -245,11 +261,13 @@ impl DatasetProperties {
                 .map(|rest| rest.trim_start_matches('/')),
             _ => None,
         };
+        let root = self.altroot.as_deref().unwrap_or_default();
         match below {
             Some(below) if !below.is_empty() => {
-                format!("{}/{below}", value.trim_end_matches('/'))
+                format!("{root}{}/{below}", value.trim_end_matches('/'))
             }
-            _ => value.to_owned(),
+            _ if value == "/" && !root.is_empty() => root.to_owned(),
+            _ => format!("{root}{value}"),
         }
     }
 }
@@ -264,8 +282,7 @@ impl Zfs {
     /// keeps in itself (`version`, `utf8only`, `normalization`,
     /// `casesensitivity`) where that can be read.
     ///
-    /// A mountpoint is without the pool's `altroot`, and what `mount -o` set
-    /// for the time being is not considered.
+    /// What `mount -o` set for the time being is not considered.
     ///
     /// # Errors
     ///
@@ -297,7 +314,10 @@ impl Zfs {
             Err(CallError::Zfs(Errno::ENOENT | Errno::EACCES | Errno::EIO | Errno::EINVAL)) => {}
             Err(error) => return Err(on(error)),
         }
-        Ok(DatasetProperties::new(name, self.device.version(), list))
+        let mut properties = DatasetProperties::new(name, self.device.version(), list);
+        let pool = name.split(['/', '@']).next().unwrap_or_default();
+        properties.set_altroot(self.device.altroot(pool));
+        Ok(properties)
     }
 
     /// Reads one property of a dataset or snapshot; none where it has no such

@@ -6,6 +6,8 @@ use super::table::{self, Access, Kind, Native};
 use super::{Properties, PropertyError, PropertyValue};
 use crate::error::{Errno, Error, Failure, Operation};
 use crate::ffi::CallError;
+use crate::mount::{Changes, Mounts};
+use crate::name::DatasetName;
 use crate::version::Version;
 use crate::zfs::{Name, Zfs};
 
@@ -168,14 +170,20 @@ impl Zfs {
     /// Sets properties on a dataset, or user properties on a snapshot.
     ///
     /// Values are as zfs(8) takes them (`compression` `zstd-3`, `quota`
-    /// `10G`), or numbers. Nothing is mounted, unmounted or shared anew: a
-    /// changed mountpoint counts from the next mount.
+    /// `10G`), or numbers.
+    ///
+    /// Mounts follow, as with zfs-set(8): a changed `mountpoint` moves what is
+    /// mounted, with the filesystems that inherit it; `canmount=off` unmounts;
+    /// `exec`, `readonly`, `atime` and their kin count at once, for those below
+    /// that inherit them too. `sharenfs` and `sharesmb` of what is mounted are
+    /// refused, since nothing is shared here.
     ///
     /// # Errors
     ///
     /// [`Error::Properties`] says which could not be set; **the others are
     /// set**. [`Error::InvalidRequest`] for a value that the property cannot
-    /// have; then none is set.
+    /// have; then none is set. [`Error::Mount`] where something cannot be
+    /// unmounted, and then nothing is changed, or cannot be mounted again.
     ///
     /// # Example
     ///
@@ -188,6 +196,21 @@ impl Zfs {
     /// # Ok::<(), zfs_core::Error>(())
     /// ```
     pub fn set_properties<N: Name>(&self, name: &N, properties: &Properties) -> Result<(), Error> {
+        self.set_properties_with(name, properties, Mounts::Follow)
+    }
+
+    /// As [`Zfs::set_properties`]; with [`Mounts::Leave`] everything stays
+    /// mounted as it is (`zfs set -u`).
+    ///
+    /// # Errors
+    ///
+    /// As [`Zfs::set_properties`].
+    pub fn set_properties_with<N: Name>(
+        &self,
+        name: &N,
+        properties: &Properties,
+        mounts: Mounts,
+    ) -> Result<(), Error> {
         let name = name.as_ref();
         let list = properties
             .to_nvlist(self.version(), Moment::Later)
@@ -195,7 +218,23 @@ impl Zfs {
         if list.is_empty() {
             return Ok(());
         }
-        let Err((error, failed)) = self.device.set_properties(name, &list) else {
+        let mut changes = Changes::default();
+        for (property, _) in &list {
+            let property = property.to_string();
+            changes.add(&property, list.get_str(&property), list.get_u64(&property));
+        }
+        match name.parse::<DatasetName>() {
+            Ok(dataset) if mounts == Mounts::Follow => {
+                self.with_mounts_following(Operation::SetProperty, &dataset, &changes, || {
+                    self.set_list(name, &list)
+                })
+            }
+            _ => self.set_list(name, &list),
+        }
+    }
+
+    fn set_list(&self, name: &str, list: &NvList) -> Result<(), Error> {
+        let Err((error, failed)) = self.device.set_properties(name, list) else {
             return Ok(());
         };
         let errors: Vec<PropertyError> = failed
@@ -218,7 +257,8 @@ impl Zfs {
     }
 
     /// Gives a property back to what the dataset above has, or to the default
-    /// (`zfs inherit`). A received value stays stored, and unused.
+    /// (`zfs inherit`). A received value stays stored, and unused. Mounts
+    /// follow as with [`Zfs::set_properties`].
     ///
     /// # Errors
     ///
@@ -240,6 +280,18 @@ impl Zfs {
 
     fn inherit(&self, name: &str, property: &str, received: bool) -> Result<(), Error> {
         let property = table::native(property).map_or(property, |native| native.name);
+        let inherit = || self.inherit_one(name, property, received);
+        let mut changes = Changes::default();
+        changes.add(property, None, None);
+        match name.parse::<DatasetName>() {
+            Ok(dataset) => {
+                self.with_mounts_following(Operation::InheritProperty, &dataset, &changes, inherit)
+            }
+            Err(_) => inherit(),
+        }
+    }
+
+    fn inherit_one(&self, name: &str, property: &str, received: bool) -> Result<(), Error> {
         self.device
             .inherit(name, property, received)
             .map_err(|error| match error {
