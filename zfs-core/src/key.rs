@@ -11,7 +11,7 @@ use std::io::Read;
 use zeroize::Zeroizing;
 use zfs_stream::nvlist::{NvList, NvString};
 
-use crate::error::{Error, Operation};
+use crate::error::{Errno, Error, Operation};
 use crate::ffi::CallError;
 use crate::name::DatasetName;
 use crate::zfs::Zfs;
@@ -86,18 +86,27 @@ pub enum Cipher {
 }
 
 impl Cipher {
+    const ALL: [(Cipher, &str); 7] = [
+        (Cipher::On, "on"),
+        (Cipher::Aes128Ccm, "aes-128-ccm"),
+        (Cipher::Aes192Ccm, "aes-192-ccm"),
+        (Cipher::Aes256Ccm, "aes-256-ccm"),
+        (Cipher::Aes128Gcm, "aes-128-gcm"),
+        (Cipher::Aes192Gcm, "aes-192-gcm"),
+        (Cipher::Aes256Gcm, "aes-256-gcm"),
+    ];
+
     fn from_number(number: u64) -> Option<Cipher> {
-        [
-            Cipher::On,
-            Cipher::Aes128Ccm,
-            Cipher::Aes192Ccm,
-            Cipher::Aes256Ccm,
-            Cipher::Aes128Gcm,
-            Cipher::Aes192Gcm,
-            Cipher::Aes256Gcm,
-        ]
-        .into_iter()
-        .find(|cipher| cipher.number() == number)
+        let all = Cipher::ALL.into_iter();
+        all.map(|(cipher, _)| cipher)
+            .find(|cipher| cipher.number() == number)
+    }
+
+    /// The cipher of ZFS' word for it: `on`, `aes-256-gcm`.
+    pub fn parse(word: &str) -> Option<Cipher> {
+        let mut all = Cipher::ALL.into_iter();
+        all.find(|(_, known)| *known == word)
+            .map(|(cipher, _)| cipher)
     }
 
     /// `enum zio_encrypt` of `sys/fs/zfs.h`.
@@ -306,9 +315,15 @@ impl Zfs {
     /// [`Error::Zfs`]: no key is loaded, something that uses it is mounted,
     /// or the dataset is no encryption root.
     pub fn unload_key(&self, dataset: &DatasetName) -> Result<(), Error> {
-        self.lzc
-            .unload_key(dataset.as_str())
-            .map_err(|error| error.on(Operation::UnloadKey, dataset.as_str()))
+        let Err(error) = self.lzc.unload_key(dataset.as_str()) else {
+            return Ok(());
+        };
+        // The same number for a dataset that is not there, and for one that
+        // has no key.
+        if matches!(error, CallError::Zfs(Errno::ENOENT)) {
+            self.properties(dataset)?;
+        }
+        Err(error.on(Operation::UnloadKey, dataset.as_str()))
     }
 
     /// Gives a dataset a key of its own, in place of the one it has. If it

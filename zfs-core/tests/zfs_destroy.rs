@@ -48,18 +48,6 @@ fn what_is_below_a_dataset_keeps_it() {
 }
 
 #[test]
-fn a_mounted_filesystem_is_busy() {
-    let pool = Pool::new();
-    let a = pool.filesystem("a");
-    pool.mount(&a);
-    let error = pool.zfs.destroy(&a).unwrap_err();
-    assert!(error.is_busy(), "{error}");
-    assert!(error.to_string().contains("zfs unmount"), "{error}");
-    pool.unmount(&a);
-    pool.zfs.destroy(&a).unwrap();
-}
-
-#[test]
 fn snapshots_go_together() {
     let pool = Pool::new();
     pool.filesystem("a");

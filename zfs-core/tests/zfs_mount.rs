@@ -732,6 +732,8 @@ fn an_ordinary_user_lists_reads_and_does_what_was_delegated() {
     ]);
     fs::set_permissions(pool.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let snapshot = pool.snapshot("a@mine");
+    let empty = pool.path().join("empty");
+    fs::create_dir(&empty).unwrap();
     fixture::as_user(65534, || {
         let zfs = fixture::zfs();
         let listed = zfs.list_datasets(
@@ -759,7 +761,7 @@ fn an_ordinary_user_lists_reads_and_does_what_was_delegated() {
             .unwrap_err();
         assert!(error.is_permission(), "{error}");
         assert!(error.to_string().contains("nothing was changed"), "{error}");
-        let request = MountRequest::snapshot(snapshot.clone(), "/tmp");
+        let request = MountRequest::snapshot(snapshot.clone(), &empty);
         assert!(zfs.mount(&request).unwrap_err().is_permission());
     });
     assert_eq!(get(&name, "compression"), "lz4");
