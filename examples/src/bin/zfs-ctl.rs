@@ -1,0 +1,120 @@
+//! zfs-ctl: the library as zfs(8) has it.
+
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use examples::ctl::act::{Act, How};
+use examples::ctl::{Usage, dataset, key, mount, property, snapshot, stream};
+use examples::exit::{UsageError, sentence};
+use zfs_core::Zfs;
+
+/// ZFS with zfs(8)'s words, options and effects, by the library alone
+#[derive(Debug, Parser)]
+#[command(version, after_help = AFTER)]
+struct Args {
+    /// Tell what would be done, and do nothing
+    #[arg(long, global = true)]
+    dry_run: bool,
+    /// Tell what is done as one JSON object
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const AFTER: &str = "\
+Each verb has examples of its own: zfs-ctl VERB --help. Listing is zfs-list's.
+
+Exit codes, as zfs(8): 0 done, 1 failed, 2 wrong usage.";
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Create(dataset::Create),
+    Destroy(dataset::Destroy),
+    Rename(dataset::Rename),
+    Clone(dataset::Clone),
+    Promote(dataset::Promote),
+    Snapshot(snapshot::Snapshot),
+    Rollback(snapshot::Rollback),
+    Hold(snapshot::Hold),
+    Release(snapshot::Release),
+    Holds(snapshot::Holds),
+    Bookmark(snapshot::Bookmark),
+    Get(property::Get),
+    Set(property::Set),
+    Inherit(property::Inherit),
+    Mount(mount::Mount),
+    Unmount(mount::Unmount),
+    LoadKey(key::LoadKey),
+    UnloadKey(key::UnloadKey),
+    ChangeKey(key::ChangeKey),
+    Send(stream::Send),
+    Receive(stream::Receive),
+    Redact(stream::Redact),
+}
+
+fn run(verb: Verb, act: &mut Act) -> anyhow::Result<()> {
+    match verb {
+        Verb::Create(verb) => verb.run(act),
+        Verb::Destroy(verb) => verb.run(act),
+        Verb::Rename(verb) => verb.run(act),
+        Verb::Clone(verb) => verb.run(act),
+        Verb::Promote(verb) => verb.run(act),
+        Verb::Snapshot(verb) => verb.run(act),
+        Verb::Rollback(verb) => verb.run(act),
+        Verb::Hold(verb) => verb.run(act),
+        Verb::Release(verb) => verb.run(act),
+        Verb::Holds(verb) => verb.run(act),
+        Verb::Bookmark(verb) => verb.run(act),
+        Verb::Get(verb) => verb.run(act),
+        Verb::Set(verb) => verb.run(act),
+        Verb::Inherit(verb) => verb.run(act),
+        Verb::Mount(verb) => verb.run(act),
+        Verb::Unmount(verb) => verb.run(act),
+        Verb::LoadKey(verb) => verb.run(act),
+        Verb::UnloadKey(verb) => verb.run(act),
+        Verb::ChangeKey(verb) => verb.run(act),
+        Verb::Send(verb) => verb.run(act),
+        Verb::Receive(verb) => verb.run(act),
+        Verb::Redact(verb) => verb.run(act),
+    }
+}
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Nobody is left to tell where this cannot be written.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let how = How {
+        dry_run: args.dry_run,
+        json: args.json,
+        verbose: false,
+    };
+    // `get` and `send` have an output of their own.
+    let own_output = matches!(args.verb, Verb::Get(_) | Verb::Send(_) | Verb::Holds(_));
+    let mut act = match Zfs::open() {
+        Ok(zfs) => Act::new(zfs, how),
+        Err(error) => return failed(&error.into()),
+    };
+    let outcome = run(args.verb, &mut act);
+    if !own_output {
+        act.finish(outcome.as_ref().err().map(sentence).as_deref());
+    }
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("zfs-ctl: {}", sentence(error));
+    let usage =
+        error.downcast_ref::<Usage>().is_some() || error.downcast_ref::<UsageError>().is_some();
+    ExitCode::from(if usage { 2 } else { 1 })
+}

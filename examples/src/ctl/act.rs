@@ -1,0 +1,96 @@
+//! Doing things one after the other, or only telling what would be done.
+
+use std::fmt::Display;
+
+use serde_json::{Value, json};
+use zfs_core::Zfs;
+
+/// How a verb is to be carried out.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct How {
+    /// Tell what would be done, and do nothing.
+    pub dry_run: bool,
+    /// Tell it as one JSON object.
+    pub json: bool,
+    /// Tell what is done.
+    pub verbose: bool,
+}
+
+/// The steps of one command.
+pub struct Act {
+    /// Where to do it.
+    pub zfs: Zfs,
+    how: How,
+    steps: Vec<(&'static str, String)>,
+}
+
+impl Act {
+    /// Nothing done yet.
+    pub fn new(zfs: Zfs, how: How) -> Act {
+        Act {
+            zfs,
+            how,
+            steps: Vec::new(),
+        }
+    }
+
+    /// Only tell from now on (`-n` of a verb).
+    pub fn dry(&mut self, dry: bool) {
+        self.how.dry_run |= dry;
+    }
+
+    /// Tell what is done (`-v` of a verb).
+    pub fn verbose(&mut self, verbose: bool) {
+        self.how.verbose |= verbose;
+    }
+
+    /// Whether nothing is to be done.
+    pub fn is_dry(&self) -> bool {
+        self.how.dry_run
+    }
+
+    /// Whether the output is JSON.
+    pub fn is_json(&self) -> bool {
+        self.how.json
+    }
+
+    /// Does one thing to what has that name, or tells of it.
+    ///
+    /// # Errors
+    ///
+    /// What the library says.
+    pub fn step(
+        &mut self,
+        action: &'static str,
+        name: impl Display,
+        act: impl FnOnce(&Zfs) -> Result<(), zfs_core::Error>,
+    ) -> Result<(), zfs_core::Error> {
+        if !self.how.dry_run {
+            act(&self.zfs)?;
+        }
+        let name = name.to_string();
+        if !self.how.json && self.how.dry_run {
+            println!("would {action} {name}");
+        } else if !self.how.json && self.how.verbose {
+            println!("{action} {name}");
+        }
+        self.steps.push((action, name));
+        Ok(())
+    }
+
+    /// What was done as one object, where JSON is wanted.
+    pub fn finish(&self, error: Option<&str>) {
+        if self.how.json {
+            println!("{}", self.object(error));
+        }
+    }
+
+    fn object(&self, error: Option<&str>) -> Value {
+        let steps: Vec<Value> = self
+            .steps
+            .iter()
+            .map(|(action, name)| json!({"action": action, "name": name}))
+            .collect();
+        json!({"dry_run": self.how.dry_run, "steps": steps, "error": error})
+    }
+}

@@ -1,0 +1,272 @@
+//! snapshot, rollback, hold, release, holds, bookmark.
+
+use std::time::SystemTime;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use zfs_core::{Defer, Properties, SnapshotName, SnapshotOrBookmark};
+
+use super::act::Act;
+use super::name::{Any, assignment, snapshots, tree};
+use super::usage;
+
+/// Take snapshots, all in the same instant
+#[derive(Args, Debug)]
+#[command(
+    visible_alias = "snap",
+    after_help = "Examples:
+  zfs-ctl snapshot -r tank@monday
+  zfs-ctl snapshot -o org.example:by=ann tank/home@a tank/mail@a"
+)]
+pub struct Snapshot {
+    /// Of everything below as well
+    #[arg(short)]
+    recursive: bool,
+    /// A user property
+    #[arg(short = 'o', value_name = "PROPERTY=VALUE", value_parser = assignment)]
+    properties: Vec<(String, String)>,
+    #[arg(required = true)]
+    names: Vec<SnapshotName>,
+}
+
+impl Snapshot {
+    /// Carries it out.
+    pub fn run(self, act: &mut Act) -> Result<()> {
+        let names = spread(act, &self.names, self.recursive, false)?;
+        let properties: Properties = self.properties.into_iter().collect();
+        let shown: Vec<&str> = names.iter().map(SnapshotName::as_str).collect();
+        Ok(act.step("snapshot", shown.join(" "), |zfs| {
+            zfs.snapshot_with_properties(&names, &properties)
+        })?)
+    }
+}
+
+/// These names, and with `recursive` the same on everything below.
+fn spread(
+    act: &Act,
+    names: &[SnapshotName],
+    recursive: bool,
+    existing: bool,
+) -> Result<Vec<SnapshotName>> {
+    let mut all = Vec::new();
+    for name in names {
+        if !recursive {
+            all.push(name.clone());
+            continue;
+        }
+        for dataset in tree(&act.zfs, name.dataset(), true)? {
+            let name = name.on(&dataset)?;
+            if !existing || act.zfs.exists(&name)? {
+                all.push(name);
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Take a dataset back to a snapshot
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  zfs-ctl rollback tank/home@monday
+  zfs-ctl rollback -r tank/home@monday      destroys what was taken since")]
+pub struct Rollback {
+    /// Destroy snapshots and bookmarks that are newer
+    #[arg(short)]
+    recent: bool,
+    /// And the clones of those
+    #[arg(short = 'R')]
+    clones: bool,
+    /// Unmount those clones although they are in use
+    #[arg(short)]
+    force: bool,
+    snapshot: SnapshotName,
+}
+
+impl Rollback {
+    /// Carries it out.
+    pub fn run(self, act: &mut Act) -> Result<()> {
+        let dataset = self.snapshot.dataset();
+        let entry = act.zfs.snapshot_entry(&self.snapshot)?;
+        let newer: Vec<_> = snapshots(&act.zfs, dataset)?
+            .into_iter()
+            .filter(|other| other.createtxg > entry.createtxg)
+            .collect();
+        let bookmarks: Vec<_> = act
+            .zfs
+            .bookmarks(dataset)?
+            .into_iter()
+            .filter(|bookmark| bookmark.createtxg > entry.createtxg)
+            .map(|bookmark| bookmark.name)
+            .collect();
+        if (!newer.is_empty() || !bookmarks.is_empty()) && !self.recent && !self.clones {
+            bail!(
+                "cannot rollback to '{}': more recent snapshots or bookmarks exist (-r destroys \
+                 them): {}",
+                self.snapshot,
+                newer
+                    .iter()
+                    .map(|snapshot| snapshot.name.to_string())
+                    .chain(bookmarks.iter().map(ToString::to_string))
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            );
+        }
+        let names: Vec<SnapshotName> = newer.into_iter().map(|snapshot| snapshot.name).collect();
+        for name in &names {
+            for clone in act.zfs.properties(name)?.clones().unwrap_or_default() {
+                if !self.clones {
+                    bail!(
+                        "cannot rollback to '{}': clones of newer snapshots exist (-R destroys \
+                         them): {clone}",
+                        self.snapshot
+                    );
+                }
+                let destroy = super::dataset::Destroy::dependents_of(&clone, self.force);
+                destroy.run(act)?;
+            }
+        }
+        for bookmark in &bookmarks {
+            act.step("destroy", bookmark, |zfs| zfs.destroy_bookmarks([bookmark]))?;
+        }
+        if !names.is_empty() {
+            let shown: Vec<&str> = names.iter().map(SnapshotName::as_str).collect();
+            act.step("destroy", shown.join(" "), |zfs| {
+                zfs.destroy_snapshots(&names, Defer::No)
+            })?;
+        }
+        Ok(act.step("rollback", &self.snapshot, |zfs| {
+            zfs.rollback_to(&self.snapshot)
+        })?)
+    }
+}
+
+/// Place a hold on snapshots, so that they cannot be destroyed
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  zfs-ctl hold -r backup tank@monday")]
+pub struct Hold {
+    /// On everything below as well
+    #[arg(short)]
+    recursive: bool,
+    tag: String,
+    #[arg(required = true)]
+    names: Vec<SnapshotName>,
+}
+
+impl Hold {
+    /// Carries it out.
+    pub fn run(self, act: &mut Act) -> Result<()> {
+        let names = spread(act, &self.names, self.recursive, true)?;
+        let shown: Vec<&str> = names.iter().map(SnapshotName::as_str).collect();
+        Ok(act.step("hold", shown.join(" "), |zfs| zfs.hold(&names, &self.tag))?)
+    }
+}
+
+/// Remove a hold
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  zfs-ctl release backup tank@monday")]
+pub struct Release {
+    /// On everything below as well
+    #[arg(short)]
+    recursive: bool,
+    tag: String,
+    #[arg(required = true)]
+    names: Vec<SnapshotName>,
+}
+
+impl Release {
+    /// Carries it out.
+    pub fn run(self, act: &mut Act) -> Result<()> {
+        let mut names = spread(act, &self.names, self.recursive, true)?;
+        if self.recursive {
+            let mut held = Vec::new();
+            for name in names {
+                if act
+                    .zfs
+                    .holds(&name)?
+                    .iter()
+                    .any(|hold| hold.tag == self.tag)
+                {
+                    held.push(name);
+                }
+            }
+            names = held;
+        }
+        let shown: Vec<&str> = names.iter().map(SnapshotName::as_str).collect();
+        Ok(act.step("release", shown.join(" "), |zfs| {
+            zfs.release(&names, &self.tag)
+        })?)
+    }
+}
+
+/// List the holds of snapshots
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  zfs-ctl holds -H tank/home@monday")]
+pub struct Holds {
+    /// On everything below as well
+    #[arg(short)]
+    recursive: bool,
+    /// For scripts: no head, and tabs
+    #[arg(short = 'H')]
+    script: bool,
+    /// Times as seconds since 1970
+    #[arg(short)]
+    parsable: bool,
+    #[arg(required = true)]
+    names: Vec<SnapshotName>,
+}
+
+impl Holds {
+    /// Carries it out.
+    pub fn run(self, act: &mut Act) -> Result<()> {
+        let mut rows = vec![];
+        for name in spread(act, &self.names, self.recursive, true)? {
+            for hold in act.zfs.holds(&name)? {
+                rows.push([name.to_string(), hold.tag, self.time(hold.created)]);
+            }
+        }
+        super::property::table(&["NAME", "TAG", "TIMESTAMP"], &rows, self.script);
+        Ok(())
+    }
+
+    fn time(&self, time: SystemTime) -> String {
+        let Ok(time) = jiff::Timestamp::try_from(time) else {
+            return "-".to_owned();
+        };
+        if self.parsable {
+            return time.as_second().to_string();
+        }
+        let zoned = time.to_zoned(jiff::tz::TimeZone::system());
+        zoned.strftime("%a %b %e %k:%M %Y").to_string()
+    }
+}
+
+/// Make a bookmark of a snapshot or of another bookmark
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  zfs-ctl bookmark tank/home@monday tank/home#monday
+  zfs-ctl bookmark tank/home@monday #monday")]
+pub struct Bookmark {
+    from: String,
+    name: String,
+}
+
+impl Bookmark {
+    /// Carries it out.
+    pub fn run(self, act: &mut Act) -> Result<()> {
+        let from: SnapshotOrBookmark = match Any::parse(&self.from)? {
+            Any::Snapshot(name) => name.into(),
+            Any::Bookmark(name) => name.into(),
+            Any::Dataset(_) => return usage(format!("{} has no @ and no #", self.from)),
+        };
+        let dataset = self.from.split(['@', '#']).next().unwrap_or_default();
+        let name = match self.name.strip_prefix('#') {
+            Some(short) => format!("{dataset}#{short}"),
+            None => self.name,
+        };
+        let name = name.parse()?;
+        Ok(act.step("bookmark", &name, |zfs| zfs.bookmark([(&name, &from)]))?)
+    }
+}

@@ -1,0 +1,289 @@
+//! send, receive.
+
+use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use zfs_core::{
+    BeginRecord, DatasetName, ReceiveRequest, ResumeToken, SendFlags, SendRequest, SnapshotName,
+    SnapshotOrBookmark, Zfs,
+};
+
+use super::act::Act;
+use super::dataset::mount_new;
+use super::name::{Any, assignment};
+use super::usage;
+
+/// Write a snapshot, or what changed up to it, to standard output
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  zfs-ctl send -cL tank/home@monday > monday.zfs
+  zfs-ctl send -w -i @monday tank/secret@tuesday | ssh host zfs receive backup/secret
+  zfs-ctl send -t TOKEN | ssh host zfs receive -s backup/home
+  zfs-ctl send -nP tank/home@monday      how large it would be")]
+#[expect(clippy::struct_excessive_bools, reason = "command-line switches")]
+pub struct Send {
+    /// Compressed blocks as they are stored
+    #[arg(short)]
+    compressed: bool,
+    /// Small blocks within their pointers
+    #[arg(short)]
+    embed: bool,
+    /// Blocks above 128 KiB as they are
+    #[arg(short = 'L')]
+    large_block: bool,
+    /// Everything exactly as it is stored; encrypted data stays so
+    #[arg(short = 'w')]
+    raw: bool,
+    /// Send nothing, and with -v or -P tell how much it would be
+    #[arg(short = 'n')]
+    dry: bool,
+    /// Tell how much it is
+    #[arg(short)]
+    verbose: bool,
+    /// Tell it for programs
+    #[arg(short = 'P')]
+    parsable: bool,
+    /// Without what this bookmark leaves out
+    #[arg(long, value_name = "BOOKMARK")]
+    redact: Option<String>,
+    /// What changed since this snapshot or bookmark
+    #[arg(short, value_name = "SNAPSHOT|BOOKMARK")]
+    incremental: Option<String>,
+    /// What an interrupted receive still needs
+    #[arg(short = 't', value_name = "TOKEN", conflicts_with_all = ["incremental", "name"])]
+    token: Option<String>,
+    /// What an interrupted receive has brought so far
+    #[arg(short = 'S')]
+    saved: bool,
+    name: Option<String>,
+}
+
+impl Send {
+    fn request(&self, zfs: &Zfs) -> Result<(SendRequest, String, Option<String>)> {
+        if let Some(token) = &self.token {
+            let token = ResumeToken::decode(token).context("cannot read the token")?;
+            let snapshot: SnapshotName = token.to_name.parse()?;
+            let request = zfs.resume_request(snapshot.dataset(), &token)?;
+            return Ok((request, snapshot.to_string(), None));
+        }
+        let Some(name) = &self.name else {
+            return usage("what to send, or -t TOKEN, is wanted");
+        };
+        let mut flags = SendFlags::empty();
+        flags.set(SendFlags::LARGE_BLOCK, self.large_block);
+        flags.set(SendFlags::EMBED_DATA, self.embed);
+        flags.set(SendFlags::COMPRESS, self.compressed);
+        flags.set(SendFlags::RAW, self.raw);
+        let request = match Any::parse(name)? {
+            Any::Snapshot(snapshot) => SendRequest::snapshot(snapshot),
+            Any::Dataset(dataset) if self.saved => zfs.saved_request(&dataset)?,
+            Any::Dataset(dataset) => SendRequest::dataset(dataset),
+            Any::Bookmark(name) => bail!("cannot send '{name}': it is a bookmark"),
+        };
+        let mut request = request.flags(flags);
+        if let Some(bookmark) = &self.redact {
+            let dataset: DatasetName = name.split('@').next().unwrap_or_default().parse()?;
+            request = request.redacted(dataset.with_bookmark(bookmark)?);
+        }
+        let mut from = None;
+        if let Some(text) = &self.incremental {
+            let dataset = name.split('@').next().unwrap_or_default();
+            let full = if text.starts_with(['@', '#']) {
+                format!("{dataset}{text}")
+            } else if text.contains(['@', '#']) {
+                text.clone()
+            } else {
+                format!("{dataset}@{text}")
+            };
+            let source: SnapshotOrBookmark = match Any::parse(&full)? {
+                Any::Snapshot(snapshot) => snapshot.into(),
+                Any::Bookmark(bookmark) => bookmark.into(),
+                Any::Dataset(_) => return usage("-i takes a snapshot or a bookmark"),
+            };
+            request = request.from(source);
+            from = Some(text.trim_start_matches('@').to_owned());
+        }
+        Ok((request, name.clone(), from))
+    }
+
+    /// Carries it out.
+    pub fn run(self, act: &mut Act) -> Result<()> {
+        let (request, name, from) = self.request(&act.zfs)?;
+        if self.dry || act.is_dry() || self.verbose || self.parsable {
+            let bytes = act.zfs.send_space(&request)?;
+            let kind = match from {
+                Some(from) => format!("incremental\t{from}"),
+                None => "full".to_owned(),
+            };
+            let text = format!("{kind}\t{name}\t{bytes}\nsize\t{bytes}");
+            if !self.dry && !act.is_dry() {
+                eprintln!("{text}");
+            } else if self.verbose || self.parsable || act.is_dry() {
+                println!("{text}");
+            }
+        }
+        if self.dry || act.is_dry() {
+            return Ok(());
+        }
+        let output = io::stdout();
+        if output.is_terminal() {
+            bail!("stream can not be written to a terminal: redirect standard output");
+        }
+        Ok(act.zfs.send(&request, output.as_fd())?)
+    }
+}
+
+/// Make a bookmark for sending a snapshot without what clones of it changed
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  zfs-ctl redact tank/patients@monday anonymous tank/anonymous@monday
+  zfs-ctl send --redact anonymous tank/patients@monday > without-names.zfs")]
+pub struct Redact {
+    snapshot: SnapshotName,
+    /// The bookmark's name, without the dataset
+    bookmark: String,
+    #[arg(required = true)]
+    redaction_snapshots: Vec<SnapshotName>,
+}
+
+impl Redact {
+    /// Carries it out.
+    pub fn run(self, act: &mut Act) -> Result<()> {
+        let bookmark = self.snapshot.dataset().with_bookmark(&self.bookmark)?;
+        Ok(act.step("redact", &bookmark, |zfs| {
+            zfs.redact(&self.snapshot, &bookmark, &self.redaction_snapshots)
+        })?)
+    }
+}
+
+/// Make a snapshot of the stream on standard input
+#[derive(Args, Debug)]
+#[command(
+    visible_alias = "recv",
+    after_help = "Examples:
+  zfs-ctl receive backup/home < monday.zfs
+  zfs-ctl receive -s -o canmount=noauto backup/home@monday < monday.zfs
+  zfs-ctl receive -A backup/home      gives up an interrupted one"
+)]
+#[expect(clippy::struct_excessive_bools, reason = "command-line switches")]
+pub struct Receive {
+    /// Roll the target back first, or replace it
+    #[arg(short = 'F')]
+    force: bool,
+    /// Do not mount it
+    #[arg(short)]
+    unmounted: bool,
+    /// Keep what has arrived where it is interrupted
+    #[arg(short = 's')]
+    resumable: bool,
+    /// Receive nothing
+    #[arg(short = 'n')]
+    dry: bool,
+    /// Tell what is done
+    #[arg(short)]
+    verbose: bool,
+    /// The sent name without its pool, below the target
+    #[arg(short = 'd', conflicts_with = "last")]
+    path: bool,
+    /// The last part of the sent name, below the target
+    #[arg(short = 'e')]
+    last: bool,
+    /// Give up an interrupted receive
+    #[arg(short = 'A', exclusive = false)]
+    abort: bool,
+    /// A property
+    #[arg(short = 'o', value_name = "PROPERTY=VALUE", value_parser = assignment)]
+    properties: Vec<(String, String)>,
+    /// A property that is not taken from the stream
+    #[arg(short = 'x', value_name = "PROPERTY")]
+    excluded: Vec<String>,
+    target: String,
+}
+
+impl Receive {
+    /// Carries it out.
+    pub fn run(self, act: &mut Act) -> Result<()> {
+        act.verbose(self.verbose);
+        act.dry(self.dry);
+        if self.abort {
+            return Self::give_up(act, &self.target.parse()?);
+        }
+        let stdin = io::stdin();
+        if stdin.is_terminal() {
+            bail!("stream can not be read from a terminal: redirect standard input");
+        }
+        let begin = BeginRecord::read(&mut stdin.lock()).context("cannot receive")?;
+        let snapshot = self.snapshot(&begin)?;
+        let mut origin = None;
+        let mut request = ReceiveRequest::new(snapshot.clone()).begin_record(begin);
+        for (property, value) in self.properties {
+            match property.as_str() {
+                "origin" => origin = Some(value.parse::<SnapshotName>()?),
+                _ => request = request.property(property, value),
+            }
+        }
+        if let Some(origin) = origin {
+            request = request.origin(origin);
+        }
+        for property in &self.excluded {
+            request = request.exclude(property);
+        }
+        if self.force {
+            request = request.force();
+        }
+        if self.resumable {
+            request = request.resumable();
+        }
+        let is_new = !act.zfs.exists(snapshot.dataset())?;
+        let mut errors = Vec::new();
+        act.step("receive", &snapshot, |zfs| {
+            errors = zfs.receive(&request, stdin.as_fd())?.property_errors;
+            Ok(())
+        })?;
+        for error in &errors {
+            eprintln!("{error}");
+        }
+        if is_new && !self.unmounted {
+            mount_new(act, snapshot.dataset())?;
+        }
+        Ok(())
+    }
+
+    fn snapshot(&self, begin: &BeginRecord) -> Result<SnapshotName> {
+        let sent = begin.to_name();
+        let (dataset, snapshot) = sent.split_once('@').unwrap_or((sent.as_str(), "--head--"));
+        if self.target.contains('@') {
+            if self.path || self.last {
+                return usage("-d and -e take a filesystem");
+            }
+            return Ok(self.target.parse()?);
+        }
+        let target: DatasetName = self.target.parse()?;
+        let below = if self.path {
+            dataset.split_once('/').map(|(_, path)| path)
+        } else if self.last {
+            dataset.rsplit('/').next()
+        } else {
+            None
+        };
+        let target = match below {
+            Some(below) => target.join(below)?,
+            None => target,
+        };
+        Ok(target.with_snapshot(snapshot)?)
+    }
+
+    fn give_up(act: &mut Act, target: &DatasetName) -> Result<()> {
+        let partial = target.partial_receive()?;
+        let name = if act.zfs.exists(&partial)? {
+            partial
+        } else if act.zfs.dataset(target)?.receive_resume_token().is_some() {
+            target.clone()
+        } else {
+            bail!("'{target}' does not have any resumable receive state to abort");
+        };
+        Ok(act.step("destroy", &name, |zfs| zfs.destroy(&name))?)
+    }
+}
