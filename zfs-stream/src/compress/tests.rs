@@ -223,6 +223,25 @@ fn lzjb_is_read_as_it_is_described() {
 }
 
 #[test]
+fn lzjbs_matches_reach_a_thousand_bytes_back() {
+    let mut state = 7_u32;
+    let mut noise = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    for back in [255, 256, 511, 512, 767, 768, 1023] {
+        let mut block: Vec<u8> = std::iter::repeat_with(&mut noise).take(back).collect();
+        block.extend_from_within(..60);
+        let payload = lzjb(&block);
+        // It found the match: 60 bytes became two.
+        assert!(payload.len() < back + back.div_ceil(8) + 20, "{back}");
+        let mut again = vec![0; block.len()];
+        decompress(number::LZJB, &payload, &mut again).unwrap();
+        assert!(again == block, "{back}");
+    }
+}
+
+#[test]
 fn zle_is_read_as_it_is_described() {
     // Three plain bytes, four zeros, one plain byte.
     let payload = [2, b'a', b'b', b'c', 64 + 3, 0, b'd'];

@@ -267,6 +267,17 @@ mod tests {
     }
 
     #[test]
+    fn a_look_right_after_the_first_bytes_is_forgotten() {
+        let clock = Staged::default();
+        let mut reader = ProgressReader::with_clock(io::repeat(0), None, clock.clone());
+        reader.read_exact(&mut [0; 1_000]).unwrap();
+        clock.sleep(Duration::from_nanos(1));
+        reader.meter().progress();
+        let progress = flow(&mut reader, &clock, 1_000, 3);
+        assert!(progress.rate < 2_001.0, "{progress:?}");
+    }
+
+    #[test]
     fn an_estimate_below_nothing_is_none() {
         let reader = ProgressReader::new(io::empty(), Some(u64::MAX - 5));
         assert_eq!(reader.meter().progress().estimate, None);
