@@ -527,3 +527,34 @@ fn long_streams_in_memory_are_checked_in_stretches() {
         stream[at] ^= 1;
     }
 }
+
+#[test]
+fn words_that_changed_places_are_found() {
+    // The first of the four sums does not see it.
+    let mut stream = whole(ByteOrder::Little);
+    let write = SliceReader::new(&stream).map(Result::unwrap);
+    let write = write
+        .filter(|record| record.payload.len() >= 512)
+        .map(|record| record.offset as usize + HEADER_LEN)
+        .next()
+        .unwrap();
+    stream[write..write + 512].copy_from_slice(&[3; 512]);
+    stream[write + 8] = 4;
+    // As the sender summed it.
+    let mut summed = Writer::new(Vec::new(), ByteOrder::Little);
+    for record in SliceReader::new(&stream) {
+        summed.rewrite(&record.unwrap()).unwrap();
+    }
+    let mut stream = summed.into_inner();
+    assert_eq!(report(&stream).findings, []);
+    stream.copy_within(write + 8..write + 12, write + 100);
+    stream[write + 8] = 3;
+    assert_eq!(report(&stream).findings.len(), 1);
+    assert_eq!(verify_slice(&stream), report(&stream));
+    let mut out = Vec::new();
+    assert!(
+        VerifyingReader::new(&stream[..])
+            .read_to_end(&mut out)
+            .is_err()
+    );
+}
