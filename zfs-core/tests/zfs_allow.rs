@@ -138,7 +138,7 @@ fn a_dataset_that_is_not_there_is_not_found() {
 
 #[test]
 fn ordinary_users_may_look() {
-    if let Some(name) = fixture::as_user() {
+    if let Some(name) = fixture::argument_as_user() {
         let of_everyone = delegated(&name.parse().unwrap());
         assert_eq!(of_everyone[0].grants[0].grantee, Grantee::Everyone);
         return;

@@ -332,7 +332,7 @@ fn names_that_are_no_text_come_whole() {
 
 #[test]
 fn an_ordinary_user_needs_the_permission() {
-    if let Some(name) = fixture::as_user() {
+    if let Some(name) = fixture::argument_as_user() {
         let dataset: DatasetName = name.parse().unwrap();
         let x = dataset.with_snapshot("x").unwrap();
         let y = dataset.with_snapshot("y").unwrap();

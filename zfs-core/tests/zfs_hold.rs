@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use fixture::Pool;
 use zfs_core::{DatasetName, Defer, ErrorKind, Failure, Operation, SnapshotName};
 
-fn tags(pool: &Pool, snapshot: &zfs_core::SnapshotName) -> Vec<String> {
+fn tags(pool: &Pool, snapshot: &SnapshotName) -> Vec<String> {
     let holds = pool.zfs.holds(snapshot).unwrap();
     holds.into_iter().map(|hold| hold.tag).collect()
 }
@@ -518,7 +518,7 @@ fn the_holds_of_a_missing_pool_are_not_found() {
 
 #[test]
 fn an_ordinary_user_holds_what_is_allowed() {
-    if let Some(name) = fixture::as_user() {
+    if let Some(name) = fixture::argument_as_user() {
         let zfs = fixture::zfs();
         let dataset: DatasetName = name.parse().unwrap();
         let x = dataset.with_snapshot("x").unwrap();

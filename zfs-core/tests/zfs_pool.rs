@@ -434,7 +434,7 @@ fn the_versions_of_kernel_and_library_can_be_asked_for() {
 
 #[test]
 fn ordinary_users_look_and_change_nothing() {
-    if let Some(name) = fixture::as_user() {
+    if let Some(name) = fixture::argument_as_user() {
         let (zfs, name): (_, PoolName) = (zfs(), name.parse().unwrap());
         zfs.pool_state(&name).unwrap();
         for error in [

@@ -288,7 +288,7 @@ fn a_scrub_repairs_what_one_side_of_a_mirror_lost() {
 
 #[test]
 fn files_that_are_damaged_for_good_are_named() {
-    if let Some(name) = fixture::as_user() {
+    if let Some(name) = fixture::argument_as_user() {
         let name = name.parse().unwrap();
         zfs().pool_state(&name).unwrap();
         let error = zfs().pool_errors(&name).unwrap_err();

@@ -203,7 +203,7 @@ fn each_kind_of_value_comes_back() {
 
 #[test]
 fn only_root_runs_programs() {
-    if let Some(name) = fixture::as_user() {
+    if let Some(name) = fixture::argument_as_user() {
         let program = ChannelProgram::new("return 1").read_only();
         let error = zfs().program(&name.parse().unwrap(), &program).unwrap_err();
         assert!(error.is_permission(), "{error}");

@@ -14,6 +14,11 @@ fn with_feature(bit: u32) -> Vec<u8> {
     let field = &mut stream[VERSIONINFO_AT..VERSIONINFO_AT + 8];
     let number = u64::from_ne_bytes(field.try_into().unwrap()) | 1 << (bit + 2);
     field.copy_from_slice(&number.to_ne_bytes());
+    // The next record has the checksum of this one, and OpenZFS 2.1 looks at
+    // that first; zeroes stand for none.
+    let payload = u32::from_ne_bytes(stream[4..8].try_into().unwrap()) as usize;
+    let checksum = 312 + payload + 280;
+    stream[checksum..checksum + 32].fill(0);
     stream
 }
 

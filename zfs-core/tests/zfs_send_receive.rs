@@ -316,6 +316,24 @@ fn a_plain_stream_can_be_received_encrypted() {
 }
 
 #[test]
+fn nothing_plain_is_received_below_what_is_encrypted_and_locked() {
+    let sites = Sites::new();
+    let zfs = &sites.a.zfs;
+    let vault = sites.b.dataset("vault");
+    let encryption = Encryption::raw(KEY.into());
+    zfs.create(&CreateRequest::filesystem(vault.clone()).encryption(encryption))
+        .unwrap();
+    zfs.unload_key(&vault).unwrap();
+    let to = sites.to("vault/copy@one");
+    let error = transfer(zfs, &sites.full(), &to).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::KeyUnavailable, "{error}");
+    assert!(error.to_string().contains("zfs load-key"), "{error}");
+    zfs.load_key(&vault, &KEY.into()).unwrap();
+    transfer(zfs, &sites.full(), &to).unwrap();
+    assert!(sites.b.read("vault/copy", "first") == noise(1, SIZE));
+}
+
+#[test]
 fn several_transfers_run_side_by_side() {
     let sites = Sites::new();
     thread::scope(|scope| {
