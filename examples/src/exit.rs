@@ -68,7 +68,12 @@ pub fn main<Args: Parser>(run: impl FnOnce(Args) -> anyhow::Result<Exit>) -> Exi
             return exit.into();
         }
     };
-    match run(args) {
+    end(run(args))
+}
+
+/// How a run that is over ends the process; what went wrong is said on stderr.
+pub fn end(outcome: anyhow::Result<Exit>) -> ExitCode {
+    match outcome {
         Ok(exit) => exit.into(),
         Err(error) => {
             eprintln!("{}: {}", program(), sentence(&error));

@@ -30,6 +30,11 @@ pub trait Endpoint: Send + Sync {
     /// It cannot be listed.
     fn tree(&self, root: &DatasetName) -> Result<Tree, Error>;
 
+    /// How many streams may come from here, or go here, at once.
+    fn streams(&self) -> usize {
+        usize::MAX
+    }
+
     /// The size of a stream in bytes, as ZFS estimates it; of a resumed one
     /// what is still to be sent. `None` where it cannot be told for nothing.
     ///
@@ -145,12 +150,25 @@ pub struct Receive {
     pub into: Into,
     /// Whether the stream has to be raw.
     pub raw: bool,
+    /// Whether a dataset that it makes can be written to.
+    pub access: Access,
+}
+
+/// Whether what arrives can be written to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Access {
+    /// A new dataset gets `readonly=on`, so that nothing gets in the way of
+    /// the next increment.
+    #[default]
+    ReadOnly,
+    /// A new dataset is as those above it: what is restored is for use.
+    Inherited,
 }
 
 /// What a stream is received into.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Into {
-    /// A dataset that comes with it. It gets `readonly=on`.
+    /// A dataset that comes with it.
     New,
     /// The same as a clone of this snapshot.
     Clone(SnapshotName),

@@ -125,6 +125,17 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// What was sent is not a stream that ZFS makes.
+    #[error(
+        "the stream of {snapshot} is damaged: {source}; the target has kept what came before, \
+         and the next run goes on from there"
+    )]
+    Damaged {
+        /// What was being sent.
+        snapshot: SnapshotName,
+        /// What is wrong.
+        source: io::Error,
+    },
     /// The copy of the stream that was asked for cannot be written.
     #[error("cannot keep a copy of the stream of {snapshot}: {source}; the transfer was stopped")]
     Tap {

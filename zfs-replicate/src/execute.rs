@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! source.send -> pipe of 1 MiB -> target.receive -> GUID checked -> marker moved
-//!                  (with a tap: pipe -> pump -> pipe, and a copy to the tap)
+//!          (with stages or a tap: pipe -> verify -> buffer -> rate -> tap -> pipe)
 //! ```
 //!
 //! Sending and receiving are threads of their own; nothing is copied between
@@ -11,20 +11,25 @@
 
 mod cancel;
 mod event;
+mod jobs;
 mod pump;
+mod stages;
 mod transfer;
 
 use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use zfs_core::{BookmarkName, DatasetName};
+use zfs_core::{BookmarkName, DatasetName, SnapshotName};
+use zfs_stream::stage::{Limit, Schedule, WeekMinute};
 
 pub use cancel::Cancel;
 pub use event::{Event, Observer, Outcome, Transfer};
 pub use pump::{NoTap, Tap};
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Access, Endpoint};
 use crate::error::Error;
 use crate::plan::{Action, Base, Mark, MarkerMove, Plan, Range, Step, Stream};
+use stages::Stages;
 
 /// Carries out plans between two endpoints.
 pub struct Executor<'a> {
@@ -33,6 +38,9 @@ pub struct Executor<'a> {
     observer: &'a dyn Observer,
     tap: &'a dyn Tap,
     cancel: Cancel,
+    jobs: usize,
+    stages: Stages,
+    access: Access,
 }
 
 impl<'a> Executor<'a> {
@@ -48,6 +56,9 @@ impl<'a> Executor<'a> {
             observer,
             tap: &NoTap,
             cancel: Cancel::new(),
+            jobs: 1,
+            stages: Stages::default(),
+            access: Access::default(),
         }
     }
 
@@ -65,29 +76,87 @@ impl<'a> Executor<'a> {
         self
     }
 
+    /// Works on up to so many datasets at once, as far as both ends take
+    /// them: the largest first.
+    #[must_use]
+    pub fn jobs(mut self, jobs: usize) -> Executor<'a> {
+        self.jobs = jobs.max(1);
+        self
+    }
+
+    /// Whether new datasets can be written to.
+    #[must_use]
+    pub fn access(mut self, access: Access) -> Executor<'a> {
+        self.access = access;
+        self
+    }
+
+    /// Checks every stream on its way: what is damaged does not arrive.
+    #[must_use]
+    pub fn verify(mut self) -> Executor<'a> {
+        self.stages.verify = true;
+        self
+    }
+
+    /// Reads each stream ahead by up to so many bytes, so that a receiver that
+    /// has to wait for its disks does not keep the sender waiting.
+    #[must_use]
+    pub fn buffer(mut self, bytes: usize) -> Executor<'a> {
+        self.stages.buffer = Some(bytes);
+        self
+    }
+
+    /// Sends no faster than that. It holds for each stream.
+    #[must_use]
+    pub fn limit(mut self, limit: Limit) -> Executor<'a> {
+        self.stages.limit = Some(limit);
+        self
+    }
+
+    /// Sends no faster than a schedule says for the minute of the week, which
+    /// `now` tells. It holds for each stream.
+    #[must_use]
+    pub fn schedule(
+        mut self,
+        schedule: Schedule,
+        now: impl Fn() -> WeekMinute + Send + Sync + 'static,
+    ) -> Executor<'a> {
+        self.stages.schedule = Some((schedule, Arc::new(now)));
+        self
+    }
+
     /// Does every step, or as many as can be done.
     ///
     /// What went wrong is told to the observer and counted in the outcome.
     pub fn run(&self, plan: &Plan) -> Outcome {
-        let mut run = Run {
+        let run = Run {
             executor: self,
-            outcome: Outcome::default(),
-            stopped: HashSet::new(),
-            not_made: Vec::new(),
+            state: Mutex::new(State::default()),
         };
-        for step in &plan.steps {
-            if self.cancel.is_cancelled() {
-                run.outcome.cancelled = true;
-                break;
+        let jobs = self
+            .jobs
+            .min(self.source.streams())
+            .min(self.target.streams());
+        for part in jobs::parts(&plan.steps) {
+            match part {
+                jobs::Part::Alone(step) => run.steps(&[step]),
+                jobs::Part::Together(groups) if jobs == 1 => {
+                    for group in &groups {
+                        run.steps(&group.steps);
+                    }
+                }
+                jobs::Part::Together(groups) => run.together(&groups, jobs),
             }
-            run.step(step);
         }
-        run.outcome
+        run.state
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+            .outcome
     }
 }
 
-struct Run<'a, 'e> {
-    executor: &'e Executor<'a>,
+#[derive(Default)]
+struct State<'e> {
     outcome: Outcome,
     /// Targets whose steps so far failed: those that follow rely on them.
     stopped: HashSet<&'e DatasetName>,
@@ -95,19 +164,40 @@ struct Run<'a, 'e> {
     not_made: Vec<&'e DatasetName>,
 }
 
+struct Run<'a, 'e> {
+    executor: &'e Executor<'a>,
+    state: Mutex<State<'e>>,
+}
+
 impl<'e> Run<'_, 'e> {
-    fn step(&mut self, step: &'e Step) {
+    fn state(&self) -> MutexGuard<'_, State<'e>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Steps that depend on each other.
+    fn steps(&self, steps: &[&'e Step]) {
+        for step in steps {
+            if self.executor.cancel.is_cancelled() {
+                self.state().outcome.cancelled = true;
+                return;
+            }
+            self.step(step);
+        }
+    }
+
+    fn step(&self, step: &'e Step) {
         if !step.action.is_work() {
             if step.action == Action::Refuse {
-                self.outcome.refused += 1;
+                self.state().outcome.refused += 1;
                 self.executor.observer.event(&Event::Refused { step });
             }
             return;
         }
-        if self.stopped.contains(&step.target) {
+        if self.state().stopped.contains(&step.target) {
             return;
         }
-        let result = match self.missing_parent(step) {
+        let parent = self.missing_parent(step);
+        let result = match parent {
             Some(parent) => Err(Error::ParentFailed {
                 target: step.target.clone(),
                 parent: parent.clone(),
@@ -117,22 +207,24 @@ impl<'e> Run<'_, 'e> {
         let Err(error) = result else {
             return;
         };
-        self.stopped.insert(&step.target);
-        let makes = match &step.action {
-            Action::Create => true,
-            Action::Send(range) => range.base.is_none(),
-            _ => false,
-        };
-        if makes {
-            self.not_made.push(&step.target);
-        }
-        if matches!(error, Error::Cancelled { .. }) {
-            self.outcome.cancelled = true;
-        } else {
-            self.outcome.failed += 1;
-        }
         let sends = matches!(step.action, Action::Send(_));
         let resumable = sends && self.executor.target.has_partial(&step.target);
+        let makes = match &step.action {
+            Action::Create | Action::Clone { .. } | Action::Rename { .. } => true,
+            Action::Send(range) => range.base.is_none() || range.origin.is_some(),
+            _ => false,
+        };
+        let mut state = self.state();
+        state.stopped.insert(&step.target);
+        if makes {
+            state.not_made.push(&step.target);
+        }
+        if matches!(error, Error::Cancelled { .. }) {
+            state.outcome.cancelled = true;
+        } else {
+            state.outcome.failed += 1;
+        }
+        drop(state);
         self.executor.observer.event(&Event::Failed {
             step,
             error: &error,
@@ -140,14 +232,22 @@ impl<'e> Run<'_, 'e> {
         });
     }
 
+    /// What the step relies on and is not there: something above it, or what
+    /// it is a clone of.
     fn missing_parent(&self, step: &Step) -> Option<&'e DatasetName> {
-        self.not_made
-            .iter()
-            .find(|parent| step.target.is_descendant_of(parent))
+        let origin = match &step.action {
+            Action::Clone { origin } => Some(origin.dataset()),
+            Action::Send(range) => range.origin.as_ref().map(SnapshotName::dataset),
+            _ => None,
+        };
+        let state = self.state();
+        let mut missing = state.not_made.iter();
+        missing
+            .find(|made| step.target.is_descendant_of(made) || origin == Some(**made))
             .copied()
     }
 
-    fn act(&mut self, step: &Step) -> Result<(), Error> {
+    fn act(&self, step: &Step) -> Result<(), Error> {
         let Executor {
             source,
             target,
@@ -200,12 +300,14 @@ impl<'e> Run<'_, 'e> {
         }
     }
 
-    fn send(&mut self, step: &Step, range: &Range) -> Result<(), Error> {
+    fn send(&self, step: &Step, range: &Range) -> Result<(), Error> {
         let mut marker = range.marker.clone();
         for stream in range.streams() {
             let bytes = self.executor.transfer(step, &stream)?;
-            self.outcome.streams += 1;
-            self.outcome.bytes += bytes;
+            let mut state = self.state();
+            state.outcome.streams += 1;
+            state.outcome.bytes += bytes;
+            drop(state);
             if let Some(marker) = &mut marker {
                 self.advance(step, marker, &stream)?;
             }

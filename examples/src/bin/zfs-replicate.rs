@@ -1,11 +1,12 @@
-//! zfs-replicate: syncoid's command line.
+//! zfs-replicate: syncoid's command line, and our own way with --safe.
 
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 
+use examples::exit;
 use examples::replicate::arguments::{self, Command};
-use examples::replicate::{HELP, syncoid};
+use examples::replicate::{HELP, safe, syncoid};
 
 /// What a wrong command line ends with in syncoid.
 const WRONG: u8 = 2;
@@ -19,6 +20,9 @@ fn main() -> ExitCode {
         Ok(Command::Version) => {
             println!("zfs-replicate {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS
+        }
+        Ok(Command::Run(arguments)) if arguments.safe || arguments.restore => {
+            exit::end(safe::run(&arguments))
         }
         Ok(Command::Run(arguments)) => ExitCode::from(syncoid::run(*arguments)),
         Err(wrong) => {

@@ -7,7 +7,7 @@
 
 pub mod config;
 mod keep_streams;
-mod observe;
+pub(crate) mod observe;
 mod pretend;
 mod prune;
 pub mod report;

@@ -105,7 +105,8 @@ pub fn tell_plan(reporter: &Reporter, job: &str, plan: &Plan) {
     }
 }
 
-fn planned(step: &Step) -> Planned<'_> {
+/// A step as a record.
+pub fn planned(step: &Step) -> Planned<'_> {
     let mut planned = Planned {
         step: step.action.word(),
         dataset: step.source.as_str(),

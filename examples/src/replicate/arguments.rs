@@ -77,6 +77,16 @@ pub struct Arguments {
     pub dry_run: bool,
     /// `--json`
     pub json: bool,
+    /// `--rollback`
+    pub rollback: bool,
+    /// `--retire`
+    pub retire: bool,
+    /// `--plaintext`
+    pub plaintext: bool,
+    /// `--snapshot`
+    pub snapshot: Option<String>,
+    /// Whether this is the way back: the word `restore` before everything.
+    pub restore: bool,
     /// `--jobs`
     pub jobs: Option<usize>,
     /// What is to be said before anything else.
@@ -190,6 +200,10 @@ const OURS: &[(&str, Takes)] = &[
     ("dry-run", Takes::Nothing),
     ("json", Takes::Nothing),
     ("jobs", Takes::Number),
+    ("rollback", Takes::Nothing),
+    ("retire", Takes::Nothing),
+    ("plaintext", Takes::Nothing),
+    ("snapshot", Takes::Text),
 ];
 
 /// The option that a name stands for.
@@ -226,7 +240,8 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, Wro
     let mut texts: Vec<(&'static str, String)> = Vec::new();
     let mut datasets = Vec::new();
     let mut wrong = Vec::new();
-    let mut rest = arguments.into_iter();
+    let mut rest = arguments.into_iter().peekable();
+    found.restore = rest.next_if(|word| word == "restore").is_some();
     while let Some(argument) = rest.next() {
         if argument == "--" {
             datasets.extend(rest.by_ref());
@@ -307,6 +322,9 @@ impl Arguments {
             "safe" => &mut self.safe,
             "dry-run" => &mut self.dry_run,
             "json" => &mut self.json,
+            "rollback" => &mut self.rollback,
+            "retire" => &mut self.retire,
+            "plaintext" => &mut self.plaintext,
             // no-command-checks and monitor-version do nothing in syncoid.
             _ => return,
         };
@@ -339,6 +357,7 @@ impl Arguments {
                 "exclude-datasets" => self.exclude_datasets.push(pattern(&value)?),
                 "exclude-snaps" => self.exclude_snaps.push(pattern(&value)?),
                 "include-snaps" => self.include_snaps.push(pattern(&value)?),
+                "snapshot" => self.snapshot = text(),
                 "jobs" => self.jobs = value.parse().ok(),
                 "sshconfig" => ssh.push((0, "-F", value)),
                 "sshcipher" | "c" => ssh.push((1, "-c", value)),

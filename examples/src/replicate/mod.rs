@@ -7,6 +7,7 @@
 
 pub mod arguments;
 pub mod messages;
+pub mod safe;
 pub mod side;
 pub mod syncoid;
 

@@ -13,7 +13,7 @@ use zfs_core::{
 };
 use zfs_stream::token::ResumeToken;
 
-use super::{Endpoint, Into, Receive};
+use super::{Access, Endpoint, Into, Receive};
 use crate::error::Error;
 use crate::plan::{Base, Rollback, Stream};
 use crate::tree::{
@@ -243,12 +243,11 @@ impl Endpoint for Local {
         if receive.raw {
             request = request.raw();
         }
-        match &receive.into {
-            Into::New => request = request.property("readonly", "on"),
-            Into::Clone(origin) => {
-                request = request.origin(origin.clone()).property("readonly", "on");
-            }
-            Into::Existing => {}
+        if let Into::Clone(origin) = &receive.into {
+            request = request.origin(origin.clone());
+        }
+        if receive.into != Into::Existing && receive.access == Access::ReadOnly {
+            request = request.property("readonly", "on");
         }
         let received = self.zfs.receive(&request, pipe)?;
         for error in &received.property_errors {

@@ -31,7 +31,7 @@ pub use quote::quote;
 pub use ssh::{Ssh, SshOptions};
 pub use transport::{Channel, Channels, MAX_CHANNELS, Shell, Transport};
 
-use super::{Endpoint, Into, Receive};
+use super::{Access, Endpoint, Into, Receive};
 use crate::error::Error;
 use crate::plan::{Base, Rollback, Stream};
 use crate::tree::{Dataset, Tree};
@@ -311,6 +311,12 @@ impl Endpoint for Stock {
         })
     }
 
+    fn streams(&self) -> usize {
+        // Source and target may share the connection, and a stream that has
+        // a channel at one end only would wait for the other for good.
+        MAX_CHANNELS / 2
+    }
+
     fn estimate(&self, _: &Stream) -> Result<Option<u64>, Error> {
         // It would be a command of its own for each stream.
         Ok(None)
@@ -353,13 +359,12 @@ impl Endpoint for Stock {
     fn receive(&self, receive: &Receive, pipe: BorrowedFd<'_>) -> Result<u64, Error> {
         let origin;
         let mut arguments = vec!["receive", "-s", "-u"];
-        match &receive.into {
-            Into::New => arguments.extend(["-o", "readonly=on"]),
-            Into::Clone(name) => {
-                origin = format!("origin={name}");
-                arguments.extend(["-o", "readonly=on", "-o", &origin]);
-            }
-            Into::Existing => {}
+        if receive.into != Into::Existing && receive.access == Access::ReadOnly {
+            arguments.extend(["-o", "readonly=on"]);
+        }
+        if let Into::Clone(name) = &receive.into {
+            origin = format!("origin={name}");
+            arguments.extend(["-o", &origin]);
         }
         arguments.push(receive.snapshot.as_str());
         let command = self.zfs(arguments);

@@ -48,18 +48,20 @@ pub(super) enum Stopped {
     Pipe,
     /// The copy cannot be written.
     Tap(io::Error),
+    /// The stream is not what a sender makes.
+    Damaged(io::Error),
 }
 
 /// Copies until the sender's end is closed. Returning closes both pipes,
 /// which ends the sender and the receiver.
 pub(super) fn pump(
-    from: OwnedFd,
+    mut from: impl Read,
     to: OwnedFd,
     mut copy: Box<dyn Write + Send>,
     mut moved: impl FnMut(u64),
     cancelled: impl Fn() -> bool,
 ) -> Result<(), Stopped> {
-    let (mut from, mut to) = (File::from(from), File::from(to));
+    let mut to = File::from(to);
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
         if cancelled() {
@@ -69,6 +71,9 @@ pub(super) fn pump(
             Ok(0) => return copy.flush().map_err(Stopped::Tap),
             Ok(count) => count,
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                return Err(Stopped::Damaged(error));
+            }
             Err(_) => return Err(Stopped::Pipe),
         };
         let bytes = buffer.get(..count).unwrap_or(&[]);
@@ -127,6 +132,7 @@ mod tests {
                 File::from(receiver).read_to_end(&mut arrived).unwrap();
                 arrived
             });
+            let from = File::from(from);
             let result = pump(from, to, copy, |count| moved += count, || cancelled);
             (result, receiver.join().unwrap())
         });

@@ -46,6 +46,7 @@ impl Executor<'_> {
                 (None, Some(_)) => Into::Existing,
             },
             raw: stream.form.raw,
+            access: self.access,
         };
         let copy = self
             .tap
@@ -66,8 +67,8 @@ impl Executor<'_> {
 
     /// Lets the stream flow, and returns when nothing flows any more.
     ///
-    /// Without a copy there is one pipe, and both of its ends are in the
-    /// kernel; with one there are two, and a thread between them.
+    /// Without a copy and stages there is one pipe, and both of its ends are
+    /// in the kernel; with any there are two, and a thread between them.
     fn flow(
         &self,
         transfer: Transfer<'_>,
@@ -77,9 +78,15 @@ impl Executor<'_> {
         let stream = transfer.stream;
         let (mut reader, writer) = pipe(stream)?;
         let mut between = None;
-        if let Some(copy) = copy {
+        if copy.is_some() || self.stages.any() {
+            let copy = copy.unwrap_or_else(|| Box::new(std::io::sink()));
             let (behind, to) = pipe(stream)?;
-            between = Some((std::mem::replace(&mut reader, behind), to, copy));
+            let from = std::mem::replace(&mut reader, behind);
+            let from = self.stages.behind(from).map_err(|source| Error::Pipe {
+                snapshot: stream.to.name.clone(),
+                source,
+            })?;
+            between = Some((from, to, copy));
         }
         let (reader, writer) = (Arc::new(reader), Arc::new(writer));
         let ends = [Arc::downgrade(&reader), Arc::downgrade(&writer)];
@@ -154,6 +161,13 @@ impl Executor<'_> {
                 pumped: Err(Stopped::Tap(source)),
                 ..
             } => Err(tap_failed(stream, source)),
+            Ended {
+                pumped: Err(Stopped::Damaged(source)),
+                ..
+            } => Err(Error::Damaged {
+                snapshot: stream.to.name.clone(),
+                source,
+            }),
             _ if self.cancel.is_cancelled() => Err(Error::Cancelled {
                 snapshot: stream.to.name.clone(),
                 target: transfer.target.clone(),

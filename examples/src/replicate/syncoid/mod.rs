@@ -19,6 +19,7 @@ use super::arguments::{Arguments, Pattern};
 use super::messages::Messages;
 use super::side::{Place, Side};
 use listing::Listed;
+pub use transfer::rate;
 
 /// How bad it was: syncoid's exit codes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

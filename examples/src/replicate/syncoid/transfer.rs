@@ -189,7 +189,7 @@ fn has(side: &Side, program: &str) -> bool {
 }
 
 /// mbuffer's rates: a number with k, m, g or t behind it.
-fn rate(text: &str) -> Option<NonZeroU64> {
+pub fn rate(text: &str) -> Option<NonZeroU64> {
     let text = text.trim();
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let shift = match text.get(digits.len()..)?.chars().next() {

@@ -197,6 +197,7 @@ fn receive(into: Into) -> Receive {
         snapshot: "vault/a@1".parse().unwrap(),
         into,
         raw: false,
+        access: Access::ReadOnly,
     }
 }
 
