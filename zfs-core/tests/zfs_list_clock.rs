@@ -30,21 +30,13 @@ fn after_a_step_of_the_clock_nothing_is_taken_from_the_cache() {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         now.unwrap().as_secs_f64()
     };
-    let changed: u64 = match pool
-        .zfs
-        .dataset(&pool.dataset("a"))
-        .unwrap()
-        .snapshots_changed()
-    {
-        Some(time) => time
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap()
-            .as_secs(),
-        None => {
-            assert!(version() < (2, 2));
-            return assert_eq!((listed(), listed()), ((1, 0), (1, 0)));
-        }
+    let entry = pool.zfs.dataset(&pool.dataset("a")).unwrap();
+    let Some(changed) = entry.snapshots_changed() else {
+        assert!(version() < (2, 2));
+        return assert_eq!((listed(), listed()), ((1, 0), (1, 0)));
     };
+    let changed = changed.duration_since(SystemTime::UNIX_EPOCH);
+    let changed: u64 = changed.unwrap().as_secs();
     thread::sleep(Duration::from_millis(2100));
     assert_eq!((listed(), listed()), ((1, 0), (1, 1)));
 

@@ -335,13 +335,13 @@ fn a_listing_that_is_given_up_ends_its_threads() {
 
 #[test]
 fn many_snapshots_come_whole_from_many_threads() {
+    // More of each than go from thread to thread at once.
+    const EACH: usize = 70;
     let pool = Pool::new();
     let names: Vec<String> = (0..6).map(|number| format!("d{number}")).collect();
     for name in &names {
         pool.filesystem(name);
     }
-    // More of each than go from thread to thread at once.
-    const EACH: usize = 70;
     for round in 0..EACH {
         let all: Vec<_> = names
             .iter()

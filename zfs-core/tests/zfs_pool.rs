@@ -5,7 +5,7 @@ mod fixture;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use fixture::{Pool, attempt, noise, run, version, zfs};
+use fixture::{Pool, attempt, noise, version, zfs};
 use zfs_core::{
     Activity, ErrorKind, FilesystemActivity, InitializeRequest, Operation, PoolName, PoolSync,
     PropertyValue, PruneDedup, Reopen, ScrubKind, TrimRequest, Version,
