@@ -26,7 +26,8 @@ use crate::{
 struct Ours {
     length: u64,
     implementation: String,
-    ours: f64,
+    #[serde(rename = "ours")]
+    rate: f64,
     read_only: f64,
 }
 
@@ -109,7 +110,7 @@ impl Bench {
         let ours = quoted(&self.ours);
         let mut memory = Vec::new();
         let mut row = |name: &str, ours: &str, theirs: &str, runs: u32| -> Result<()> {
-            let (mine, other) = self.pair(ours, theirs, runs)?;
+            let (mine, other) = Self::pair(ours, theirs, runs)?;
             let peak = mine.iter().map(|run| run.anonymous_kib).max().unwrap_or(0);
             memory.push(format!("{name}: {:.1}", peak as f64 / 1024.0));
             let none = "nothing was measured";
@@ -171,7 +172,7 @@ impl Bench {
     }
 
     /// Runs both in turn, so that what else the host does meets both.
-    fn pair(&self, ours: &str, theirs: &str, runs: u32) -> Result<(Vec<Run>, Vec<Run>)> {
+    fn pair(ours: &str, theirs: &str, runs: u32) -> Result<(Vec<Run>, Vec<Run>)> {
         let (mut mine, mut other) = (Vec::new(), Vec::new());
         // Once each unmeasured: libraries come from the disk.
         timed(ours)?;
@@ -235,12 +236,12 @@ impl Bench {
             writeln!(
                 text,
                 "| {length} | {:.1} ({}) | {:.1} ({}) | {:.1} | {:.2} |",
-                ours.ours / 1e9,
+                ours.rate / 1e9,
                 ours.implementation,
                 theirs.rate / 1e9,
                 theirs.implementation,
                 ours.read_only / 1e9,
-                ours.ours / theirs.rate.min(ours.read_only),
+                ours.rate / theirs.rate.min(ours.read_only),
             )?;
         }
         Ok(text)
