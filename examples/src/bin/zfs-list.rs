@@ -9,7 +9,7 @@ use examples::list::args::{self, Wish};
 use examples::list::{self, Failure};
 
 const USAGE: &str = "\
-usage:
+Usage:
 \tzfs-list [-Hp] [-j [--json-int]] [-r|-d max] [-o property[,...]] [-s property]...
 \t    [-S property]... [-t type[,...]] [--unsorted] [--cache DIR|--no-cache]
 \t    [--threads N] [--datasets GLOB] [--members GLOB] [--min-txg N] [--max-txg N]
