@@ -93,19 +93,7 @@ impl Create {
             request = request.encryption(encryption);
         }
         if self.parents {
-            let mut missing = Vec::new();
-            for parent in self.name.ancestors() {
-                if act.zfs.exists(&parent)? {
-                    break;
-                }
-                missing.push(parent);
-            }
-            for parent in missing.into_iter().rev() {
-                act.step("create", &parent, |zfs| {
-                    zfs.create(&CreateRequest::filesystem(parent.clone()))
-                })?;
-                mount_new(act, &parent)?;
-            }
+            create_above(act, &self.name)?;
         }
         act.step("create", &self.name, |zfs| zfs.create(&request))?;
         if !self.unmounted && self.volsize.is_none() {
@@ -113,6 +101,24 @@ impl Create {
         }
         Ok(())
     }
+}
+
+/// Creates and mounts the filesystems above it that are missing.
+fn create_above(act: &mut Act, name: &DatasetName) -> Result<()> {
+    let mut missing = Vec::new();
+    for parent in name.ancestors() {
+        if act.zfs.exists(&parent)? {
+            break;
+        }
+        missing.push(parent);
+    }
+    for parent in missing.into_iter().rev() {
+        act.step("create", &parent, |zfs| {
+            zfs.create(&CreateRequest::filesystem(parent.clone()))
+        })?;
+        mount_new(act, &parent)?;
+    }
+    Ok(())
 }
 
 /// What is new is mounted, where it is one to be.
@@ -421,7 +427,7 @@ impl Rename {
                 }
                 let to: DatasetName = self.to.parse()?;
                 if self.parents {
-                    act.step("create parents of", &to, |zfs| zfs.create_parents(&to))?;
+                    create_above(act, &to)?;
                 }
                 let mounts = if self.unchanged_mounts {
                     Mounts::Leave
@@ -492,9 +498,7 @@ impl Clone {
             if act.zfs.exists(&self.name)? {
                 return Ok(());
             }
-            act.step("create parents of", &self.name, |zfs| {
-                zfs.create_parents(&self.name)
-            })?;
+            create_above(act, &self.name)?;
         }
         let properties: Properties = self.properties.into_iter().collect();
         act.step("clone", &self.name, |zfs| {

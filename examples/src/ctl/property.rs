@@ -3,8 +3,8 @@
 use anyhow::{Result, bail};
 use clap::Args;
 use zfs_core::{
-    DatasetName, DatasetProperties, Error, Mounts, Name, Properties, Property, PropertyValue,
-    Source, Zfs,
+    DatasetName, DatasetProperties, Error, Mounted, Mounts, Name, Properties, Property,
+    PropertyValue, Source, Zfs,
 };
 
 use super::act::Act;
@@ -164,6 +164,9 @@ pub struct Get {
     /// The types: filesystem, volume, snapshot, all
     #[arg(short = 't', value_delimiter = ',')]
     types: Vec<String>,
+    /// What is mounted, which the kernel does not list among the properties
+    #[arg(skip)]
+    mounted: Vec<String>,
     /// Properties with commas between them, or all
     properties: String,
     names: Vec<String>,
@@ -171,7 +174,12 @@ pub struct Get {
 
 impl Get {
     /// Carries it out.
-    pub fn run(self, act: &mut Act) -> Result<()> {
+    pub fn run(mut self, act: &mut Act) -> Result<()> {
+        for mount in act.zfs.mounts()? {
+            if let Mounted::Filesystem(name) = mount.what {
+                self.mounted.push(name.to_string());
+            }
+        }
         let mut heads = Vec::new();
         for column in &self.output {
             heads.push(match column.as_str() {
@@ -245,9 +253,25 @@ impl Get {
             self.properties.split(',').map(str::to_owned).collect()
         };
         for property in wanted {
-            let source = match properties.get(&property) {
-                Some(Property { source, .. }) => source,
-                None => Source::None,
+            // The kernel counts these for all that it has; zfs(8) shows them
+            // of snapshots alone.
+            let is_foreign = !name.contains('@')
+                && ["clones", "defer_destroy", "userrefs"].contains(&property.as_str());
+            if is_foreign && self.properties == "all" {
+                continue;
+            }
+            let (source, value) = match properties.get(&property) {
+                _ if property == "mounted" && properties.text("type") == "filesystem" => {
+                    let is_mounted = self.mounted.iter().any(|mounted| mounted == name);
+                    (
+                        Source::None,
+                        if is_mounted { "yes" } else { "no" }.to_owned(),
+                    )
+                }
+                Some(Property { source, .. }) if !is_foreign => {
+                    (source, properties.text(&property))
+                }
+                _ => (Source::None, "-".to_owned()),
             };
             let word = match &source {
                 Source::Inherited(_) => "inherited".to_owned(),
@@ -260,7 +284,7 @@ impl Get {
             let cells = self.output.iter().map(|column| match column.as_str() {
                 "name" => name.to_owned(),
                 "property" => property.clone(),
-                "value" => properties.text(&property),
+                "value" => value.clone(),
                 _ => source.to_string(),
             });
             rows.push(cells.collect());
@@ -285,7 +309,7 @@ pub fn table(heads: &[&str], rows: &[impl AsRef<[String]>], script: bool) {
             .zip(&widths)
             .map(|(cell, width)| format!("{cell:<width$}"))
             .collect();
-        padded.join("  ")
+        padded.join("  ").trim_end().to_owned()
     };
     if !script && !rows.is_empty() {
         let heads: Vec<String> = heads.iter().map(|head| (*head).to_owned()).collect();

@@ -1,5 +1,6 @@
 //! send, receive.
 
+use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 
@@ -214,9 +215,12 @@ impl Receive {
         if stdin.is_terminal() {
             bail!("stream can not be read from a terminal: redirect standard input");
         }
-        let begin = BeginRecord::read(&mut stdin.lock()).context("cannot receive")?;
+        // Rust's stdin reads ahead, and what it has the kernel does not see.
+        let mut input = File::from(stdin.as_fd().try_clone_to_owned()?);
+        let begin = BeginRecord::read(&mut input).context("cannot receive")?;
         let snapshot = self.snapshot(&begin)?;
         let mut origin = None;
+        let (is_incremental, guid) = (begin.from_guid().is_some(), begin.to_guid());
         let mut request = ReceiveRequest::new(snapshot.clone()).begin_record(begin);
         for (property, value) in self.properties {
             match property.as_str() {
@@ -238,10 +242,19 @@ impl Receive {
         }
         let is_new = !act.zfs.exists(snapshot.dataset())?;
         let mut errors = Vec::new();
-        act.step("receive", &snapshot, |zfs| {
-            errors = zfs.receive(&request, stdin.as_fd())?.property_errors;
+        let received = act.step("receive", &snapshot, |zfs| {
+            errors = zfs.receive(&request, input.as_fd())?.property_errors;
             Ok(())
-        })?;
+        });
+        if let Err(error) = received {
+            let there = act.zfs.snapshot_entry(&snapshot);
+            if !is_incremental || !there.is_ok_and(|there| there.guid == guid) {
+                return Err(error.into());
+            }
+            // As zfs(8): what is there already is passed over.
+            io::copy(&mut input, &mut io::sink())?;
+            return Ok(());
+        }
         for error in &errors {
             eprintln!("{error}");
         }

@@ -1,0 +1,447 @@
+//! zfs-ctl against zfs(8): the same commands on two fresh pools, and then the
+//! same state of both.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+fn binary() -> PathBuf {
+    let folder = std::env::var_os("ZFS_TEST_BIN_DIR").expect("cargo xtask test sets it");
+    PathBuf::from(folder).join("zfs-ctl")
+}
+
+/// A pool on a file, mounted below a folder of its own.
+struct Pool {
+    name: String,
+    folder: tempfile::TempDir,
+}
+
+impl Pool {
+    fn new() -> Pool {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let folder = tempfile::tempdir().expect("a folder");
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("ctl{}x{count:03}", std::process::id());
+        let disk = folder.path().join("disk");
+        File::create(&disk)
+            .and_then(|file| file.set_len(128 << 20))
+            .expect("a disk");
+        let status = Command::new("zpool")
+            .args(["create", "-f", "-o", "cachefile=none", "-m"])
+            .arg(folder.path().join("mnt"))
+            .arg(&name)
+            .arg(&disk)
+            .status();
+        assert!(status.expect("zpool").success());
+        Pool { name, folder }
+    }
+
+    /// `POOL` and `DIR` in a word are this pool's.
+    fn filled(&self, word: &str) -> String {
+        word.replace("POOL", &self.name)
+            .replace("DIR", self.folder.path().to_str().expect("text"))
+    }
+
+    /// And back, so that the output for two pools can be compared.
+    fn general(&self, text: &str) -> String {
+        text.replace(self.folder.path().to_str().expect("text"), "DIR")
+            .replace(&self.name, "POOL")
+    }
+
+    fn run(&self, program: &mut Command, line: &str) -> Output {
+        let line = self.filled(line);
+        let (words, input) = line.split_once(" < ").unwrap_or((&line, ""));
+        let (words, output) = words.split_once(" > ").unwrap_or((words, ""));
+        program.args(words.split(' '));
+        program.stdin(match input {
+            "" => Stdio::null(),
+            file => Stdio::from(File::open(file).expect("the input")),
+        });
+        if !output.is_empty() {
+            program.stdout(File::create(output).expect("the output"));
+        }
+        program.output().expect("the program")
+    }
+
+    /// Everything that is in it, and what of that is mounted where.
+    fn state(&self) -> String {
+        let shown = |program: &str, line: &str| {
+            let output = self.run(&mut Command::new(program), line);
+            self.general(&String::from_utf8_lossy(&output.stdout))
+        };
+        let mut state = shown(
+            "zfs",
+            "list -Hr -t all -o name,type,origin,mountpoint,mounted,keystatus,userrefs POOL",
+        );
+        // Those that differ by nature, and space, which may.
+        let by_nature = [
+            "creation",
+            "guid",
+            "createtxg",
+            "objsetid",
+            "used",
+            "available",
+            "referenced",
+            "written",
+            "usedby",
+            "logical",
+            "compressratio",
+            "refcompressratio",
+            "snapshots_changed",
+        ];
+        for line in shown(
+            "zfs",
+            "get -Hpr -t all -o name,property,value,source all POOL",
+        )
+        .lines()
+        {
+            let property = line.split('\t').nth(1).unwrap_or_default();
+            if !by_nature.iter().any(|known| property.starts_with(known)) {
+                state.push_str(line);
+                state.push('\n');
+            }
+        }
+        let mounts = shown("findmnt", "-nrt zfs -o TARGET,SOURCE,OPTIONS");
+        for line in mounts.lines().filter(|line| line.contains("POOL")) {
+            state.push_str(line);
+            state.push('\n');
+        }
+        state
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let _ = Command::new("zpool")
+            .args(["destroy", "-f", &self.name])
+            .status();
+    }
+}
+
+/// Runs the lines with zfs(8) on one pool and with zfs-ctl on another, and
+/// compares exit codes after each, and the state at the end.
+#[track_caller]
+fn same(lines: &[&str]) {
+    let (theirs, ours) = (Pool::new(), Pool::new());
+    for pool in [&theirs, &ours] {
+        fs::write(pool.folder.path().join("raw.key"), [5; 32]).unwrap();
+        fs::write(
+            pool.folder.path().join("hex.key"),
+            format!("{}\n", "0f".repeat(32)),
+        )
+        .unwrap();
+        fs::write(
+            pool.folder.path().join("phrase.key"),
+            "correct horse battery\n",
+        )
+        .unwrap();
+    }
+    let mut differences = Vec::new();
+    for line in lines {
+        let one = theirs.run(&mut Command::new("zfs"), line);
+        let other = ours.run(&mut Command::new(binary()), line);
+        let code = |output: &Output| match output.status.code() {
+            // What some of its verbs end with where the man page says 1.
+            Some(255) => Some(1),
+            code => code,
+        };
+        if code(&one) != code(&other) {
+            let told = [&one, &other].map(|output| {
+                let text = String::from_utf8_lossy(&output.stderr);
+                format!("{:?} {}", output.status.code(), text.trim())
+            });
+            differences.push(format!("{line}: zfs {}, zfs-ctl {}", told[0], told[1]));
+        }
+    }
+    let (one, other) = (theirs.state(), ours.state());
+    let lines = |state: &str| state.lines().map(str::to_owned).collect::<BTreeSet<_>>();
+    let (one, other) = (lines(&one), lines(&other));
+    for line in one.difference(&other) {
+        differences.push(format!("only zfs: {line}"));
+    }
+    for line in other.difference(&one) {
+        differences.push(format!("only zfs-ctl: {line}"));
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+/// The output of both for a line that only looks, after these were run.
+#[track_caller]
+fn says_the_same(before: &[&str], line: &str) {
+    let (theirs, ours) = (Pool::new(), Pool::new());
+    for pool in [&theirs, &ours] {
+        for line in before {
+            let output = pool.run(&mut Command::new("zfs"), line);
+            assert!(output.status.success(), "{line}");
+        }
+    }
+    let one = theirs.run(&mut Command::new("zfs"), line);
+    let other = ours.run(&mut Command::new(binary()), line);
+    let text =
+        |pool: &Pool, output: &Output| pool.general(&String::from_utf8_lossy(&output.stdout));
+    assert_eq!(text(&theirs, &one), text(&ours, &other));
+}
+
+#[test]
+fn create_and_destroy() {
+    same(&[
+        "create POOL/a",
+        "create -p POOL/x/y/z",
+        "create -p POOL/x/y/z",
+        "create -u POOL/unmounted",
+        "create -o compression=zstd -o canmount=noauto -o org.example:a=b POOL/b",
+        "create -o mountpoint=DIR/elsewhere POOL/c",
+        "create -V 4M -b 16K POOL/v",
+        "create -s -V 4M POOL/sparse",
+        "create -n POOL/never",
+        "create POOL/a",
+        "create POOL/no/parent",
+        "destroy POOL/x",
+        "destroy -n -r POOL/x",
+        "destroy -r POOL/x",
+        "destroy POOL/c",
+        "destroy POOL/nonexistent",
+    ]);
+}
+
+#[test]
+fn snapshots_and_what_depends_on_them() {
+    same(&[
+        "create POOL/a",
+        "create POOL/a/b",
+        "snapshot -r POOL/a@1",
+        "snapshot -o org.example:by=test POOL/a@2 POOL/a/b@2",
+        "snapshot POOL/a@3",
+        "snapshot POOL/a@3",
+        "clone POOL/a@1 POOL/clone",
+        "clone -p -o canmount=off POOL/a/b@1 POOL/new/clone",
+        "promote POOL/clone",
+        "promote POOL/a/b",
+        "destroy POOL/a@2%3",
+        "destroy -r POOL/a@2",
+        "destroy POOL/clone",
+        "destroy -R POOL/clone@1",
+        "destroy POOL/a/b@1",
+    ]);
+}
+
+#[test]
+fn rollback_goes_back() {
+    same(&[
+        "create POOL/a",
+        "snapshot POOL/a@1",
+        "snapshot POOL/a@2",
+        "bookmark POOL/a@2 POOL/a#2",
+        "rollback POOL/a@1",
+        "rollback -r POOL/a@1",
+        "rollback POOL/a@1",
+        "snapshot POOL/a@3",
+        "clone POOL/a@3 POOL/clone",
+        "rollback -r POOL/a@1",
+        "rollback -R POOL/a@1",
+        "rollback POOL/a@nonexistent",
+    ]);
+}
+
+#[test]
+fn renames() {
+    same(&[
+        "create POOL/a",
+        "create POOL/a/b",
+        "create POOL/taken",
+        "snapshot -r POOL/a@1",
+        "rename POOL/a POOL/c",
+        "rename POOL/c POOL/taken",
+        "rename -p POOL/c POOL/deep/down/c",
+        "rename -u POOL/taken POOL/other",
+        "rename -r POOL/deep/down/c@1 @2",
+        "rename POOL/deep/down/c@2 POOL/deep/down/c@3",
+        "rename POOL/deep/down/c@3 POOL/other@3",
+    ]);
+}
+
+#[test]
+fn holds_and_bookmarks() {
+    same(&[
+        "create POOL/a",
+        "create POOL/a/b",
+        "snapshot -r POOL/a@1",
+        "hold keep POOL/a@1",
+        "hold keep POOL/a@1",
+        "hold -r all POOL/a@1",
+        "destroy POOL/a@1",
+        "destroy -d POOL/a@1",
+        "release keep POOL/a@1",
+        "release nothing POOL/a@1",
+        "release -r all POOL/a@1",
+        "snapshot POOL/a@2",
+        "bookmark POOL/a@2 POOL/a#mark",
+        "bookmark POOL/a@2 POOL/a#mark",
+        "bookmark POOL/a#mark POOL/a#copy",
+        "destroy POOL/a#mark",
+        "destroy POOL/a#nonexistent",
+    ]);
+}
+
+#[test]
+fn properties_and_the_mounts_that_follow_them() {
+    same(&[
+        "create POOL/a",
+        "create POOL/a/b",
+        "set compression=lz4 quota=10M POOL/a",
+        "set exec=off POOL/a/b",
+        "set readonly=on POOL/a/b",
+        "set mountpoint=DIR/new POOL/a",
+        "set canmount=off POOL/a",
+        "set canmount=on POOL/a",
+        "mount POOL/a",
+        "set compression=bogus POOL/a",
+        "set used=1 POOL/a",
+        "set nosuch=1 POOL/a",
+        "set org.example:x=y POOL/a",
+        "inherit compression POOL/a",
+        "inherit -r readonly POOL/a",
+        "inherit mountpoint POOL/a",
+        "inherit quota POOL/a",
+        "snapshot POOL/a@1",
+        "set org.example:x=z POOL/a@1",
+        "create -V 4M -b 16K POOL/v",
+        "set volsize=8M POOL/v",
+    ]);
+}
+
+#[test]
+fn mounting() {
+    same(&[
+        "create POOL/a",
+        "create POOL/a/b",
+        "create -o canmount=off POOL/off",
+        "create -o mountpoint=legacy POOL/legacy",
+        "mount POOL/a",
+        "unmount POOL/a",
+        "unmount POOL/a",
+        "mount POOL/off",
+        "mount POOL/legacy",
+        "mount -o ro POOL/a",
+        "unmount DIR/mnt/a",
+        "mount POOL/nonexistent",
+        "mount POOL/a",
+        "mount POOL/a/b",
+        "unmount -f POOL/a",
+    ]);
+}
+
+#[test]
+fn keys() {
+    same(&[
+        "create -o encryption=on -o keyformat=raw -o keylocation=file://DIR/raw.key POOL/e",
+        "create -o encryption=aes-128-gcm -o keyformat=passphrase -o pbkdf2iters=100000 -o keylocation=file://DIR/phrase.key POOL/p",
+        "create -o keyformat=hex -o keylocation=file://DIR/hex.key POOL/plain",
+        "create POOL/e/child",
+        "load-key POOL/e",
+        "unload-key POOL/e",
+        "unmount POOL/e",
+        "unload-key POOL/e",
+        "unload-key POOL/e",
+        "load-key -n POOL/e",
+        "load-key POOL/e/child",
+        "load-key -L file://DIR/hex.key POOL/e",
+        "load-key POOL/e",
+        "change-key -o keyformat=hex -o keylocation=file://DIR/hex.key POOL/e/child",
+        "change-key -i POOL/e/child",
+        "change-key -i POOL/e",
+        "change-key -o keyformat=hex -o keylocation=file://DIR/hex.key POOL/e",
+        "change-key -o keyformat=raw POOL/e",
+        "unmount POOL/p",
+        "unload-key POOL/p",
+        "mount POOL/p",
+        "mount -l POOL/p",
+    ]);
+}
+
+#[test]
+fn sending_and_receiving() {
+    same(&[
+        "create POOL/a",
+        "snapshot POOL/a@1",
+        "snapshot POOL/a@2",
+        "send POOL/a@1 > DIR/full",
+        "send -i @1 POOL/a@2 > DIR/incremental",
+        "receive POOL/copy < DIR/full",
+        "receive POOL/copy < DIR/incremental",
+        "receive POOL/copy < DIR/incremental",
+        "receive -u -o compression=zstd -x atime POOL/other@named < DIR/full",
+        "create POOL/into",
+        "receive -d POOL/into < DIR/full",
+        "receive -A POOL/copy",
+        "send POOL/a@nonexistent > DIR/none",
+        "receive POOL/broken < DIR/raw.key",
+    ]);
+}
+
+#[test]
+fn looking_says_the_same() {
+    let before = [
+        "create POOL/a",
+        "snapshot POOL/a@1",
+        "hold keep POOL/a@1",
+        "set quota=10M POOL/a",
+    ];
+    for line in [
+        "get -Hp compression,quota,mountpoint,type,readonly POOL/a",
+        "get -Hp -o property,value,source -r quota,userrefs POOL/a",
+        "get -H -o name -s local quota,compression POOL/a",
+        "holds -H POOL/a@1",
+        "get -H compression,mounted POOL/a",
+    ] {
+        says_the_same(&before, line);
+    }
+}
+
+#[test]
+fn a_dry_run_tells_and_changes_nothing_and_json_is_one_object() {
+    let pool = Pool::new();
+    let before = pool.state();
+    for line in [
+        "--dry-run create POOL/a",
+        "--dry-run set atime=off POOL",
+        "--dry-run snapshot POOL@1",
+    ] {
+        let output = pool.run(&mut Command::new(binary()), line);
+        assert!(output.status.success(), "{line}");
+        assert!(
+            String::from_utf8_lossy(&output.stdout).starts_with("would "),
+            "{line}"
+        );
+    }
+    assert_eq!(before, pool.state());
+    let output = pool.run(&mut Command::new(binary()), "--json create POOL/a");
+    let object: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(object["steps"][0]["action"], "create");
+    assert_eq!(object["dry_run"], false);
+    let output = pool.run(&mut Command::new(binary()), "--json create POOL/a");
+    let object: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(
+        object["error"].as_str().unwrap().contains("exists"),
+        "{object}"
+    );
+}
+
+#[test]
+fn wrong_usage_is_exit_code_2() {
+    let pool = Pool::new();
+    for line in [
+        "create",
+        "nosuchverb",
+        "set POOL",
+        "create -Z POOL/a",
+        "load-key",
+    ] {
+        let ours = pool.run(&mut Command::new(binary()), line);
+        let theirs = pool.run(&mut Command::new("zfs"), line);
+        assert_eq!(ours.status.code(), Some(2), "{line}");
+        assert_eq!(theirs.status.code(), Some(2), "{line}");
+    }
+}
