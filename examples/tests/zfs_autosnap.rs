@@ -292,6 +292,7 @@ fn scripts_find_what_sanoid_tells_them() {
 
     let more = scripts("0", "0", "autosnap = no\n").replace("daily = 1", "daily = 0");
     site.configure(&more);
+    a_second_later();
     site.ok(&["--cron"]);
     assert_eq!(tiers(&site.names("a")), ["hourly"]);
     let gone = format!("SANOID_SNAPNAME={}\nSANOID_TARGET={target}\n", names[0]);
@@ -316,6 +317,7 @@ fn scripts_that_fail_are_told_and_decide_what_their_settings_say() {
     assert!(post.starts_with("SANOID_PRE_FAILURE=1\n"), "{post}");
 
     site.configure(&scripts("1", "1", "autosnap = no\n").replace("daily = 1", "daily = 0"));
+    a_second_later();
     assert_eq!(site.run(&["--cron"]).status.code(), Some(1));
     assert_eq!(
         site.names("a").len(),
