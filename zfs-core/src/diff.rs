@@ -118,6 +118,11 @@ impl Diff {
         };
         match kind {
             IN_USE => Ok(Some(Objects::InUse(first..=last))),
+            // Object 0 is no file, and 1 is in use in every filesystem: what
+            // begins at 0 is either 0 alone, or the part of the tree that
+            // objects cannot reach, for which the kernel's reckoning of
+            // numbers overflows to all there are.
+            FREE if first == 0 => Ok(Some(Objects::None)),
             FREE => Ok(Some(Objects::Free(first..=last))),
             other => Err(self.odd(format!("a range of kind {other}"))),
         }

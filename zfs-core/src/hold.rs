@@ -57,7 +57,9 @@ impl Zfs {
     ///
     /// What sends a snapshot holds it so: whatever happens to the sender, no
     /// hold is left behind. Tags of such holds may be shorter than 255 bytes
-    /// only, since ZFS writes its own number beside them.
+    /// only, since ZFS writes its own number beside them. What ends is the
+    /// snapshots' hold of that tag, even where this one was released meanwhile
+    /// and another placed: give temporary holds a tag of their own.
     ///
     /// # Errors
     ///

@@ -63,6 +63,11 @@ impl Zfs {
         let mut pools = Vec::with_capacity(configs.len());
         for (name, _) in &configs {
             let text = name.to_string();
+            // While zpool(8) looks for pools to import, the kernel has each of
+            // them for a moment under a name that no pool can have.
+            if text.starts_with('$') {
+                continue;
+            }
             let guid = configs
                 .get_nvlist(name)
                 .and_then(|config| config.get_u64("pool_guid"))

@@ -11,16 +11,13 @@ fn tree() -> (Pool, Vec<SnapshotName>) {
     pool.filesystem("a/b");
     pool.filesystem("a/b/c");
     pool.filesystem("a/other");
-    let names = vec![
-        pool.snapshot("a@x"),
-        pool.snapshot("a/b@x"),
-        pool.snapshot("a/b/c@x"),
-    ];
+    let names = ["a@x", "a/b@x", "a/b/c@x"].map(|name| pool.snapshot(name));
     pool.zfs.snapshot(&names).unwrap();
-    (pool, names)
+    (pool, names.to_vec())
 }
 
-fn sorted(mut names: Vec<SnapshotName>) -> Vec<SnapshotName> {
+fn sorted(names: &[SnapshotName]) -> Vec<SnapshotName> {
+    let mut names = names.to_vec();
     names.sort();
     names
 }
@@ -43,7 +40,7 @@ fn held(holds: &[SnapshotHolds]) -> Vec<String> {
 fn a_tree_is_held_and_released_as_one() {
     let (pool, names) = tree();
     let done = pool.zfs.hold_recursively(&names[0], "backup").unwrap();
-    assert_eq!(sorted(done), names);
+    assert_eq!(sorted(&done), sorted(&names));
     // The dataset without such a snapshot is passed over.
     assert!(!pool.zfs.exists(&pool.snapshot("a/other@x")).unwrap());
     let shown = run(&["zfs", "holds", "-rH", names[0].as_str()]);
@@ -55,7 +52,7 @@ fn a_tree_is_held_and_released_as_one() {
             .is_busy()
     );
     let done = pool.zfs.release_recursively(&names[0], "backup").unwrap();
-    assert_eq!(sorted(done), names);
+    assert_eq!(sorted(&done), sorted(&names));
     pool.zfs.destroy_snapshots(&names, Defer::No).unwrap();
 }
 
@@ -97,7 +94,7 @@ fn a_top_without_the_snapshot_does_not_matter() {
     let (pool, names) = tree();
     pool.zfs.destroy_snapshots([&names[0]], Defer::No).unwrap();
     let done = pool.zfs.hold_recursively(&names[0], "t").unwrap();
-    assert_eq!(sorted(done), names[1..]);
+    assert_eq!(sorted(&done), sorted(&names[1..]));
     assert_eq!(
         pool.zfs.release_recursively(&names[0], "t").unwrap().len(),
         2

@@ -497,9 +497,8 @@ mod signals {
                 scope.spawn(|| {
                     while !done.load(Ordering::Relaxed) {
                         libc::pthread_kill(target, libc::SIGUSR1);
-                        // Seldom enough that a slow, emulated machine gets a
-                        // request through in between.
-                        std::thread::sleep(Duration::from_millis(5));
+                        // More often than a request takes.
+                        std::thread::sleep(Duration::from_micros(100));
                     }
                 });
                 let result = work();

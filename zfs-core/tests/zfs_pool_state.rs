@@ -5,7 +5,7 @@ mod fixture;
 use std::fs;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fixture::{Pool, noise, run, version, write_synced, zfs};
 use zfs_core::{
@@ -195,6 +195,13 @@ fn a_device_that_is_offline_degrades_its_pool_until_it_is_resilvered() {
     assert_eq!(mirror.children[1].health, Health::Offline);
     pool.write(&a, "file", &noise(1, 4 << 20));
     run(&["zpool", "online", pool.name().as_str(), disk]);
+    // It begins some time after the device is back.
+    let scans = || pool.zfs.pool_state(pool.name()).unwrap().scan;
+    let started = Instant::now();
+    while scans().is_none() {
+        assert!(started.elapsed() < Duration::from_secs(60), "no resilver");
+        run(&["zpool", "sync", pool.name().as_str()]);
+    }
     pool.zfs.wait(pool.name(), Activity::Resilver).unwrap();
     let state = pool.zfs.pool_state(pool.name()).unwrap();
     assert_eq!(state.health, Health::Online);

@@ -42,6 +42,10 @@ fn a_full_stream_replaces_a_filesystem() {
 
 #[test]
 fn a_full_stream_replaces_a_filesystem_that_is_mounted_and_in_use() {
+    // Made before the file: else both may come into being in one transaction
+    // group, and the file that is received, of the same number and generation,
+    // is the one that is open.
+    let streams = streams();
     let ground = Ground::with(&["copy"]);
     let copy = ground.dataset("copy");
     let folder = ground.pool.mount(&copy);
@@ -49,7 +53,7 @@ fn a_full_stream_replaces_a_filesystem_that_is_mounted_and_in_use() {
     let mut file = std::fs::File::create(&path).unwrap();
     file.write_all(&vec![7; 100_000]).unwrap();
     let to = ground.to("copy@one").force();
-    receive(&ground.zfs, &to, &streams().full).unwrap();
+    receive(&ground.zfs, &to, &streams.full).unwrap();
     // The file is gone from under whoever has it open.
     assert!(!path.exists());
     file.write_all(b"more")

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use zfs_stream::nvlist::{ByteOrder, Encoding, NvList, Value};
 use zfs_sys::{DevZfs, ZfsCmd, dmu_objset_stats, zfs_ioc_t, zfs_stat};
 
-use super::{Answer, CallError, undisturbed};
+use super::{Answer, CallError, undisturbed, uninterrupted};
 use crate::error::{Errno, Error};
 use crate::version::Version;
 
@@ -64,12 +64,11 @@ impl Device {
     /// what reads: the kernel gives up between two entries, with the place
     /// kept in the cookie.
     fn read(&self, request: zfs_ioc_t, cmd: &mut ZfsCmd) -> Result<(), Errno> {
-        loop {
-            match self.file.request(request, cmd) {
-                Err(libc::EINTR) => {}
-                result => return result.map_err(Errno),
-            }
+        let mut result = self.file.request(request, cmd);
+        while result == Err(libc::EINTR) {
+            result = uninterrupted(|| self.file.request(request, cmd));
         }
+        result.map_err(Errno)
     }
 
     /// Asks for the next entry below `parent`.

@@ -28,7 +28,7 @@ use crate::error::{Errno, Error, Operation};
 pub(crate) use calls::{Answer, DatasetType, Lzc};
 pub(crate) use pipe::{plain_pipe, stream_pipe};
 pub(crate) use pool::{Limits, Trim};
-pub(crate) use signal::undisturbed;
+pub(crate) use signal::{undisturbed, uninterrupted};
 pub(crate) use stream::{Receive, Send};
 pub(crate) use wait::{Wait, set_nonblocking, wait};
 

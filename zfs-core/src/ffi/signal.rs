@@ -22,16 +22,39 @@ const HELD_OFF: [libc::c_int; 5] = [
     libc::SIGWINCH,
 ];
 
+/// What ends a program, or reports an error in it where it happens.
+const NEVER_HELD_OFF: [libc::c_int; 10] = [
+    libc::SIGINT,
+    libc::SIGTERM,
+    libc::SIGHUP,
+    libc::SIGQUIT,
+    libc::SIGABRT,
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGFPE,
+    libc::SIGILL,
+    libc::SIGSYS,
+];
+
 /// Calls `function` with the signals above held off from this thread; a SIGPIPE
 /// that came of it is taken away.
 pub(crate) fn undisturbed<T>(function: impl FnOnce() -> T) -> T {
-    let held_off = set(&HELD_OFF);
+    holding_off(&set(&HELD_OFF), function)
+}
+
+/// Calls `function` with all signals held off from this thread but those that
+/// end a program: for a request that would never get through, since a timer's
+/// signal (a profiler's) comes more often than the request takes.
+pub(crate) fn uninterrupted<T>(function: impl FnOnce() -> T) -> T {
+    holding_off(&all_but(&NEVER_HELD_OFF), function)
+}
+
+fn holding_off<T>(signals: &libc::sigset_t, function: impl FnOnce() -> T) -> T {
     let mut before = MaybeUninit::<libc::sigset_t>::uninit();
     let was_pending = is_pending();
-    // SAFETY: `held_off` is an initialised set, and `before` is written where
+    // SAFETY: `signals` is an initialised set, and `before` is written where
     // the call succeeds, which it does for SIG_BLOCK.
-    let blocked =
-        unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const held_off, before.as_mut_ptr()) };
+    let blocked = unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, signals, before.as_mut_ptr()) };
 
     let result = function();
 
@@ -60,6 +83,19 @@ fn set(signals: &[libc::c_int]) -> libc::sigset_t {
         libc::sigemptyset(set.as_mut_ptr());
         for signal in signals {
             libc::sigaddset(set.as_mut_ptr(), *signal);
+        }
+        set.assume_init()
+    }
+}
+
+fn all_but(signals: &[libc::c_int]) -> libc::sigset_t {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: sigfillset initialises the set, and fails for no valid pointer;
+    // what is taken out are signals.
+    unsafe {
+        libc::sigfillset(set.as_mut_ptr());
+        for signal in signals {
+            libc::sigdelset(set.as_mut_ptr(), *signal);
         }
         set.assume_init()
     }
@@ -120,6 +156,7 @@ mod tests {
         // SAFETY: what it was before.
         unsafe { libc::signal(libc::SIGPIPE, before) };
     }
+
     #[test]
     fn news_for_the_program_waits_until_the_stream_is_through() {
         let news = [libc::SIGCHLD, libc::SIGWINCH];
@@ -127,5 +164,15 @@ mod tests {
         assert!(!news.iter().any(|signal| is_blocked(*signal)));
         // What asks a program to end is not held off.
         undisturbed(|| assert!(!is_blocked(libc::SIGINT) && !is_blocked(libc::SIGTERM)));
+    }
+
+    #[test]
+    fn a_timer_waits_for_a_request_and_what_ends_a_program_does_not() {
+        let timers = [libc::SIGALRM, libc::SIGPROF, libc::SIGUSR1];
+        uninterrupted(|| {
+            assert!(timers.iter().all(|signal| is_blocked(*signal)));
+            assert!(!NEVER_HELD_OFF.iter().any(|signal| is_blocked(*signal)));
+        });
+        assert!(!timers.iter().any(|signal| is_blocked(*signal)));
     }
 }
