@@ -2,11 +2,14 @@
 
 mod fixture;
 
+use std::fs;
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use fixture::shared::{Ground, SECOND_BYTES, Streams, streams};
 use fixture::{noise, send};
@@ -303,4 +306,76 @@ fn saved_parts_of_full_and_incremental_streams_are_sent_on() {
 
     let error = zfs.saved_request(&ground.dataset("")).unwrap_err();
     assert!(error.is_not_found(), "{error}");
+}
+
+/// The files that the threads of that name have open, one list each.
+fn open_in(thread: &str) -> Vec<Vec<String>> {
+    let read = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten();
+    read(Path::new("/proc/self/task"))
+        .map(|task| task.path())
+        .filter(|task| fs::read_to_string(task.join("comm")).is_ok_and(|it| it.trim() == thread))
+        .map(|task| {
+            read(&task.join("fd"))
+                .filter_map(|file| Some(fs::read_link(file.path()).ok()?.display().to_string()))
+                .collect()
+        })
+        .collect()
+}
+
+/// The kernel can forget a SIGKILL while a send or a receive begins. It then
+/// ends when the pipe's other end is closed, which it may not hold itself.
+#[test]
+fn neither_a_send_nor_a_receive_holds_both_ends_of_its_pipe() {
+    let (ground, snapshot) = long();
+    let request = SendRequest::snapshot(snapshot);
+    let stream = send(&ground.zfs, &request).unwrap();
+    let (zfs, [first, second]) = (&ground.zfs, ["first@x", "second@x"].map(|to| ground.to(to)));
+
+    // The pipe is full before anything is read from it.
+    let (reader, writer) = zfs_core::stream_pipe().unwrap();
+    thread::scope(|scope| {
+        let pipe = pipe_of(&reader);
+        let sender = scope.spawn(move || zfs.send(&request, writer.as_fd()));
+        holds_one_end(&pipe);
+        zfs.receive(&first, reader.as_fd()).unwrap();
+        sender.join().unwrap().unwrap();
+    });
+
+    // The pipe is empty before the rest is written to it.
+    let (reader, writer) = zfs_core::stream_pipe().unwrap();
+    let (begin, rest) = stream.split_at(100_000);
+    thread::scope(|scope| {
+        let pipe = pipe_of(&reader);
+        let receiver = scope.spawn(move || zfs.receive(&second, reader.as_fd()));
+        let mut writer = fs::File::from(writer);
+        writer.write_all(begin).unwrap();
+        holds_one_end(&pipe);
+        writer.write_all(rest).unwrap();
+        drop(writer);
+        receiver.join().unwrap().unwrap();
+    });
+    assert!(ground.read("second", "file") == noise(1, BYTES));
+}
+
+fn pipe_of(end: &impl AsRawFd) -> String {
+    let link = format!("/proc/self/fd/{}", end.as_raw_fd());
+    fs::read_link(link).unwrap().display().to_string()
+}
+
+/// The thread in the kernel has one end of that pipe, and of no other.
+#[track_caller]
+fn holds_one_end(pipe: &str) {
+    for _ in 0..200 {
+        let streams = open_in("zfs-stream");
+        let held = streams.iter().find(|open| {
+            let pipes = open.iter().filter(|file| file.starts_with("pipe:"));
+            // Standard input, output and error may be pipes of others.
+            open.iter().filter(|file| *file == pipe).count() == 1 && pipes.count() <= 4
+        });
+        if held.is_some() {
+            return;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    panic!("{pipe}: {:?}", open_in("zfs-stream"));
 }

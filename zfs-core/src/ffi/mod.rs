@@ -10,6 +10,7 @@
 //! out is copied and freed before the call returns.
 #![allow(unsafe_code)]
 
+mod alone;
 mod calls;
 pub(crate) mod ioctl;
 pub(crate) mod mount;

@@ -6,9 +6,9 @@ use zfs_stream::nvlist::NvList;
 use zfs_sys::{dmu_replay_record, lzc_send_flags};
 
 use super::CallError;
+use super::alone::alone;
 use super::calls::{Lzc, boolean, c_name, c_optional, key_pointer, pointer};
 use super::nvlist::CNvlist;
-use super::signal::undisturbed;
 use crate::key::WrappingKey;
 
 /// The arguments of `lzc_send_resume_redacted` and `lzc_send_space_resume_redacted`.
@@ -45,7 +45,7 @@ impl Lzc {
         let (object, offset) = send.resume;
         // SAFETY: the strings outlive the call, null ones are none, and
         // the descriptor is open for as long as it is borrowed.
-        CallError::check(undisturbed(|| unsafe {
+        CallError::check(alone(fd, || unsafe {
             self.lib.core.lzc_send_resume_redacted(
                 name.as_ptr(),
                 pointer(from.as_ref()),
@@ -116,7 +116,7 @@ impl Lzc {
             // ones are none; the places for numbers and list are ours; the
             // descriptor is open for as long as it is borrowed. The begin
             // record has C's size and alignment.
-            undisturbed(|| unsafe {
+            alone(fd, || unsafe {
                 match heal {
                     None => self.lib.core.lzc_receive_with_cmdprops(
                         snapshot.as_ptr(),
