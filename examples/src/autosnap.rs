@@ -9,6 +9,7 @@
 //!
 //! `check`, `explain` and `simulate` need no ZFS.
 
+pub mod arguments;
 pub mod check;
 pub mod explain;
 pub mod health;

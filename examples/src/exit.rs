@@ -55,7 +55,15 @@ impl std::error::Error for UsageError {}
 
 /// Reads the command line, runs, and says what went wrong on stderr.
 pub fn main<Args: Parser>(run: impl FnOnce(Args) -> anyhow::Result<Exit>) -> ExitCode {
-    let args = match Args::try_parse() {
+    main_with(std::env::args_os(), run)
+}
+
+/// The same with arguments that were read otherwise, the program's name first.
+pub fn main_with<Args: Parser>(
+    args: impl IntoIterator<Item = std::ffi::OsString>,
+    run: impl FnOnce(Args) -> anyhow::Result<Exit>,
+) -> ExitCode {
+    let args = match Args::try_parse_from(args) {
         Ok(args) => args,
         Err(error) => {
             let exit = if error.use_stderr() {

@@ -196,3 +196,30 @@ fn a_list_that_is_none_is_refused_with_the_line() {
         "{told}"
     );
 }
+
+#[test]
+fn sanoids_options_may_have_one_dash_as_perl_reads_them() {
+    let told = output(&["-version"]);
+    assert_eq!(told.status.code(), Some(0), "{told:?}");
+    assert!(stdout(&told).starts_with("zfs-autosnap "), "{told:?}");
+    let told = output(&["-cron", "-readonly", "-Configdir", "/nonexistent-folder"]);
+    assert_eq!(told.status.code(), Some(64), "{told:?}");
+    let error = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert!(error.contains("/nonexistent-folder/sanoid.conf"), "{error}");
+}
+
+#[test]
+fn explain_takes_zrepls_expressions_for_names() {
+    let managed = |option: &str, names: &str| {
+        let told = explain(&["--grid", "1x1h", option, names], LIST);
+        assert_eq!(told.status.code(), Some(0), "{told:?}");
+        let unmanaged = "the policy does not manage its name";
+        stdout(&told).matches('@').count() - stdout(&told).matches(unmanaged).count()
+    };
+    assert_eq!(managed("--regex", "^auto"), managed("--names", "auto*"));
+    assert!(managed("--regex", "auto") > 0);
+    assert_eq!(managed("--regex", "^nobody$"), 0);
+    let told = explain(&["--grid", "1x1h", "--regex", "("], LIST);
+    assert_eq!(told.status.code(), Some(64), "{told:?}");
+    assert!(String::from_utf8_lossy(&told.stderr).contains("unclosed group"));
+}

@@ -58,6 +58,8 @@ mod length;
 mod names;
 mod naming;
 mod part;
+#[cfg(feature = "regex")]
+mod pattern;
 mod plan;
 mod policy;
 mod protection;
@@ -78,6 +80,8 @@ pub use length::parse_length;
 pub use names::{Glob, Names};
 pub use naming::{Named, Template};
 pub use part::Part;
+#[cfg(feature = "regex")]
+pub use pattern::Regex;
 pub use plan::{Change, Decision, Plan, Reclaimable, Verdict};
 pub use policy::Policy;
 pub use protection::Protection;

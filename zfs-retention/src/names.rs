@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+#[cfg(feature = "regex")]
+use crate::Regex;
 use crate::Template;
 
 /// A matcher over snapshot names (the part after `@`).
@@ -26,6 +28,9 @@ pub enum Names {
     Suffix(String),
     /// Names that fit a shell-like pattern.
     Glob(Glob),
+    /// Names in which a regular expression is found.
+    #[cfg(feature = "regex")]
+    Regex(Regex),
     /// Names that a template could have made.
     Template(Template),
     /// Names that at least one of these matches; none matches nothing.
@@ -78,6 +83,8 @@ impl Names {
             Self::Prefix(prefix) => name.starts_with(prefix.as_str()),
             Self::Suffix(suffix) => name.ends_with(suffix.as_str()),
             Self::Glob(glob) => glob.matches(name),
+            #[cfg(feature = "regex")]
+            Self::Regex(regex) => regex.matches(name),
             Self::Template(template) => template.read(name).is_some(),
             Self::AnyOf(all) => all.iter().any(|names| names.matches(name)),
             Self::AllOf(all) => all.iter().all(|names| names.matches(name)),
@@ -104,6 +111,8 @@ impl fmt::Display for Names {
             Self::Prefix(prefix) => write!(f, "{prefix}*"),
             Self::Suffix(suffix) => write!(f, "*{suffix}"),
             Self::Glob(glob) => glob.fmt(f),
+            #[cfg(feature = "regex")]
+            Self::Regex(regex) => regex.fmt(f),
             Self::Template(template) => template.fmt(f),
             Self::AnyOf(all) => list(f, all, "or"),
             Self::AllOf(all) => list(f, all, "and"),

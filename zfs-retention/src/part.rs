@@ -83,7 +83,7 @@ impl Part {
     }
 
     /// zrepl's `grid` rule; see [`Grid`]. zrepl's `regex` becomes
-    /// [`covering`](Self::covering).
+    /// [`covering`](Self::covering) with `Names::Regex`.
     pub fn grid(grid: Grid) -> Self {
         Self::new(Rule::Grid(grid))
     }
@@ -116,7 +116,8 @@ impl Part {
         Self::new(Rule::Chained(keep))
     }
 
-    /// Keeps all that `names` match, as zrepl's `regex` rule does.
+    /// Keeps all that `names` match, as zrepl's `regex` rule does with
+    /// `Names::Regex`.
     pub fn every(names: Names) -> Self {
         Self::new(Rule::Every).covering(names)
     }

@@ -22,20 +22,33 @@ pub use slots::{End, Thinning};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rule {
-    /// Every one of them.
+    /// Every one of them: zrepl's `regex` rule
+    /// (`internal/pruning/keep_regex.go`), by the names its part covers.
+    ///
+    /// Covering `before-*`, snapshots `before-upgrade` and `auto_1`: kept is
+    /// `before-upgrade`.
     Every,
-    /// The newest `count`.
+    /// The newest `count`: zrepl's `last_n` (`internal/pruning/keep_last_n.go`,
+    /// zrepl 0.7), restic's and Proxmox' `keep-last`, the number alone in a
+    /// zfs_autobackup schedule.
+    ///
+    /// With `count` 2, snapshots of 1, 2 and 3 April: kept are 3 and 2 April.
     Last {
         /// How many.
         count: u32,
     },
-    /// Those created at most so long before now.
+    /// Those created at most so long before now: zettarepl's `lifetime`, and
+    /// `destroy everything older than` of many a script.
+    ///
+    /// With `age` 2d, at 4 April 12:00, snapshots at noon of 1, 2 and 3 April:
+    /// kept are 2 April, which is two days old to the second, and 3 April.
     NewerThan {
         /// The age that still lives.
         age: SignedDuration,
     },
     /// The newest of each of the last `count` periods that have any: what
-    /// restic calls `--keep-hourly` to `--keep-yearly`. Periods without a
+    /// restic calls `--keep-hourly` to `--keep-yearly`
+    /// (`internal/restic/snapshot_policy.go`). Periods without a
     /// snapshot do not count, so a machine that was off for a month still has
     /// its seven dailies. (Newer versions of restic also keep the oldest snapshot
     /// of all while a tier is not full; this does not.)
@@ -66,7 +79,7 @@ pub enum Rule {
     /// zrepl's grid; see [`Grid`].
     Grid(Grid),
     /// One for each slot of time; zfs_autobackup's `1d1w` is the oldest for
-    /// each day, while at most a week old.
+    /// each day, while at most a week old (`zfs_autobackup/Thinner.py`).
     ///
     /// Slots are aligned with the epoch, in UTC: days begin at 00:00 UTC,
     /// weeks on Thursday. With `every` 1d, `within` 7d and the oldest end, at
@@ -82,7 +95,8 @@ pub enum Rule {
     },
     /// znapzend's backup plan; see [`Thinning`].
     Thinning(Thinning),
-    /// Proxmox Backup Server's `keep-*` options, where each begins behind what
+    /// Proxmox Backup Server's `keep-*` options (`pbs-datastore/src/prune.rs`,
+    /// which Proxmox VE's vzdump follows), where each begins behind what
     /// those before it kept: last, then hourly, daily, weekly, monthly,
     /// yearly. A period in which an earlier option kept something is not
     /// counted, and nothing else of it is kept.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use jiff::{Timestamp, Zoned};
-use zfs_retention::{Grid, Keep, Names, Part, Plan, Policy, Snapshot, Thinning, Verdict};
+use zfs_retention::{Grid, Keep, Names, Part, Plan, Policy, Regex, Snapshot, Thinning, Verdict};
 
 use super::{listing, usable_conf, zone};
 use crate::exit::UsageError;
@@ -49,6 +49,11 @@ pub struct Options {
     /// brings its own
     #[arg(long, value_name = "PATTERN", conflicts_with = "config")]
     names: Option<String>,
+
+    /// The same as a regular expression, looked for anywhere in a name as
+    /// zrepl does
+    #[arg(long, value_name = "REGEX", conflicts_with_all = ["config", "names"])]
+    regex: Option<Regex>,
 
     /// The moment to plan for, in RFC 3339; now where not given
     #[arg(long, value_name = "T")]
@@ -165,7 +170,11 @@ fn policies(options: &Options, datasets: &[&str]) -> anyhow::Result<Vec<Policy>>
     } else {
         Vec::new()
     };
-    let names = options.names.as_ref().map_or(Names::Any, Names::glob);
+    let names = match (&options.names, &options.regex) {
+        (Some(pattern), _) => Names::glob(pattern),
+        (None, Some(regex)) => Names::Regex(regex.clone()),
+        (None, None) => Names::Any,
+    };
     let policy = Policy::managing(names).with_all(parts);
     Ok(datasets.iter().map(|_| policy.clone()).collect())
 }

@@ -100,7 +100,7 @@ fn devices(health: Health, root: &Vdev, spares: &[Vdev], caches: &[Vdev]) -> (Le
     };
     let mut text = String::new();
     for line in lines(root, spares, caches) {
-        let name = device_name(line.device);
+        let name = line.device.short_name();
         if level == Level::Ok && line.state == "UNAVAIL" {
             level = Level::Warning;
         }
@@ -130,17 +130,4 @@ fn devices(health: Health, root: &Vdev, spares: &[Vdev], caches: &[Vdev]) -> (Le
         };
     }
     (level, text)
-}
-
-/// As zpool-status(8) names a device: disks without their folder, and without
-/// the partition that ZFS makes of a whole one.
-fn device_name(device: &Vdev) -> String {
-    match (&device.kind, &device.path) {
-        (VdevKind::Disk, Some(path)) => {
-            let name = path.rsplit('/').next().unwrap_or(path);
-            name.strip_suffix("-part1").unwrap_or(name).to_owned()
-        }
-        (kind, None) if kind.is_leaf() => device.guid.to_string(),
-        _ => device.to_string(),
-    }
 }

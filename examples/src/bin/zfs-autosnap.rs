@@ -8,14 +8,14 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use examples::autosnap::run::{self, Voice};
-use examples::autosnap::{check, explain, simulate};
+use examples::autosnap::{arguments, check, explain, simulate};
 use examples::exit::{self, Exit};
 use examples::logging::{LogFormat, Verbosity};
 
 /// Take, prune and watch snapshots by sanoid.conf, with sanoid's options; and
 /// say what policies do, before they do it
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES, infer_long_args = true)]
+#[command(name = "zfs-autosnap", version, after_help = EXAMPLES, infer_long_args = true)]
 #[command(args_conflicts_with_subcommands = true)]
 struct Args {
     #[command(subcommand)]
@@ -100,7 +100,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    exit::main(run)
+    exit::main_with(arguments::with_two_dashes(std::env::args_os()), run)
 }
 
 fn run(args: Args) -> anyhow::Result<Exit> {

@@ -272,6 +272,10 @@ pub struct Vdev {
     pub id: u64,
     /// Its path, where it is a disk or a file.
     pub path: Option<String>,
+    /// ZFS has the whole disk: the partitions on it are its own.
+    pub is_whole_disk: bool,
+    /// It was not there when the pool was imported.
+    pub was_missing: bool,
     /// How it is.
     pub health: Health,
     /// Why it is so, where something is wrong.
@@ -372,6 +376,8 @@ impl Vdev {
             guid: Guid(list.get_u64("guid").unwrap_or(0)),
             id: list.get_u64("id").unwrap_or(0),
             path: list.get_str("path").map(str::to_owned),
+            is_whole_disk: list.get_u64("whole_disk") == Some(1),
+            was_missing: list.contains("not_present"),
             health: Health::read(stats.at(1), problem),
             problem,
             errors: VdevErrors {
@@ -411,6 +417,57 @@ impl Vdev {
     /// The disks and files below it, or itself where it is one.
     pub fn leaves(&self) -> impl Iterator<Item = &Vdev> {
         self.iter().filter(|device| device.kind.is_leaf())
+    }
+}
+
+/// The name of a disk without that of the partition ZFS makes of a whole one:
+/// `-part1`, `p1` behind a digit, and digits behind `sda`, `hda`, `vda`,
+/// `xvda` (`zfs_strip_partition` in lib/libzutil).
+fn without_partition(disk: &str) -> &str {
+    let all_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let ends_in_digit = |text: &str| text.ends_with(|c: char| c.is_ascii_digit());
+    let cut =
+        if let Some((before, number)) = disk.split_once("-part").filter(|(b, _)| !b.is_empty()) {
+            Some((before, number))
+        } else if let Some((before, number)) = disk
+            .rsplit_once('p')
+            .filter(|(before, _)| before.len() > 1 && ends_in_digit(before))
+        {
+            Some((before, number))
+        } else {
+            ["hd", "sd", "vd", "xvd"].iter().find_map(|prefix| {
+                let letters = disk
+                    .strip_prefix(prefix)?
+                    .trim_start_matches(|c: char| c.is_ascii_alphabetic());
+                disk.split_at_checked(disk.len() - letters.len())
+            })
+        };
+    match cut {
+        Some((before, number)) if all_digits(number) => before,
+        _ => disk,
+    }
+}
+
+impl Vdev {
+    /// As zpool-status(8) names it where no option asks for more: disks
+    /// without their folder and without the partition that ZFS makes of a
+    /// whole one, what was missing at import by its GUID.
+    pub fn short_name(&self) -> String {
+        if self.was_missing {
+            return self.guid.to_string();
+        }
+        let Some(path) = &self.path else {
+            return self.to_string();
+        };
+        let name = match self.kind {
+            VdevKind::Disk => path.rsplit('/').next().unwrap_or(path),
+            _ => path,
+        };
+        if self.is_whole_disk && self.kind != VdevKind::DraidSpare {
+            without_partition(name).to_owned()
+        } else {
+            name.to_owned()
+        }
     }
 }
 
@@ -475,6 +532,40 @@ pub(super) mod tests {
         assert_eq!(kinds, ["root", "mirror", "disk", "file"]);
         assert_eq!(root.leaves().count(), 2);
         assert_eq!(root.children[0].to_string(), "mirror-1");
+    }
+
+    #[test]
+    fn a_disk_is_named_as_zpool_status_names_it() {
+        let named = |path: &str, whole: u64| {
+            let mut list = device("disk", 7, 0, vec![]);
+            list.insert_str("path", path).unwrap();
+            list.insert("whole_disk", whole).unwrap();
+            Vdev::read(&list).short_name()
+        };
+        for (path, whole, part) in [
+            ("/dev/sda1", "sda", "sda1"),
+            ("/dev/vdb9", "vdb", "vdb9"),
+            ("/dev/xvdc1", "xvdc", "xvdc1"),
+            ("/dev/nvme0n1p1", "nvme0n1", "nvme0n1p1"),
+            ("/dev/md0p1", "md0", "md0p1"),
+            ("/dev/disk/by-id/ata-A_B-part1", "ata-A_B", "ata-A_B-part1"),
+            ("/dev/mapper/mpatha-part1", "mpatha", "mpatha-part1"),
+            ("/dev/sda", "sda", "sda"),
+            ("/dev/loop0", "loop0", "loop0"),
+            ("/dev/sdüber1", "sdüber1", "sdüber1"),
+            ("/dev/-part1", "-part1", "-part1"),
+            ("", "", ""),
+        ] {
+            assert_eq!(named(path, 1), whole, "{path} whole");
+            assert_eq!(named(path, 0), part, "{path}");
+        }
+        let mut missing = device("disk", 4, 1, vec![]);
+        missing.insert_str("path", "/dev/sda1").unwrap();
+        missing.insert("not_present", 1_u64).unwrap();
+        assert_eq!(Vdev::read(&missing).short_name(), "7");
+        let mut file = device("file", 7, 0, vec![]);
+        file.insert_str("path", "/pools/a1").unwrap();
+        assert_eq!(Vdev::read(&file).short_name(), "/pools/a1");
     }
 
     #[test]
