@@ -218,33 +218,76 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + of_era - 719_468
 }
 
-/// The periods of one unit. Neighbours in time mostly lie in one day, whose
-/// month and year need to be worked out once.
+/// The periods of one unit. Neighbours in time mostly lie in one period, and
+/// then nothing needs to be worked out.
 pub(crate) struct Periods {
     unit: Unit,
-    day: i64,
-    key: PeriodKey,
+    /// Local seconds from which and until which the latest period goes.
+    from: i64,
+    until: i64,
+    /// In force in the latest period, where its unit is a stretch of real time.
+    offset: i32,
 }
 
 impl Periods {
     pub(crate) fn new(unit: Unit) -> Self {
         Self {
             unit,
-            day: i64::MIN,
-            key: (0, 0),
+            from: 0,
+            until: 0,
+            offset: 0,
         }
     }
 
-    pub(crate) fn of(&mut self, moment: Moment) -> PeriodKey {
-        if matches!(self.unit, Unit::Minutes(_) | Unit::Hour) {
-            return moment.period(self.unit);
+    /// The period of a moment, unless it is the one that the latest moment lay
+    /// in.
+    #[inline]
+    pub(crate) fn entered(&mut self, moment: Moment) -> Option<PeriodKey> {
+        let local = moment.local_seconds();
+        let same_offset = self.offset == moment.offset || !self.unit.is_real_time();
+        if same_offset && (self.from..self.until).contains(&local) {
+            return None;
         }
-        let day = moment.local_seconds().div_euclid(DAY);
-        if day != self.day {
-            self.day = day;
-            self.key = moment.period(self.unit);
-        }
-        self.key
+        Some(self.enter(moment))
+    }
+
+    fn enter(&mut self, moment: Moment) -> PeriodKey {
+        let key = moment.period(self.unit);
+        let local = moment.local_seconds();
+        self.offset = moment.offset;
+        let midnight = local.div_euclid(DAY) * DAY;
+        let first = |year: i64, month: i64| days_from_civil(year, month, 1) * DAY;
+        (self.from, self.until) = match self.unit {
+            Unit::Minutes(minutes) => {
+                let length = i64::from(minutes.max(1)) * 60;
+                let from = midnight + (local - midnight) / length * length;
+                // The last one of a day is shorter where it does not divide it.
+                (from, (from + length).min(midnight + DAY))
+            }
+            Unit::Hour => {
+                let from = local.div_euclid(3600) * 3600;
+                (from, from + 3600)
+            }
+            Unit::Day => (midnight, midnight + DAY),
+            Unit::Week => {
+                let from = (key.0 * 7 - 3) * DAY;
+                (from, from + 7 * DAY)
+            }
+            Unit::Month => match moment.date() {
+                (year, 12, _) => (first(year, 12), first(year + 1, 1)),
+                (year, month, _) => (first(year, month), first(year, month + 1)),
+            },
+            Unit::Year => (first(key.0, 1), first(key.0 + 1, 1)),
+        };
+        key
+    }
+}
+
+impl Unit {
+    /// A stretch of real time, which is another one where another offset is in
+    /// force.
+    fn is_real_time(self) -> bool {
+        matches!(self, Self::Minutes(_) | Self::Hour)
     }
 }
 
@@ -256,8 +299,6 @@ impl Periods {
 /// suffice.
 #[derive(Default)]
 pub(crate) struct PeriodRanks {
-    /// The first to be looked at: mostly it is this one.
-    latest: Option<(PeriodKey, u32)>,
     recent: [Option<(PeriodKey, u32)>; 4],
     next: usize,
     ranks: u32,
@@ -273,17 +314,11 @@ pub(crate) enum PeriodRank {
 
 impl PeriodRanks {
     pub(crate) fn rank(&mut self, key: PeriodKey, position: u32) -> PeriodRank {
-        if let Some((known, by)) = self.latest {
-            if known == key {
-                return PeriodRank::Superseded { by };
-            }
-        }
         for (known, by) in self.recent.iter().flatten() {
             if *known == key {
                 return PeriodRank::Superseded { by: *by };
             }
         }
-        self.latest = Some((key, position));
         if let Some(slot) = self.recent.get_mut(self.next) {
             *slot = Some((key, position));
         }
@@ -374,6 +409,32 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_period_is_entered_exactly_where_it_changes(
+            start in 1_230_000_000_i64..1_330_000_000,
+            steps in prop::collection::vec(prop_oneof![-4000_i64..0, -90_000_i64..0, -9_000_000_i64..90_000], 1..60),
+            unit in prop::sample::select(vec![
+                Unit::Minutes(7), Unit::Minutes(15), Unit::Hour, Unit::Day, Unit::Week,
+                Unit::Month, Unit::Year,
+            ]),
+            zone in prop::sample::select(vec![
+                "UTC", "Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe", "Pacific/Apia",
+            ]),
+        ) {
+            let zone = TimeZone::get(zone).unwrap();
+            let mut periods = Periods::new(unit);
+            let mut latest = None;
+            let mut second = start;
+            for step in steps {
+                second += step;
+                let moment = Moment::new(Timestamp::from_second(second).unwrap(), &zone);
+                let key = moment.period(unit);
+                let entered = periods.entered(moment);
+                prop_assert_eq!(entered, (latest != Some(key)).then_some(key));
+                latest = Some(key);
+            }
+        }
+
         #[test]
         fn dates_are_those_of_jiff(second in -60_000_000_000_i64..200_000_000_000) {
             let at = Timestamp::from_second(second).unwrap();

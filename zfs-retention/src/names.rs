@@ -81,7 +81,7 @@ impl Names {
             Self::Any => true,
             Self::Exact(exact) => name == exact,
             Self::Prefix(prefix) => name.starts_with(prefix.as_str()),
-            Self::Suffix(suffix) => name.ends_with(suffix.as_str()),
+            Self::Suffix(suffix) => ends_with(name.as_bytes(), suffix.as_bytes()),
             Self::Glob(glob) => glob.matches(name),
             #[cfg(feature = "regex")]
             Self::Regex(regex) => regex.matches(name),
@@ -91,6 +91,14 @@ impl Names {
             Self::Not(names) => !names.matches(name),
         }
     }
+}
+
+/// Most names do not end so, and mostly one byte tells.
+fn ends_with(name: &[u8], suffix: &[u8]) -> bool {
+    let Some(before) = name.len().checked_sub(suffix.len()) else {
+        return false;
+    };
+    name.get(before) == suffix.first() && name.ends_with(suffix)
 }
 
 impl fmt::Display for Names {
@@ -221,6 +229,25 @@ mod tests {
         assert!(!names.matches("az"));
         assert!(names.matches("q"));
         assert_eq!(names.to_string(), "((a* and not *z) or q)");
+    }
+
+    #[test]
+    fn a_suffix_is_the_end_of_a_name_or_all_of_it() {
+        for (name, suffix, fits) in [
+            ("", "", true),
+            ("a", "", true),
+            ("", "a", false),
+            ("_daily", "_daily", true),
+            ("x_daily", "_daily", true),
+            ("x_dailx", "_daily", false),
+            ("daily", "_daily", false),
+        ] {
+            assert_eq!(
+                Names::suffix(suffix).matches(name),
+                fits,
+                "{suffix} on {name}"
+            );
+        }
     }
 
     #[test]

@@ -173,6 +173,7 @@ const MOST: u32 = (1 << NUMBER_BITS) - 1;
 impl Packed {
     pub(crate) const OUTSIDE: Self = Self(0);
 
+    #[inline]
     pub(crate) fn new(outcome: Outcome) -> Self {
         let (what, number) = match outcome {
             Outcome::Outside => (0, 0),
@@ -210,6 +211,7 @@ impl Packed {
     }
 
     /// As [`Outcome::keeps`].
+    #[inline]
     pub(crate) fn keeps(self) -> bool {
         (1..=6).contains(&(self.0 >> NUMBER_BITS))
     }
@@ -266,10 +268,20 @@ impl Rule {
             Self::Calendar { unit, count } => {
                 let mut ranks = PeriodRanks::default();
                 let mut periods = Periods::new(*unit);
+                // Which one stands for the period.
+                let mut standing = 0;
                 for (position, moment) in seen.iter() {
-                    let outcome = match ranks.rank(periods.of(moment), position) {
-                        PeriodRank::Newest { rank } => Outcome::counted(rank, *count),
-                        PeriodRank::Superseded { by } => Outcome::Superseded(by),
+                    let rank = periods.entered(moment).map(|key| ranks.rank(key, position));
+                    let outcome = match rank {
+                        Some(PeriodRank::Newest { rank }) => {
+                            standing = position;
+                            Outcome::counted(rank, *count)
+                        }
+                        Some(PeriodRank::Superseded { by }) => {
+                            standing = by;
+                            Outcome::Superseded(by)
+                        }
+                        None => Outcome::Superseded(standing),
                     };
                     judged(position, outcome);
                 }
@@ -336,8 +348,9 @@ fn periods_of(age: SignedDuration, period: SignedDuration) -> i128 {
             part @ ..0 => (whole - 1, 1_000_000_000 + part),
             part => (whole, part),
         };
-        let more = whole.rem_euclid(period) > 0 || part != 0;
-        return i128::from(whole.div_euclid(period)) + i128::from(more);
+        let periods = whole.div_euclid(period);
+        let more = whole > periods * period || part != 0;
+        return i128::from(periods) + i128::from(more);
     }
     let (age, period) = (age.as_nanos(), period.as_nanos().max(1));
     age.div_euclid(period) + i128::from(age.rem_euclid(period) > 0)

@@ -80,7 +80,8 @@ impl Tier {
     /// The names of this type: they begin with `autosnap` and end with an
     /// underscore and the word.
     pub fn names(self) -> Names {
-        Names::prefix("autosnap").and(Names::Suffix(format!("_{self}")))
+        // The end tells them apart, the beginning does not.
+        Names::Suffix(format!("_{self}")).and(Names::prefix("autosnap"))
     }
 }
 
