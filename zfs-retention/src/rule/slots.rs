@@ -38,6 +38,10 @@ impl fmt::Display for End {
 /// at multiples of their length in local time. A month has 30 days, a year
 /// 365.25. As in znapzend, a snapshot taken this very moment survives.
 ///
+/// A longer retention is not always more generous: where the step of the finer
+/// slots grows, its slots stand where those of the next step did, and of two
+/// snapshots that each had a slot one may go. Another part beside it never takes one away.
+///
 /// Ages are real time here; znapzend subtracts local times, so it is an hour
 /// off for a while after each change of the clocks.
 ///
