@@ -158,6 +158,55 @@ fn explain_gives_every_reason() {
 }
 
 #[test]
+fn explain_tells_what_another_count_would_change() {
+    let keep = ["--keep", "last=2", "--names", "auto*"];
+    let told = |more: &[&str]| {
+        let output = explain(
+            &[&keep[..], more].concat(),
+            &LIST.replace("\t1\t-", "\t0\t-"),
+        );
+        let lines = stdout(&output).lines();
+        lines.skip(7).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        told(&["--if", "last=1", "--if", "last=3"]),
+        [
+            "with last=1, 0 more would be kept and 1 more destroyed",
+            "  destroy tank/a@auto2",
+            "with last=3, 1 more would be kept and 0 more destroyed",
+            "  keep    tank/a@auto1",
+        ]
+    );
+    let output = explain(&[&keep[..], &["--if", "last=3", "--json"]].concat(), LIST);
+    let line = stdout(&output).lines().last().unwrap().to_owned();
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    // The hold keeps it already.
+    assert_eq!(
+        line,
+        serde_json::json!({"dataset": "tank/a", "if": {"last": 3}, "saved": [], "lost": []})
+    );
+    let output = explain(&[&keep[..], &["--if", "weekly=3"]].concat(), LIST);
+    assert_eq!(output.status.code(), Some(64));
+}
+
+#[test]
+fn explain_tells_what_another_count_of_sanoids_would_change() {
+    let dir = folder(SMALL);
+    let list: String = LIST
+        .lines()
+        .map(|line| line.replace("auto", "autosnap_2026-04-0"))
+        .map(|line| line.replacen('\t', "_00:00:00_daily\t", 1) + "\n")
+        .collect();
+    let config = text(dir.path());
+    let output = explain(&["--config", config, "--if", "daily=0"], &list);
+    let told = stdout(&output);
+    let change = "with daily=0, 0 more would be kept and 2 more destroyed\n\
+                  \x20 destroy tank/a@autosnap_2026-04-02_00:00:00_daily\n\
+                  \x20 destroy tank/a@autosnap_2026-04-03_00:00:00_daily\n";
+    assert!(told.ends_with(change), "{told}");
+}
+
+#[test]
 fn explain_gives_json_with_guids_as_text() {
     let output = explain(&["--grid", "1x1h", "--json"], LIST);
     let last: serde_json::Value =

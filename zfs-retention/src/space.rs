@@ -9,6 +9,27 @@ use crate::Snapshot;
 /// what destroying it alone would free. Blocks that several snapshots share
 /// and nothing else has are counted by none of them, so really more becomes
 /// free, never less. A snapshot whose `used` is not known counts as nothing.
+///
+/// None of the peers has it; it is asked for in sanoid's issues 337 and 726.
+/// With [`Free`](Self::Free) of 150 bytes, snapshots of 1, 2, 3 and 4 April
+/// that each use 100 bytes, and a part that keeps the last one: destroyed are
+/// 1 and 2 April, which frees 200; 3 April stays though no part keeps it. With
+/// [`Total`](Self::Total) of 300 bytes only 1 April goes.
+///
+/// ```
+/// # use zfs_retention::{Guid, Names, Part, Policy, Snapshot, Space, Txg};
+/// # let now: jiff::Zoned = "2026-04-05T00:00:00Z[UTC]".parse()?;
+/// let april = ["2026-04-01", "2026-04-02", "2026-04-03", "2026-04-04"].map(|day| {
+///     let noon = format!("{day}T12:00:00Z").parse().unwrap();
+///     Snapshot::new(day, Guid(1), Txg(1), noon).using(100)
+/// });
+/// let policy = Policy::managing(Names::Any).with(Part::last(1));
+/// for (space, gone) in [(Space::Free(150), 2), (Space::Total(300), 1)] {
+///     let policy = policy.clone().until(space);
+///     assert_eq!(policy.plan(&april, &[], &now).destroyed().count(), gone);
+/// }
+/// # Ok::<(), jiff::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Space {

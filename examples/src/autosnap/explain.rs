@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use jiff::{Timestamp, Zoned};
-use zfs_retention::{Grid, Keep, Names, Part, Plan, Policy, Regex, Snapshot, Thinning, Verdict};
+use zfs_retention::{
+    Grid, Keep, Names, Part, Plan, Policy, Regex, Rule, Snapshot, Thinning, Tier, Unit, Verdict,
+};
 
 use super::{listing, usable_conf, zone};
 use crate::exit::UsageError;
@@ -63,6 +65,10 @@ pub struct Options {
     #[arg(long, value_name = "ZONE")]
     tz: Option<String>,
 
+    /// Say also what another count would change: daily=14; may be repeated
+    #[arg(long = "if", value_name = "TIER=COUNT", value_parser = other_count)]
+    other_counts: Vec<OtherCount>,
+
     /// One JSON object per snapshot
     #[arg(long)]
     json: bool,
@@ -71,15 +77,35 @@ pub struct Options {
     file: Option<PathBuf>,
 }
 
+/// A tier, and how many of it there might be kept instead.
+#[derive(Clone, Debug)]
+struct OtherCount {
+    tier: String,
+    count: u32,
+}
+
+fn other_count(text: &str) -> Result<OtherCount, String> {
+    let (tier, count) = tier_and_count(text)?;
+    Ok(OtherCount {
+        tier: tier.to_owned(),
+        count,
+    })
+}
+
+fn tier_and_count(text: &str) -> Result<(&str, u32), String> {
+    let (tier, count) = text
+        .split_once('=')
+        .ok_or_else(|| format!("{text:?} is not of the form TIER=COUNT"))?;
+    let count = count
+        .parse()
+        .map_err(|_| format!("{count:?} is not a count"))?;
+    Ok((tier, count))
+}
+
 fn keep(text: &str) -> Result<Keep, String> {
     let mut keep = Keep::default();
     for item in text.split(',') {
-        let (tier, count) = item
-            .split_once('=')
-            .ok_or_else(|| format!("{item:?} is not of the form TIER=COUNT"))?;
-        let count = count
-            .parse()
-            .map_err(|_| format!("{count:?} is not a count"))?;
+        let (tier, count) = tier_and_count(item)?;
         match tier {
             "last" => keep.last = count,
             "frequently" => keep.frequently = count,
@@ -122,6 +148,9 @@ pub fn run(options: &Options) -> anyhow::Result<Vec<String>> {
             lines.extend(json_lines(&plan)?);
         } else {
             lines.extend(text_lines(&plan));
+        }
+        for other in &options.other_counts {
+            lines.extend(change_lines(&plan, dataset, other, options.json)?);
         }
     }
     Ok(lines)
@@ -209,6 +238,66 @@ fn json_lines(plan: &Plan<'_, String>) -> anyhow::Result<Vec<String>> {
             Ok(object.to_string())
         })
         .collect()
+}
+
+/// What another count of one tier would change.
+fn change_lines(
+    plan: &Plan<'_, String>,
+    dataset: &str,
+    other: &OtherCount,
+    as_json: bool,
+) -> anyhow::Result<Vec<String>> {
+    let OtherCount { tier, count } = other;
+    let parts = plan.policy().parts();
+    if parts.is_empty() {
+        // It destroys nothing, whatever the counts.
+        return Ok(Vec::new());
+    }
+    let change = parts
+        .iter()
+        .position(|part| is_of_tier(part, tier))
+        .and_then(|nth| plan.if_count(nth, *count))
+        .ok_or_else(|| UsageError(format!("the policy of {dataset} has no count of {tier}")))?;
+    let names = |all: &[&Snapshot<String>]| -> Vec<String> {
+        all.iter().map(|snapshot| snapshot.name.clone()).collect()
+    };
+    let (saved, lost) = (names(&change.saved), names(&change.lost));
+    if as_json {
+        let line = serde_json::json!({
+            "dataset": dataset, "if": { tier: count }, "saved": saved, "lost": lost,
+        });
+        return Ok(vec![line.to_string()]);
+    }
+    let mut lines = vec![format!(
+        "with {tier}={count}, {} more would be kept and {} more destroyed",
+        saved.len(),
+        lost.len()
+    )];
+    let one = |verdict, name| format!("  {verdict} {dataset}@{name}");
+    lines.extend(saved.iter().map(|name| one("keep   ", name)));
+    lines.extend(lost.iter().map(|name| one("destroy", name)));
+    Ok(lines)
+}
+
+/// Whether a part's count is that of a tier, by the tier's word.
+fn is_of_tier(part: &Part, word: &str) -> bool {
+    match part.rule() {
+        Rule::Last { .. } => word == "last",
+        Rule::Calendar { unit, .. } => match unit {
+            Unit::Minutes(_) => word == "frequently",
+            Unit::Hour => word == "hourly",
+            Unit::Day => word == "daily",
+            Unit::Week => word == "weekly",
+            Unit::Month => word == "monthly",
+            Unit::Year => word == "yearly",
+            _ => false,
+        },
+        Rule::Aged { .. } => {
+            let tier: Option<Tier> = word.parse().ok();
+            tier.is_some_and(|tier| part.names() == Some(&tier.names()))
+        }
+        _ => false,
+    }
 }
 
 #[cfg(test)]

@@ -59,6 +59,9 @@ Examples:
   What would it destroy right now, and why?
       zfs list -Hp -t snapshot -o name,guid,createtxg,creation,userrefs,clones,used |
           zfs-autosnap explain --config /etc/sanoid
+  And if there were 14 dailies?
+      zfs list -Hp -t snapshot -o name,guid,createtxg,creation,userrefs,clones,used |
+          zfs-autosnap explain --config /etc/sanoid --if daily=14
   And what would zrepl's grid keep of the same?
       zfs list -Hp -t snapshot -o name,guid,createtxg,creation,userrefs,clones,used |
           zfs-autosnap explain --grid '1x1h(keep=all) | 24x1h | 30x1d' --names 'autosnap*'
