@@ -131,3 +131,142 @@ fn devices(health: Health, root: &Vdev, spares: &[Vdev], caches: &[Vdev]) -> (Le
     }
     (level, text)
 }
+
+#[cfg(test)]
+mod tests {
+    use zfs_core::{Guid, VdevErrors};
+
+    use super::*;
+
+    fn device(kind: VdevKind, path: &str, health: Health) -> Vdev {
+        Vdev {
+            kind,
+            guid: Guid(1),
+            id: 0,
+            path: (!path.is_empty()).then(|| path.to_owned()),
+            is_whole_disk: false,
+            was_missing: false,
+            health,
+            problem: None,
+            errors: VdevErrors::default(),
+            is_log: false,
+            class: None,
+            allocated_bytes: 0,
+            size_bytes: 0,
+            fragmentation_percent: None,
+            ashift: None,
+            repaired_bytes: 0,
+            non_native_ashift: None,
+            is_resilvering: false,
+            is_rebuilding: false,
+            is_removing: false,
+            initialize: None,
+            trim: None,
+            children: Vec::new(),
+        }
+    }
+
+    fn disk(name: &str, health: Health) -> Vdev {
+        device(VdevKind::Disk, &format!("/dev/{name}"), health)
+    }
+
+    fn of(kind: VdevKind, health: Health, children: Vec<Vdev>) -> Vdev {
+        Vdev {
+            children,
+            ..device(kind, "", health)
+        }
+    }
+
+    fn told(health: Health, children: Vec<Vdev>) -> (Level, String) {
+        devices(health, &of(VdevKind::Root, health, children), &[], &[])
+    }
+
+    #[test]
+    fn a_pool_that_is_well_has_nothing_to_tell() {
+        let disks = vec![disk("sda", Health::Online), disk("sdb", Health::Online)];
+        let mirror = of(VdevKind::Mirror, Health::Online, disks);
+        assert_eq!(
+            told(Health::Online, vec![mirror]),
+            (Level::Ok, String::new())
+        );
+    }
+
+    #[test]
+    fn the_state_of_the_pool_is_the_level() {
+        for (health, level) in [
+            (Health::Online, Level::Ok),
+            (Health::Degraded, Level::Warning),
+            (Health::Faulted, Level::Critical),
+            (Health::Unavailable, Level::Critical),
+            (Health::Suspended, Level::Critical),
+        ] {
+            assert_eq!(told(health, Vec::new()).0, level, "{health}");
+        }
+    }
+
+    #[test]
+    fn brackets_tell_how_deep_a_device_lies() {
+        let old = of(
+            VdevKind::Replacing,
+            Health::Degraded,
+            vec![disk("sdb", Health::Removed), disk("sdc", Health::Online)],
+        );
+        let mirror = of(
+            VdevKind::Mirror,
+            Health::Degraded,
+            vec![disk("sda", Health::Faulted), old],
+        );
+        assert_eq!(
+            told(Health::Degraded, vec![mirror]),
+            (
+                Level::Warning,
+                "<mirror-0:DEGRADED> sda:FAULTED replacing-0:DEGRADED (sdb:REMOVED) ".to_owned()
+            )
+        );
+    }
+
+    #[test]
+    fn errors_of_a_device_that_works_are_a_warning() {
+        let mut bad = disk("sda", Health::Online);
+        bad.errors.read = 3;
+        bad.errors.checksum = 1;
+        assert_eq!(
+            told(Health::Online, vec![bad]),
+            (Level::Warning, "(sda:read, cksum errors) ".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_pool_may_work_while_a_log_is_not_there() {
+        let mut log = disk("nvme0n1", Health::Unavailable);
+        log.is_log = true;
+        let (level, text) = told(Health::Online, vec![log, disk("sda", Health::Online)]);
+        assert_eq!(
+            (level, text.as_str()),
+            (Level::Warning, "<nvme0n1:UNAVAIL> ")
+        );
+    }
+
+    #[test]
+    fn devices_come_in_the_order_of_zpool_status() {
+        let broken = |name: &str| disk(name, Health::Offline);
+        let mut log = broken("log");
+        log.is_log = true;
+        let mut special = broken("special");
+        special.class = Some("special".to_owned());
+        let mut dedup = broken("dedup");
+        dedup.class = Some("dedup".to_owned());
+        let gone = of(VdevKind::Hole, Health::Online, Vec::new());
+        let top = vec![log, special, gone, dedup, broken("data")];
+        let root = of(VdevKind::Root, Health::Degraded, top);
+        let mut used = disk("used", Health::Online);
+        used.problem = Some(VdevProblem::Spared);
+        let spares = [disk("free", Health::Online), used];
+        let (_, text) = devices(Health::Degraded, &root, &spares, &[broken("cache")]);
+        assert_eq!(
+            text,
+            "<data:OFFLINE> <dedup:OFFLINE> <special:OFFLINE> <log:OFFLINE> <cache:OFFLINE> \
+             <used:INUSE> "
+        );
+    }
+}
