@@ -242,13 +242,13 @@ impl Periods {
     /// The period of a moment, unless it is the one that the latest moment lay
     /// in.
     #[inline]
-    pub(crate) fn entered(&mut self, moment: Moment) -> Option<PeriodKey> {
+    pub(crate) fn entered(&mut self, moment: &Moment) -> Option<PeriodKey> {
         let local = moment.local_seconds();
         let same_offset = self.offset == moment.offset || !self.unit.is_real_time();
         if same_offset && (self.from..self.until).contains(&local) {
             return None;
         }
-        Some(self.enter(moment))
+        Some(self.enter(*moment))
     }
 
     fn enter(&mut self, moment: Moment) -> PeriodKey {
@@ -429,7 +429,7 @@ mod tests {
                 second += step;
                 let moment = Moment::new(Timestamp::from_second(second).unwrap(), &zone);
                 let key = moment.period(unit);
-                let entered = periods.entered(moment);
+                let entered = periods.entered(&moment);
                 prop_assert_eq!(entered, (latest != Some(key)).then_some(key));
                 latest = Some(key);
             }

@@ -233,10 +233,10 @@ impl<'a> Seen<'a> {
     }
 
     /// Each with its place among all.
-    pub(crate) fn iter(self) -> impl DoubleEndedIterator<Item = (u32, Moment)> + use<'a> {
+    pub(crate) fn iter(self) -> impl DoubleEndedIterator<Item = (u32, &'a Moment)> + use<'a> {
         self.covered
             .iter()
-            .filter_map(move |&position| Some((position, *self.moments.get(position as usize)?)))
+            .filter_map(move |&position| Some((position, self.moments.get(position as usize)?)))
     }
 }
 

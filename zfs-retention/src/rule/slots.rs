@@ -175,7 +175,7 @@ pub(super) fn judge_interval(
     mut judged: impl FnMut(u32, Outcome),
 ) {
     let mut slots = Slots::default();
-    let mut judge = |(position, moment): (u32, Moment)| {
+    let mut judge = |(position, moment): (u32, &Moment)| {
         let old = within.is_some_and(|within| moment.age(now) > within);
         let outcome = if old {
             Outcome::TooOld
