@@ -6,27 +6,36 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp, Zoned};
+use zfs_retention::conf::Settings;
 use zfs_retention::{Guid, Keep, Names, Policy, Snapshot, Tier, Txg};
 
 fn main() -> ExitCode {
-    let arguments: Vec<usize> = std::env::args()
-        .skip(1)
-        .filter_map(|argument| argument.parse().ok())
-        .collect();
-    let [datasets, snapshots, runs] = arguments[..] else {
-        eprintln!("usage: bench-retention DATASETS SNAPSHOTS-OF-EACH RUNS");
-        return ExitCode::from(64);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let usage = || {
+        eprintln!("usage: bench-retention tiers|sanoid DATASETS SNAPSHOTS-OF-EACH RUNS");
+        ExitCode::from(64)
     };
-    measure(datasets, snapshots, runs);
+    let Some((policy, numbers)) = arguments.split_first() else {
+        return usage();
+    };
+    let policy = match policy.as_str() {
+        "tiers" => tiers(),
+        "sanoid" => Settings::default().policy(),
+        _ => return usage(),
+    };
+    let numbers: Vec<usize> = numbers.iter().filter_map(|it| it.parse().ok()).collect();
+    let [datasets, snapshots, runs] = numbers[..] else {
+        return usage();
+    };
+    measure(&policy, datasets, snapshots, runs);
     ExitCode::SUCCESS
 }
 
 /// Prints one line of JSON: seconds of each run, and the bytes that the
 /// snapshots take, that they take with all plans standing, and the most that
 /// they took while those were made.
-fn measure(datasets: usize, snapshots: usize, runs: usize) {
+fn measure(policy: &Policy, datasets: usize, snapshots: usize, runs: usize) {
     let now = now();
-    let policy = policy();
     let before = status("VmRSS");
     let site: Vec<Vec<Snapshot>> = (0..datasets).map(|_| history(snapshots)).collect();
     let input = status("VmRSS") - before;
@@ -82,7 +91,7 @@ fn history(count: usize) -> Vec<Snapshot> {
 }
 
 /// Six calendar tiers and the newest few, as most people have it.
-fn policy() -> Policy {
+fn tiers() -> Policy {
     Keep {
         last: 3,
         frequently: 8,

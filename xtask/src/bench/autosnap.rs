@@ -18,11 +18,10 @@ struct Pair {
     autosnap: f64,
 }
 
-const DATASETS: usize = 200;
 const SNAPSHOTS: usize = 50;
 
 /// The section of docs/COMPARE.md.
-pub fn section(suite: Suite, idle: u32, due: u32) -> Result<String> {
+pub fn section(suite: Suite, datasets: u32, idle: u32, due: u32) -> Result<String> {
     let image = vm::build(suite)?;
     let mut machine = Machine::new(suite);
     machine.timeout = Duration::from_secs(3600);
@@ -40,7 +39,7 @@ pub fn section(suite: Suite, idle: u32, due: u32) -> Result<String> {
     }
     let script = format!(
         "cat /sys/module/zfs/version; dpkg-query -W -f '${{Version}}\\n' sanoid; \
-         exec bench-autosnap {DATASETS} {SNAPSHOTS} {idle} {due}"
+         exec bench-autosnap {datasets} {SNAPSHOTS} {idle} {due}"
     );
     let mut text = Vec::new();
     let outcome = machine.run(
@@ -58,12 +57,12 @@ pub fn section(suite: Suite, idle: u32, due: u32) -> Result<String> {
     let zfs = lines.next().context("the machine printed nothing")?;
     let sanoid = lines.next().context("the machine has no sanoid")?;
     let pairs: Vec<Pair> = lines.map(serde_json::from_str).collect::<Result<_, _>>()?;
-    table(zfs, sanoid, &pairs)
+    table(zfs, sanoid, datasets, &pairs)
 }
 
-fn table(zfs: &str, sanoid: &str, pairs: &[Pair]) -> Result<String> {
+fn table(zfs: &str, sanoid: &str, datasets: u32, pairs: &[Pair]) -> Result<String> {
     let mut text = format!(
-        "OpenZFS {zfs}, sanoid {sanoid}, {DATASETS} datasets with {SNAPSHOTS} snapshots each, {}.\n\n\
+        "OpenZFS {zfs}, sanoid {sanoid}, {datasets} datasets with {SNAPSHOTS} snapshots each, {}.\n\n\
          | sanoid ÷ zfs-autosnap, wall time | pairs of runs | median | least | most |\n\
          | --- | --- | --- | --- | --- |\n",
         if vm::has_kvm() {

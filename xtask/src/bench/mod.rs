@@ -60,6 +60,9 @@ enum What {
         /// Debian release of the machine: bookworm has OpenZFS 2.1, trixie 2.3, sid 2.4
         #[arg(long, value_enum, default_value_t = Suite::Trixie)]
         suite: Suite,
+        /// How many datasets, of 50 snapshots each
+        #[arg(long, default_value_t = 200)]
+        datasets: u32,
         /// Pairs of runs in which nothing is due
         #[arg(long, default_value_t = 7)]
         idle: u32,
@@ -117,10 +120,15 @@ impl Bench {
             What::Retention { write } => ("retention", retention::section()?, *write),
             What::Autosnap {
                 suite,
+                datasets,
                 idle,
                 due,
                 write,
-            } => ("autosnap", autosnap::section(*suite, *idle, *due)?, *write),
+            } => (
+                "autosnap",
+                autosnap::section(*suite, *datasets, *idle, *due)?,
+                *write,
+            ),
         };
         println!("{section}");
         if write {

@@ -18,8 +18,13 @@ struct Measured {
     most: usize,
 }
 
-fn measure(program: &Path, datasets: usize, snapshots: usize, runs: usize) -> Result<Measured> {
+fn measure(
+    program: &Path,
+    policy: &str,
+    [datasets, snapshots, runs]: [usize; 3],
+) -> Result<Measured> {
     let output = Command::new(program)
+        .arg(policy)
         .args([datasets, snapshots, runs].map(|number| number.to_string()))
         .output()
         .context("cannot run bench-retention")?;
@@ -53,8 +58,9 @@ pub fn section() -> Result<String> {
         "| snapshots | seconds, median | least | most | bytes a snapshot, caller's own | with the plan | at most |\n\
          | --- | --- | --- | --- | --- | --- | --- |\n",
     );
-    let mut row = |what: &str, datasets: usize, snapshots: usize, runs: usize| -> Result<()> {
-        let measured = measure(&program.file, datasets, snapshots, runs)?;
+    let mut row = |what: &str, policy: &str, numbers: [usize; 3]| -> Result<()> {
+        let measured = measure(&program.file, policy, numbers)?;
+        let [datasets, snapshots, _] = numbers;
         let seconds = Series::new(measured.seconds).context("nothing was measured")?;
         let count = datasets * snapshots;
         let each = |bytes: usize| {
@@ -77,15 +83,14 @@ pub fn section() -> Result<String> {
         )?;
         Ok(())
     };
-    row("1000 of each of 1000 datasets", 1000, 1000, 15)?;
+    for (policy, told) in [("tiers", "seven tiers"), ("sanoid", "sanoid's defaults")] {
+        let what = format!("1000 of each of 1000 datasets, {told}");
+        row(&what, policy, [1000, 1000, 15])?;
+    }
     for power in 3..=7 {
         let runs = if power < 6 { 15 } else { 5 };
-        row(
-            &format!("10^{power} of one dataset"),
-            1,
-            10_usize.pow(power),
-            runs,
-        )?;
+        let what = format!("10^{power} of one dataset, seven tiers");
+        row(&what, "tiers", [1, 10_usize.pow(power), runs])?;
     }
     Ok(text)
 }
