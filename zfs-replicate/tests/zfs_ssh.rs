@@ -3,127 +3,25 @@
 
 #[path = "../../zfs-core/tests/fixture/mod.rs"]
 mod fixture;
+mod sshd;
 
-use std::fs::{self, File};
-use std::net::{TcpListener, TcpStream};
+use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use fixture::{Pool, get, noise, run};
+use sshd::Sshd;
 use zfs_core::{CreateRequest, DatasetName, Encryption, WrappingKey};
 use zfs_replicate::Error;
 use zfs_replicate::endpoint::stock::{Channels, Transport};
-use zfs_replicate::endpoint::{Elevation, Endpoint, Local, Ssh, SshOptions, Stock};
+use zfs_replicate::endpoint::{Elevation, Endpoint, Local, Ssh, Stock};
 use zfs_replicate::execute::{Cancel, Event, Executor, Observer, Outcome};
 use zfs_replicate::marker::TargetId;
 use zfs_replicate::plan::{Diverged, Gone, Hosts, Options, Plan, plan};
-
-/// An sshd with keys of its own, gone when the test ends.
-struct Sshd {
-    child: Child,
-    port: u16,
-    folder: tempfile::TempDir,
-}
-
-impl Sshd {
-    fn start() -> Sshd {
-        let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name).display().to_string();
-        for key in ["host", "user"] {
-            run(&[
-                "ssh-keygen",
-                "-q",
-                "-t",
-                "ed25519",
-                "-N",
-                "",
-                "-f",
-                &at(key),
-            ]);
-        }
-        fs::copy(at("user.pub"), at("authorized")).unwrap();
-        fs::create_dir_all("/run/sshd").unwrap();
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
-        let config = format!(
-            "ListenAddress 127.0.0.1\nPort {port}\nHostKey {}\nAuthorizedKeysFile {}\n\
-             StrictModes no\nUsePAM no\nPidFile none\nPermitRootLogin yes\n\
-             SetEnv PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n",
-            at("host"),
-            at("authorized")
-        );
-        fs::write(at("config"), config).unwrap();
-        let log = File::create(at("log")).unwrap();
-        let child = Command::new("/usr/sbin/sshd")
-            .args(["-D", "-e", "-f", &at("config")])
-            .stdin(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let sshd = Sshd {
-            child,
-            port,
-            folder,
-        };
-        for _ in 0..200 {
-            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return sshd;
-            }
-            thread::sleep(Duration::from_millis(50));
-        }
-        panic!("no sshd: {}", sshd.log());
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
-    }
-
-    fn options(&self) -> SshOptions {
-        let key = self.folder.path().join("user").display().to_string();
-        let port = self.port.to_string();
-        let arguments = [
-            "-p",
-            &port,
-            "-i",
-            &key,
-            "-F",
-            "none",
-            "-o",
-            "StrictHostKeyChecking=no",
-            "-o",
-            "UserKnownHostsFile=/dev/null",
-            "-o",
-            "LogLevel=ERROR",
-            "-o",
-            "IdentitiesOnly=yes",
-        ];
-        SshOptions {
-            destination: "root@127.0.0.1".to_owned(),
-            arguments: arguments.map(str::to_owned).to_vec(),
-            program: None,
-        }
-    }
-
-    #[track_caller]
-    fn connect(&self) -> Ssh {
-        match Ssh::connect(self.options()) {
-            Ok(ssh) => ssh,
-            Err(error) => panic!("{error}\n{}", self.log()),
-        }
-    }
-}
-
-impl Drop for Sshd {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// Counts the commands that go through.
 #[derive(Debug)]

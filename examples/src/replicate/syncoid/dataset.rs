@@ -468,8 +468,8 @@ impl Run {
         }
         self.raise(Severity::Critical);
         self.messages.critical(format!(
-            "\nTarget {target} exists but has no snapshots matching with {}!\n\
-             It would have to be destroyed first, which is not done without --force-delete.\n",
+            "\n\tTarget {target} exists but has no snapshots matching with {}!\n\
+             \tIt would have to be destroyed first, which is not done without --force-delete.\n",
             pair.source
         ));
         Next::Stop
