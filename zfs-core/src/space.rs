@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Operation};
 use crate::ffi::CallError;
-use crate::name::{DatasetName, PoolName, SnapshotOrBookmark};
+use crate::name::{PoolName, SnapshotOrBookmark};
 use crate::zfs::{Name, Zfs};
 
 /// Whose space, and whether what is used or what is allowed.
@@ -63,10 +63,10 @@ impl Zfs {
     ///
     /// [`Error::Zfs`]: it is no filesystem, does not count by user, or this
     /// user may not ask about others (zfs-allow(8): `userused`, `userquota`, …).
-    pub fn space_of(&self, dataset: &DatasetName, what: SpaceOf, id: u32) -> Result<u64, Error> {
+    pub fn space_of<N: Name>(&self, name: &N, what: SpaceOf, id: u32) -> Result<u64, Error> {
         self.device
-            .space_of(dataset.as_str(), what as u64, u64::from(id))
-            .map_err(|error| error.on(Operation::GetProperties, dataset.as_str()))
+            .space_of(name.as_ref(), what as u64, u64::from(id))
+            .map_err(|error| error.on(Operation::GetProperties, name.as_ref()))
     }
 
     /// Bytes that are referenced now, or by a later snapshot, and were not by

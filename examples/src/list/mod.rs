@@ -70,6 +70,10 @@ pub fn run(args: &Args) -> Result<bool, Failure> {
         _ => false,
     });
     let selection = Selection::of(args, &zfs, details);
+    if args.form == Form::Json && !selection.whole {
+        // As zfs(8): no object that tells half of what was asked.
+        return Ok(false);
+    }
     let altroots = if asked().any(|column| column.is("mountpoint")) {
         selection.altroots(&zfs)
     } else {
@@ -329,7 +333,7 @@ impl Printer {
                     Some(json) => json,
                     None => json.insert(Json::begin(out, *numbers)?),
                 };
-                json.row(out, row, columns, &cells)
+                json.row(out, row, columns, &cells, context.version)
             }
         }
     }

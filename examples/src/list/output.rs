@@ -117,6 +117,7 @@ impl Json {
         row: &Row,
         columns: &[Column],
         cells: &Cells,
+        version: Version,
     ) -> io::Result<()> {
         if self.rows > 0 {
             out.write_all(b",")?;
@@ -149,8 +150,10 @@ impl Json {
                 out.write_all(b",")?;
             }
             let source = match (column, cell) {
-                // zfs(8) shows the source of the column before it.
+                // Of what there is none, zfs(8) shows the source of the column
+                // before it.
                 (Column::User(_), None) => before,
+                (Column::Native(native), None) if native.kinds(version) & row.kind == 0 => before,
                 (_, cell) => cell.as_ref().map(|cell| &cell.source),
             };
             before = source;

@@ -377,8 +377,13 @@ impl Row {
             .parse()
             .ok()
             .or_else(|| number_of(&std::fs::read_to_string(file?).ok()?, who))?;
-        let dataset: DatasetName = self.name.parse().ok()?;
-        let number = context.zfs.space_of(&dataset, what, id).ok()?;
+        let number = if self.kind == SNAP {
+            let snapshot: SnapshotName = self.name.parse().ok()?;
+            context.zfs.space_of(&snapshot, what, id).ok()?
+        } else {
+            let dataset: DatasetName = self.name.parse().ok()?;
+            context.zfs.space_of(&dataset, what, id).ok()?
+        };
         let quota = which % 2 == 1;
         let objects = matches!(which, 4..=7 | 10 | 11);
         Some(cell(match (context.literal, quota && number == 0) {
