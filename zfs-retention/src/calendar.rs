@@ -83,15 +83,17 @@ const DAY: i64 = 86_400;
 
 impl Moment {
     pub(crate) fn new(at: Timestamp, zone: &TimeZone) -> Self {
-        Self::with_offsets(at, &mut Offsets::new(zone))
+        let mut offsets = Offsets::new(zone);
+        Self::of(at.as_second(), at.subsec_nanosecond(), &mut offsets)
     }
 
-    pub(crate) fn with_offsets(at: Timestamp, offsets: &mut Offsets<'_>) -> Self {
+    /// Of a timestamp's seconds and nanoseconds.
+    pub(crate) fn of(second: i64, nanosecond: i32, offsets: &mut Offsets<'_>) -> Self {
         Self {
-            second: at.as_second(),
-            nanosecond: at.subsec_nanosecond(),
+            second,
+            nanosecond,
             // Before 1970 a part of a second belongs to the second below.
-            offset: offsets.at(at.as_second() - i64::from(at.subsec_nanosecond() < 0)),
+            offset: offsets.at(second - i64::from(nanosecond < 0)),
         }
     }
 

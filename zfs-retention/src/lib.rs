@@ -55,6 +55,7 @@ pub mod conf;
 mod error;
 mod keep;
 mod length;
+mod look;
 mod names;
 mod naming;
 mod part;

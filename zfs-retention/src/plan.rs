@@ -10,6 +10,7 @@ use jiff::Zoned;
 use crate::{
     Kept, Missed, Part, Policy, Protection, Reason, Snapshot, Target,
     calendar::{Moment, Offsets},
+    look::{Look, newest_first},
     protection::protections,
     rule::{Outcome, Packed, Seen},
     target::newest_per_name,
@@ -65,42 +66,29 @@ impl<'a, Id> Plan<'a, Id> {
     ) -> Self {
         let targets = newest_per_name(targets);
         let present = now.timestamp();
-        let newest_first = newest_first(snapshots);
+        let look = Look::new(policy, snapshots, &targets, present);
         let mut offsets = Offsets::new(now.time_zone());
-        let moments: Vec<Moment> = newest_first
-            .iter()
-            .filter_map(|index| snapshots.get(*index as usize))
-            .map(|snapshot| Moment::with_offsets(snapshot.creation, &mut offsets))
-            .collect();
-        let at = |position: u32| {
-            let index = newest_first.get(position as usize)?;
-            snapshots.get(*index as usize)
-        };
+        let (order, moments) = newest_first(snapshots, &mut offsets);
 
         let parts = policy.parts.len();
-        let mut outcomes = vec![Packed::OUTSIDE; parts * newest_first.len()];
-        // Not yet created snapshots must not take the place of real ones in
-        // any count.
+        let mut outcomes = vec![Packed::OUTSIDE; parts * order.len()];
         let eligible: Vec<u32> = (0_u32..)
-            .zip(&newest_first)
-            .filter_map(|(position, index)| Some((position, snapshots.get(*index as usize)?)))
-            .filter(|(_, snapshot)| {
-                snapshot.creation <= present && policy.names.matches(&snapshot.name)
-            })
+            .zip(&order)
+            .filter(|(_, index)| look.eligible.get(**index))
             .map(|(position, _)| position)
             .collect();
-        let covers = |part: &Part, position: u32| {
-            at(position).is_some_and(|snapshot| part.covers(&snapshot.name))
-        };
         let mut own: Vec<u32> = Vec::new();
-        for (nth, part) in policy.parts.iter().enumerate() {
-            let covered = if part.names.is_none() {
-                &eligible
-            } else {
-                own.clear();
-                let positions = eligible.iter().copied();
-                own.extend(positions.filter(|position| covers(part, *position)));
-                &own
+        for (nth, (part, covered)) in policy.parts.iter().zip(&look.covered).enumerate() {
+            let covered = match covered {
+                None => &eligible,
+                Some(covered) => {
+                    let place = |position: u32| order.get(position as usize).copied();
+                    let covers =
+                        |position: &u32| place(*position).is_some_and(|at| covered.get(at));
+                    own.clear();
+                    own.extend(eligible.iter().copied().filter(covers));
+                    &own
+                }
             };
             let seen = Seen {
                 moments: &moments,
@@ -112,24 +100,18 @@ impl<'a, Id> Plan<'a, Id> {
                 }
             });
         }
+        drop((moments, eligible, own));
 
         let mut all = outcomes.chunks_exact(parts.max(1));
-        let entries = newest_first
-            .iter()
-            .map(|&index| {
+        let entries = order
+            .into_iter()
+            .map(|index| {
                 let own = all.next().unwrap_or_default();
-                let Some(snapshot) = snapshots.get(index as usize) else {
-                    return Entry::unknown(index);
-                };
-                // What a part has judged is managed; only what none has seen
-                // needs another look at its name.
-                let managed = own.iter().any(|outcome| *outcome != Packed::OUTSIDE)
-                    || manages(policy, &snapshot.name);
+                let managed = look.managed.get(index);
                 let kept = policy.parts.is_empty()
-                    || own.iter().any(|outcome| outcome.keeps())
-                    || protections(snapshot, managed, present, &targets)
-                        .next()
-                        .is_some();
+                    || !managed
+                    || look.protected.get(index)
+                    || own.iter().any(|outcome| outcome.keeps());
                 let verdict = if kept {
                     Verdict::Keep
                 } else {
@@ -324,43 +306,7 @@ impl<'a, Id> Plan<'a, Id> {
     }
 }
 
-/// Whether some part looks at such a name; with no parts there is nothing to
-/// be protected from.
-fn manages(policy: &Policy, name: &str) -> bool {
-    policy.names.matches(name)
-        && (policy.parts.is_empty() || policy.parts.iter().any(|part| part.covers(name)))
-}
-
-/// Places in `snapshots`, from the newest to the oldest.
-fn newest_first<Id>(snapshots: &[Snapshot<Id>]) -> Vec<u32> {
-    // What decides almost always lies side by side; the rest is only looked at
-    // where two were created in one instant.
-    let mut keys: Vec<(i64, i32, u32)> = (0..u32::MAX)
-        .zip(snapshots)
-        .map(|(index, snapshot)| {
-            let creation = snapshot.creation;
-            (creation.as_second(), creation.subsec_nanosecond(), index)
-        })
-        .collect();
-    let rest = |index: u32| snapshots.get(index as usize).map(Snapshot::age_key);
-    keys.sort_unstable_by(|a, b| {
-        (b.0, b.1)
-            .cmp(&(a.0, a.1))
-            .then_with(|| rest(b.2).cmp(&rest(a.2)))
-    });
-    keys.into_iter().map(|(_, _, index)| index).collect()
-}
-
 impl Entry {
-    fn unknown(index: u32) -> Self {
-        Self {
-            index,
-            managed: false,
-            verdict: Verdict::Keep,
-            reprieve: None,
-        }
-    }
-
     fn spare(&mut self, reprieve: Reprieve) {
         self.verdict = Verdict::Keep;
         self.reprieve = Some(reprieve);
