@@ -68,26 +68,27 @@ fn now() -> Zoned {
 /// One snapshot every quarter of an hour, the newest just now, named as sanoid
 /// names them, in no order.
 fn history(count: usize) -> Vec<Snapshot> {
-    let mut at: Timestamp = now().timestamp();
-    let mut all: Vec<Snapshot> = (0..count)
-        .map(|nth| {
-            let tier = Tier::ALL[nth % 6];
-            let name = format!("autosnap_{}_{tier}", at.strftime("%Y-%m-%d_%H:%M:%S"));
-            let txg = (count - nth) as u64;
-            let snapshot = Snapshot::new(name, Guid(txg * 7919), Txg(txg), at).using(4096);
-            at -= SignedDuration::from_mins(15);
-            snapshot
-        })
-        .collect();
+    let newest: Timestamp = now().timestamp();
+    let quarter = SignedDuration::from_mins(15);
+    let mut order: Vec<usize> = (0..count).collect();
     // The kernel lists snapshots by the hash of their names.
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    for nth in (1..all.len()).rev() {
+    for nth in (1..count).rev() {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        all.swap(nth, (state % (nth as u64 + 1)) as usize);
+        order.swap(nth, (state % (nth as u64 + 1)) as usize);
     }
-    all
+    order
+        .into_iter()
+        .map(|nth| {
+            let at = newest - quarter * i32::try_from(nth).expect("few enough");
+            let tier = Tier::ALL[nth % 6];
+            let name = format!("autosnap_{}_{tier}", at.strftime("%Y-%m-%d_%H:%M:%S"));
+            let txg = (count - nth) as u64;
+            Snapshot::new(name, Guid(txg * 7919), Txg(txg), at).using(4096)
+        })
+        .collect()
 }
 
 /// Six calendar tiers and the newest few, as most people have it.
