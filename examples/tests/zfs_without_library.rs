@@ -71,6 +71,10 @@ fn every_binary_shows_its_help() {
             said.contains("Usage:") && said.contains("xample"),
             "{name}: {said}"
         );
+        // Cargo would take the name of the package.
+        let output = without_library(&entry.path(), &["--version"]);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.starts_with(&name), "{name} --version: {said}");
     }
     assert!(seen >= NEED_ZFS.len(), "no binaries in the folder");
 }

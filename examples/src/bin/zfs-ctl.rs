@@ -12,7 +12,7 @@ use zfs_core::Zfs;
 
 /// ZFS with zfs(8)'s words, options and effects, by the library alone
 #[derive(Debug, Parser)]
-#[command(version, after_help = AFTER)]
+#[command(name = "zfs-ctl", version, after_help = AFTER)]
 struct Args {
     /// Tell what would be done, and do nothing
     #[arg(long, global = true)]

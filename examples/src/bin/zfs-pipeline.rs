@@ -17,7 +17,7 @@ use zfs_replicate::execute::Cancel;
 
 /// Snapshots, replication and pruning, as one TOML file says
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "zfs-pipeline", version, after_help = EXAMPLES)]
 struct Args {
     #[command(subcommand)]
     command: Command,

@@ -16,7 +16,7 @@ use zfs_stream::token::ResumeToken;
 
 /// What is in a ZFS send stream, and whether it is whole; needs no ZFS
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "zfs-streamdump", version, after_help = EXAMPLES)]
 struct Args {
     #[command(subcommand)]
     command: Command,
