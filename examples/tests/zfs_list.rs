@@ -388,6 +388,7 @@ fn json_is_that_of_zfs_list() {
         "-j --json-int -o name,org.example:owner,b:x,b:number,atime,readonly -t all",
         "-j -o all -r zfslista/a/b",
         "-j -o all -t all -r zfslista/enc",
+        "-j -o name,quota,written@s1,userused@root,volsize -t all",
         "-j -s used",
         "-j zfslista/nope",
         "-j zfslista/nope zfslista/a",

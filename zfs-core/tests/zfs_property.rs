@@ -413,3 +413,37 @@ fn words_are_understood_where_datasets_are_created() {
     assert_eq!(get(&name, "casesensitivity"), "insensitive");
     assert_eq!(get(&name, "readonly"), "on");
 }
+
+#[test]
+fn what_came_with_a_stream_is_kept_under_what_was_set_since() {
+    let pool = Pool::new();
+    let a = pool.filesystem("a");
+    let name = a.as_str();
+    run(&[
+        "zfs",
+        "set",
+        "compression=gzip-3",
+        "quota=20M",
+        "org.example:x=y",
+        name,
+    ]);
+    pool.take("a@x");
+    let b = pool.dataset("b");
+    let line = format!("zfs send -p {name}@x | zfs receive -u {b}");
+    run(&["sh", "-c", &line]);
+    run(&["zfs", "set", "compression=lz4", b.as_str()]);
+    let received = pool.zfs.received_properties(&b).unwrap();
+    assert_eq!(received.text("compression"), "gzip-3");
+    assert_eq!(received.number("quota"), Some(20 << 20));
+    assert_eq!(received.text("org.example:x"), "y");
+    assert_eq!(pool.zfs.properties(&b).unwrap().text("compression"), "lz4");
+    let none = pool.zfs.received_properties(&a).unwrap();
+    assert_eq!(none.iter().count(), 0);
+    let missing = pool.dataset("missing");
+    assert!(
+        pool.zfs
+            .received_properties(&missing)
+            .unwrap_err()
+            .is_not_found()
+    );
+}

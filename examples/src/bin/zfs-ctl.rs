@@ -6,7 +6,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use examples::ctl::act::{Act, How};
-use examples::ctl::{Usage, dataset, key, mount, property, snapshot, stream};
+use examples::ctl::{
+    Usage, allow, dataset, diff, get, key, mount, program, property, snapshot, stream,
+};
 use examples::exit::{UsageError, sentence};
 use zfs_core::Zfs;
 
@@ -42,7 +44,7 @@ enum Verb {
     Release(snapshot::Release),
     Holds(snapshot::Holds),
     Bookmark(snapshot::Bookmark),
-    Get(property::Get),
+    Get(get::Get),
     Set(property::Set),
     Inherit(property::Inherit),
     Mount(mount::Mount),
@@ -53,6 +55,10 @@ enum Verb {
     Send(stream::Send),
     Receive(stream::Receive),
     Redact(stream::Redact),
+    Diff(diff::Diff),
+    Allow(allow::Allow),
+    Program(program::Program),
+    Wait(program::Wait),
 }
 
 fn run(verb: Verb, act: &mut Act) -> anyhow::Result<()> {
@@ -79,6 +85,10 @@ fn run(verb: Verb, act: &mut Act) -> anyhow::Result<()> {
         Verb::Send(verb) => verb.run(act),
         Verb::Receive(verb) => verb.run(act),
         Verb::Redact(verb) => verb.run(act),
+        Verb::Diff(verb) => verb.run(act),
+        Verb::Allow(verb) => verb.run(act),
+        Verb::Program(verb) => verb.run(act),
+        Verb::Wait(verb) => verb.run(act),
     }
 }
 
@@ -96,8 +106,15 @@ fn main() -> ExitCode {
         json: args.json,
         verbose: false,
     };
-    // `get` and `send` have an output of their own.
-    let own_output = matches!(args.verb, Verb::Get(_) | Verb::Send(_) | Verb::Holds(_));
+    let own_output = matches!(
+        args.verb,
+        Verb::Get(_)
+            | Verb::Send(_)
+            | Verb::Holds(_)
+            | Verb::Diff(_)
+            | Verb::Allow(_)
+            | Verb::Program(_)
+    );
     let mut act = match Zfs::open() {
         Ok(zfs) => Act::new(zfs, how),
         Err(error) => return failed(&error.into()),

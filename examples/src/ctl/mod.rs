@@ -4,10 +4,14 @@
 //! that calls the library: whoever knows the one learns the other.
 
 pub mod act;
+pub mod allow;
 pub mod dataset;
+pub mod diff;
+pub mod get;
 pub mod key;
 pub mod mount;
 pub mod name;
+pub mod program;
 pub mod property;
 pub mod snapshot;
 pub mod stream;

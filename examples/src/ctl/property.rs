@@ -1,15 +1,12 @@
-//! get, set, inherit.
+//! set, inherit.
 
 use anyhow::{Result, bail};
 use clap::Args;
-use zfs_core::{
-    DatasetName, DatasetProperties, Error, Mounted, Mounts, Name, Properties, Property,
-    PropertyValue, Source, Zfs,
-};
+use zfs_core::{DatasetName, Error, Mounts, Name, Properties, PropertyValue, Zfs};
 
 use super::act::Act;
 use super::dataset::reservation;
-use super::name::{Any, assignment, number, snapshots, tree};
+use super::name::{Any, assignment, number, tree};
 use super::usage;
 
 /// Set properties
@@ -129,165 +126,6 @@ impl Inherit {
             zfs.revert_property(name, &self.property)
         } else {
             zfs.inherit_property(name, &self.property)
-        }
-    }
-}
-
-/// Show properties
-#[derive(Args, Debug)]
-#[command(after_help = "Examples:
-  zfs-ctl get -Hp used,available tank/home
-  zfs-ctl get -r -s local -o name,property,value all tank")]
-pub struct Get {
-    /// Of everything below as well
-    #[arg(short)]
-    recursive: bool,
-    /// Of everything to that depth
-    #[arg(short, value_name = "DEPTH")]
-    depth: Option<usize>,
-    /// For scripts: no head, and tabs
-    #[arg(short = 'H')]
-    script: bool,
-    /// Numbers in full, which is the only way there is
-    #[arg(short)]
-    parsable: bool,
-    /// The columns
-    #[arg(
-        short = 'o',
-        value_delimiter = ',',
-        default_value = "name,property,value,source"
-    )]
-    output: Vec<String>,
-    /// The sources: local, default, inherited, received, none
-    #[arg(short, value_delimiter = ',')]
-    source: Vec<String>,
-    /// The types: filesystem, volume, snapshot, all
-    #[arg(short = 't', value_delimiter = ',')]
-    types: Vec<String>,
-    /// What is mounted, which the kernel does not list among the properties
-    #[arg(skip)]
-    mounted: Vec<String>,
-    /// Properties with commas between them, or all
-    properties: String,
-    names: Vec<String>,
-}
-
-impl Get {
-    /// Carries it out.
-    pub fn run(mut self, act: &mut Act) -> Result<()> {
-        for mount in act.zfs.mounts()? {
-            if let Mounted::Filesystem(name) = mount.what {
-                self.mounted.push(name.to_string());
-            }
-        }
-        let mut heads = Vec::new();
-        for column in &self.output {
-            heads.push(match column.as_str() {
-                "name" => "NAME",
-                "property" => "PROPERTY",
-                "value" => "VALUE",
-                "source" => "SOURCE",
-                other => return usage(format!("{other} is no column")),
-            });
-        }
-        let mut rows = Vec::new();
-        for name in &self.names {
-            match Any::parse(name)? {
-                Any::Dataset(root) => self.tree(act, &root, &mut rows)?,
-                Any::Snapshot(name) => {
-                    self.rows(name.as_str(), &act.zfs.properties(&name)?, &mut rows);
-                }
-                Any::Bookmark(name) => bail!("{name} is a bookmark; zfs-list shows those"),
-            }
-        }
-        if act.is_json() {
-            let rows: Vec<_> = rows
-                .iter()
-                .map(|row| {
-                    let pairs = self.output.iter().cloned().zip(row.iter().cloned());
-                    serde_json::Value::Object(pairs.map(|(k, v)| (k, v.into())).collect())
-                })
-                .collect();
-            println!("{}", serde_json::Value::Array(rows));
-            return Ok(());
-        }
-        table(&heads, &rows, self.script);
-        Ok(())
-    }
-
-    fn tree(&self, act: &Act, root: &DatasetName, rows: &mut Vec<Vec<String>>) -> Result<()> {
-        let levels = match (self.depth, self.recursive) {
-            (Some(levels), _) => levels,
-            (None, true) => usize::MAX,
-            (None, false) => 0,
-        };
-        let wants = |kind: &str| {
-            self.types
-                .iter()
-                .any(|wanted| wanted == kind || wanted == "all")
-        };
-        for name in tree(&act.zfs, root, levels > 0)? {
-            let depth = name.depth() - root.depth();
-            if depth > levels {
-                continue;
-            }
-            let properties = act.zfs.properties(&name)?;
-            if self.types.is_empty() || wants(&properties.text("type")) {
-                self.rows(name.as_str(), &properties, rows);
-            }
-            let with_snapshots = wants("snapshot") || (self.types.is_empty() && levels > 0);
-            if with_snapshots && depth < levels.max(1) {
-                for snapshot in snapshots(&act.zfs, &name)? {
-                    let properties = act.zfs.properties(&snapshot.name)?;
-                    self.rows(snapshot.name.as_str(), &properties, rows);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn rows(&self, name: &str, properties: &DatasetProperties, rows: &mut Vec<Vec<String>>) {
-        let wanted: Vec<String> = if self.properties == "all" {
-            properties.iter().map(|(property, _)| property).collect()
-        } else {
-            self.properties.split(',').map(str::to_owned).collect()
-        };
-        for property in wanted {
-            // The kernel counts these for all that it has; zfs(8) shows them
-            // of snapshots alone.
-            let is_foreign = !name.contains('@')
-                && ["clones", "defer_destroy", "userrefs"].contains(&property.as_str());
-            if is_foreign && self.properties == "all" {
-                continue;
-            }
-            let (source, value) = match properties.get(&property) {
-                _ if property == "mounted" && properties.text("type") == "filesystem" => {
-                    let is_mounted = self.mounted.iter().any(|mounted| mounted == name);
-                    (
-                        Source::None,
-                        if is_mounted { "yes" } else { "no" }.to_owned(),
-                    )
-                }
-                Some(Property { source, .. }) if !is_foreign => {
-                    (source, properties.text(&property))
-                }
-                _ => (Source::None, "-".to_owned()),
-            };
-            let word = match &source {
-                Source::Inherited(_) => "inherited".to_owned(),
-                Source::None => "none".to_owned(),
-                other => other.to_string(),
-            };
-            if !self.source.is_empty() && !self.source.contains(&word) {
-                continue;
-            }
-            let cells = self.output.iter().map(|column| match column.as_str() {
-                "name" => name.to_owned(),
-                "property" => property.clone(),
-                "value" => value.clone(),
-                _ => source.to_string(),
-            });
-            rows.push(cells.collect());
         }
     }
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use zfs_core::{
     BeginRecord, DatasetName, ReceiveRequest, ResumeToken, SendFlags, SendRequest, SnapshotName,
-    SnapshotOrBookmark, Zfs,
+    SnapshotOrBookmark, Version, Zfs,
 };
 
 use super::act::Act;
@@ -248,10 +248,11 @@ impl Receive {
         });
         if let Err(error) = received {
             let there = act.zfs.snapshot_entry(&snapshot);
-            if !is_incremental || !there.is_ok_and(|there| there.guid == guid) {
+            let refuses = act.zfs.version() < Version::new(2, 2);
+            if refuses || !is_incremental || !there.is_ok_and(|there| there.guid == guid) {
                 return Err(error.into());
             }
-            // As zfs(8): what is there already is passed over.
+            // As zfs(8) since 2.2: what is there already is passed over.
             io::copy(&mut input, &mut io::sink())?;
             return Ok(());
         }

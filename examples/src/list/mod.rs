@@ -157,7 +157,8 @@ pub fn run(args: &Args) -> Result<bool, Failure> {
     Ok(good)
 }
 
-fn cells(row: &Row, columns: &[Column], context: &Context) -> Cells {
+/// What a row has in these columns.
+pub fn cells(row: &Row, columns: &[Column], context: &Context) -> Cells {
     columns
         .iter()
         .map(|column| row.value(column, context))
@@ -166,7 +167,7 @@ fn cells(row: &Row, columns: &[Column], context: &Context) -> Cells {
 
 /// A column for each user property, in the order in which zfs(8) meets them: a
 /// dataset, what is below it, and then its snapshots and bookmarks.
-fn user_columns(rows: &[Row]) -> Vec<Column> {
+pub fn user_columns(rows: &[Row]) -> Vec<Column> {
     let mut names: Vec<String> = Vec::new();
     let mut meet = |row: &Row| {
         for name in row.user_properties() {

@@ -43,6 +43,11 @@ impl Widths {
         Widths(columns.iter().map(width).collect())
     }
 
+    /// How wide a column is.
+    pub fn of(&self, column: usize) -> usize {
+        self.0.get(column).copied().unwrap_or_default()
+    }
+
     /// As wide as this row needs it.
     pub fn widen(&mut self, columns: &[Column], cells: &Cells, context: &Context) {
         for ((width, column), cell) in self.0.iter_mut().zip(columns).zip(cells) {
@@ -194,7 +199,7 @@ impl Json {
 }
 
 /// A text in JSON, with what is not ASCII as `\uXXXX`, as libnvpair has it.
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     for letter in text.chars() {

@@ -85,6 +85,14 @@ fn cell(text: impl Into<String>) -> Cell {
     }
 }
 
+/// What is asked for by itself, which zfs(8) shows as if it was set here.
+fn asked(text: String) -> Cell {
+    Cell {
+        text,
+        source: Origin::Zfs(Source::Local),
+    }
+}
+
 impl Row {
     /// What a listing brought.
     pub fn of(entry: Entry) -> Row {
@@ -138,6 +146,24 @@ impl Row {
         }
     }
 
+    /// The same with what came with a stream in place of what is in force, and
+    /// the names of those properties.
+    pub fn received(&self, zfs: &Zfs) -> Option<(Row, Vec<String>)> {
+        let properties = match self.kind {
+            SNAP => zfs.received_properties(&self.name.parse::<SnapshotName>().ok()?),
+            MARK => return None,
+            _ => zfs.received_properties(&self.name.parse::<DatasetName>().ok()?),
+        };
+        let properties = properties.ok()?;
+        let names = properties.iter().map(|(name, _)| name).collect();
+        let row = Row {
+            name: self.name.clone(),
+            properties: Some(properties),
+            ..*self
+        };
+        Some((row, names))
+    }
+
     /// Whether [`Row::look_inside`] is needed for a column.
     pub fn is_inside(column: &Column) -> bool {
         INSIDE.iter().any(|name| column.is(name))
@@ -174,7 +200,7 @@ impl Row {
             Column::Somebody(which, who) => self.somebody(*which, who, context),
             Column::Written(since) => {
                 let bytes = self.written(since, context)?;
-                Some(cell(self.bytes(bytes, context)))
+                Some(asked(self.bytes(bytes, context)))
             }
             Column::User(name) => {
                 let properties = self.properties.as_ref().filter(|_| self.kind != MARK)?;
@@ -386,7 +412,7 @@ impl Row {
         };
         let quota = which % 2 == 1;
         let objects = matches!(which, 4..=7 | 10 | 11);
-        Some(cell(match (context.literal, quota && number == 0) {
+        Some(asked(match (context.literal, quota && number == 0) {
             (true, _) => number.to_string(),
             (false, true) => "none".to_owned(),
             (false, false) if objects => nice::number(number),

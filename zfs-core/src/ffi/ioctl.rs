@@ -112,6 +112,15 @@ impl Device {
         answer(&cmd)
     }
 
+    /// The values that came with a stream, whether in force or not.
+    pub(crate) fn received_properties(&self, name: &str) -> Result<NvList, CallError> {
+        let mut cmd = command(name)?;
+        cmd.want_answer(ANSWER);
+        self.read(zfs_ioc_t::ZFS_IOC_OBJSET_RECVD_PROPS, &mut cmd)
+            .map_err(CallError::Zfs)?;
+        answer(&cmd)
+    }
+
     /// Sets properties. Answers which of them could not be set, each with its
     /// number; the others are set.
     pub(crate) fn set_properties(

@@ -6,6 +6,7 @@ use super::vdev::Health;
 use crate::error::{Errno, Error, Operation};
 use crate::ffi::CallError;
 use crate::name::PoolName;
+use crate::version::Version;
 use crate::zfs::Zfs;
 
 // pool_scan_func_t
@@ -107,7 +108,17 @@ impl Zfs {
         let name = pool.as_str();
         // The older request: every release has it, and it refuses pools that
         // cannot be written to.
-        let result = self.device.pool_scan(name, function, command);
+        let result = match self.device.pool_scan(name, function, command) {
+            // What 2.1 says where a scrub that was paused goes on.
+            Err(CallError::Zfs(Errno::ECANCELED))
+                if function == SCRUB
+                    && command == NORMAL
+                    && self.device.version() < Version::new(2, 2) =>
+            {
+                Ok(())
+            }
+            result => result,
+        };
         result.map_err(|error| {
             let error = error.on(operation, name);
             // One number says that there is no scrub and that there is no pool.

@@ -320,6 +320,27 @@ impl Zfs {
         Ok(properties)
     }
 
+    /// Reads the values that came with a stream, which are kept where another
+    /// value was set since (`zfs get -o received`). What came with none is not
+    /// among what [`DatasetProperties::iter`] has.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_not_found`] where it does not exist.
+    pub fn received_properties<N: Name>(&self, name: &N) -> Result<DatasetProperties, Error> {
+        let name = name.as_ref();
+        let on = |error: CallError| error.on(Operation::GetProperties, name);
+        let list = match self.device.received_properties(name) {
+            // Nothing was ever received there, or it does not exist.
+            Err(CallError::Zfs(Errno::ENOTSUP)) => {
+                self.device.stats(name, false).map_err(on)?;
+                NvList::new()
+            }
+            answer => answer.map_err(on)?,
+        };
+        Ok(DatasetProperties::new(name, self.device.version(), list))
+    }
+
     /// Reads one property of a dataset or snapshot; none where it has no such
     /// property.
     ///
