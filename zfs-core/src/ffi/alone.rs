@@ -16,7 +16,7 @@
 
 use std::fs;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::sync::OnceLock;
 use std::{mem, panic, ptr, thread};
 
@@ -41,7 +41,10 @@ pub(crate) fn alone<T>(end: BorrowedFd<'_>, mut function: impl FnMut() -> T) -> 
             .name(THREAD.to_owned())
             .spawn_scoped(scope, move || {
                 hold_off_all_signals();
-                close_all_but(end.as_raw_fd());
+                // Without /proc it is unknown which files libzfs_core needs.
+                if let Some(devices) = Devices::get() {
+                    close_all_but(end.as_raw_fd(), devices);
+                }
                 Carried(carried.call())
             })
             .ok()?;
@@ -80,19 +83,66 @@ fn hold_off_all_signals() {
     }
 }
 
-fn close_all_but(end: RawFd) {
-    // Without /proc it is unknown which files libzfs_core needs.
-    let Some(devices) = zfs_devices() else {
+/// The numbers that were /dev/zfs' when they were looked for.
+struct Devices {
+    /// The device itself, as stat(2) tells it.
+    rdev: u64,
+    numbers: Vec<RawFd>,
+}
+
+impl Devices {
+    /// libzfs_core does not tell which one is its own. It opened it before
+    /// anything could be asked of it, and never closes it; others may have been
+    /// closed since, and the number be a pipe's by now.
+    fn get() -> Option<&'static Devices> {
+        static DEVICES: OnceLock<Option<Devices>> = OnceLock::new();
+        DEVICES.get_or_init(Devices::look).as_ref()
+    }
+
+    fn look() -> Option<Devices> {
+        let rdev = fs::metadata("/dev/zfs").ok()?.rdev();
+        let mut devices = Devices {
+            rdev,
+            numbers: Vec::new(),
+        };
+        for file in fs::read_dir("/proc/self/fd").ok()?.flatten() {
+            let number = file.file_name().to_str().and_then(|it| it.parse().ok());
+            devices
+                .numbers
+                .extend(number.filter(|number| devices.is_one(*number)));
+        }
+        (!devices.numbers.is_empty()).then_some(devices)
+    }
+
+    fn is_one(&self, number: RawFd) -> bool {
+        let mut found = mem::MaybeUninit::<libc::stat>::uninit();
+        // SAFETY: fstat writes what it found where it succeeds, and only then
+        // is it read.
+        unsafe {
+            if libc::fstat(number, found.as_mut_ptr()) != 0 {
+                return false;
+            }
+            let found = found.assume_init();
+            found.st_mode & libc::S_IFMT == libc::S_IFCHR && found.st_rdev == self.rdev
+        }
+    }
+}
+
+/// Makes the table the thread's own, and closes all in it but this end and
+/// /dev/zfs.
+fn close_all_but(end: RawFd, devices: &Devices) {
+    // From here on nobody else changes what the numbers stand for.
+    if !close_range(RawFd::MAX, RawFd::MAX) {
         return;
-    };
+    }
+    let devices_now = devices.numbers.iter().copied();
     let mut kept = vec![0, 1, 2, end];
-    kept.extend(devices);
+    kept.extend(devices_now.filter(|number| devices.is_one(*number)));
     kept.sort_unstable();
-    kept.dedup();
     let mut first = 0;
     for file in kept {
-        if file > first && !close_range(first, file - 1) {
-            return;
+        if file > first {
+            close_range(first, file - 1);
         }
         first = file + 1;
     }
@@ -105,26 +155,6 @@ fn close_range(first: RawFd, last: RawFd) -> bool {
     // which nothing but the call on `end` uses; the descriptors' owners have
     // them in the process' table, where they stay.
     unsafe { libc::syscall(libc::SYS_close_range, first, last, CLOSE_RANGE_UNSHARE) == 0 }
-}
-
-/// The descriptors of /dev/zfs: libzfs_core does not tell which is its own. It
-/// opened it before anything could be asked of it, and never closes it.
-fn zfs_devices() -> Option<&'static [RawFd]> {
-    static DEVICES: OnceLock<Option<Vec<RawFd>>> = OnceLock::new();
-    DEVICES
-        .get_or_init(|| {
-            let zfs = fs::metadata("/dev/zfs").ok()?;
-            let files = fs::read_dir("/proc/self/fd").ok()?;
-            let devices = files.flatten().filter(|file| {
-                fs::metadata(file.path()).is_ok_and(|found| {
-                    found.file_type().is_char_device() && found.rdev() == zfs.rdev()
-                })
-            });
-            let numbers = devices.filter_map(|file| file.file_name().to_str()?.parse().ok());
-            let numbers: Vec<RawFd> = numbers.collect();
-            (!numbers.is_empty()).then_some(numbers)
-        })
-        .as_deref()
 }
 
 #[cfg(test)]
@@ -154,18 +184,22 @@ mod tests {
     #[test]
     fn what_is_closed_there_stays_open_here() {
         let (reader, writer) = stream_pipe().unwrap();
-        let end = reader.as_raw_fd();
+        let device = File::open("/dev/null").unwrap();
         let is_open = |file: RawFd| {
             // SAFETY: a number alone.
             unsafe { libc::fcntl(file, libc::F_GETFD) >= 0 }
         };
-        let other = writer.as_raw_fd();
+        let [end, other, device] = [reader.as_raw_fd(), writer.as_raw_fd(), device.as_raw_fd()];
+        let devices = Devices {
+            rdev: fs::metadata("/dev/null").unwrap().rdev(),
+            // One of them was a device's before it was the pipe's.
+            numbers: vec![device, other],
+        };
         let seen = thread::spawn(move || {
-            assert!(close_range(end + 1, RawFd::MAX));
-            (is_open(end), is_open(other))
+            close_all_but(end, &devices);
+            [end, other, device].map(is_open)
         });
-        assert!(other > end);
-        assert_eq!(seen.join().unwrap(), (true, false));
+        assert_eq!(seen.join().unwrap(), [true, false, true]);
         assert!(is_open(other));
     }
 }
