@@ -3,16 +3,18 @@
 mod local;
 pub mod stock;
 
+use std::collections::HashMap;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Weak;
 
 use zfs_core::{BookmarkName, DatasetName, Guid, SnapshotName};
 
 pub use local::Local;
-pub use stock::{Elevation, Ssh, SshOptions, Stock};
+pub use stock::{Compression, Elevation, Ssh, SshOptions, Stock};
 
 use crate::error::Error;
 use crate::plan::{Base, Rollback, Stream};
+use crate::properties::Properties;
 use crate::tree::Tree;
 
 /// A place with ZFS on it.
@@ -29,6 +31,23 @@ pub trait Endpoint: Send + Sync {
     ///
     /// It cannot be listed.
     fn tree(&self, root: &DatasetName) -> Result<Tree, Error>;
+
+    /// What was set on a dataset and on those below it, by hand or by a
+    /// stream, in one listing.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be listed.
+    fn properties(&self, root: &DatasetName) -> Result<HashMap<DatasetName, Properties>, Error>;
+
+    /// Connects again where the connection was lost.
+    ///
+    /// # Errors
+    ///
+    /// The other end is still away.
+    fn connect_again(&self) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// How many streams may come from here, or go here, at once.
     fn streams(&self) -> usize {
@@ -126,6 +145,14 @@ pub trait Endpoint: Send + Sync {
     /// There is nothing to give up, or a receive is going on.
     fn abort_receive(&self, dataset: &DatasetName) -> Result<(), Error>;
 
+    /// Holds a snapshot, and then no other of its dataset any more with this
+    /// tag: whatever happened to earlier runs, one hold is left.
+    ///
+    /// # Errors
+    ///
+    /// The snapshot is gone, or the holds cannot be read.
+    fn hold(&self, snapshot: &SnapshotName, tag: &str) -> Result<(), Error>;
+
     /// Makes a bookmark.
     ///
     /// # Errors
@@ -150,8 +177,12 @@ pub struct Receive {
     pub into: Into,
     /// Whether the stream has to be raw.
     pub raw: bool,
+    /// Whether its blocks are as compressed as they lie on disk.
+    pub compressed: bool,
     /// Whether a dataset that it makes can be written to.
     pub access: Access,
+    /// What is set on the dataset besides.
+    pub properties: Properties,
 }
 
 /// Whether what arrives can be written to.

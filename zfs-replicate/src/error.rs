@@ -53,6 +53,24 @@ pub enum Error {
         /// What it said.
         problem: String,
     },
+    /// What was to be received is no stream that ZFS sends.
+    #[error("cannot receive the stream: {problem}")]
+    Package {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The connection ended while a command ran at the other end.
+    #[error(
+        "`{command}` failed on {host}: {problem} (the connection was lost; run again to go on)"
+    )]
+    Lost {
+        /// The other end.
+        host: String,
+        /// The command.
+        command: String,
+        /// What was said.
+        problem: String,
+    },
     /// The other end listed what ZFS would not list.
     #[error("{host} does not say what ZFS would say about {what}: {problem}; nothing was changed")]
     Listing {
@@ -144,4 +162,22 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl Error {
+    pub(crate) fn package(problem: String) -> Error {
+        Error::Package { problem }
+    }
+
+    /// Whether the same may well succeed a little later: a connection was
+    /// lost or could not be made, a dataset is busy, a call was interrupted,
+    /// or a stream was damaged on its way.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Error::Connect { .. } | Error::Lost { .. } | Error::Damaged { .. } => true,
+            Error::Remote { problem, .. } => problem.contains("dataset is busy"),
+            Error::Zfs(error) => error.is_busy() || error.is_interrupted(),
+            _ => false,
+        }
+    }
 }

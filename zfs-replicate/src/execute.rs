@@ -13,6 +13,7 @@ mod cancel;
 mod event;
 mod jobs;
 mod pump;
+mod retry;
 mod stages;
 mod transfer;
 
@@ -25,10 +26,12 @@ use zfs_stream::stage::{Limit, Schedule, WeekMinute};
 pub use cancel::Cancel;
 pub use event::{Event, Observer, Outcome, Transfer};
 pub use pump::{NoTap, Tap};
+pub use retry::Retries;
 
 use crate::endpoint::{Access, Endpoint};
 use crate::error::Error;
 use crate::plan::{Action, Base, Mark, MarkerMove, Plan, Range, Step, Stream};
+use crate::properties::Chosen;
 use stages::Stages;
 
 /// Carries out plans between two endpoints.
@@ -41,6 +44,8 @@ pub struct Executor<'a> {
     jobs: usize,
     stages: Stages,
     access: Access,
+    properties: Chosen,
+    hold: Option<String>,
 }
 
 impl<'a> Executor<'a> {
@@ -59,6 +64,8 @@ impl<'a> Executor<'a> {
             jobs: 1,
             stages: Stages::default(),
             access: Access::default(),
+            properties: Chosen::default(),
+            hold: None,
         }
     }
 
@@ -88,6 +95,20 @@ impl<'a> Executor<'a> {
     #[must_use]
     pub fn access(mut self, access: Access) -> Executor<'a> {
         self.access = access;
+        self
+    }
+
+    /// Sets these properties on the replicas.
+    #[must_use]
+    pub fn properties(mut self, properties: Chosen) -> Executor<'a> {
+        self.properties = properties;
+        self
+    }
+
+    /// Keeps a hold of this tag on the newest common snapshot, on both sides.
+    #[must_use]
+    pub fn hold(mut self, tag: impl Into<String>) -> Executor<'a> {
+        self.hold = Some(tag.into());
         self
     }
 
@@ -223,6 +244,7 @@ impl<'e> Run<'_, 'e> {
             state.outcome.cancelled = true;
         } else {
             state.outcome.failed += 1;
+            state.outcome.may_pass += u64::from(error.is_transient());
         }
         drop(state);
         self.executor.observer.event(&Event::Failed {
@@ -311,8 +333,19 @@ impl<'e> Run<'_, 'e> {
             if let Some(marker) = &mut marker {
                 self.advance(step, marker, &stream)?;
             }
+            self.hold(step, &stream)?;
         }
         Ok(())
+    }
+
+    /// The target's first: what it has must not go before the source knows.
+    fn hold(&self, step: &Step, stream: &Stream) -> Result<(), Error> {
+        let Some(tag) = &self.executor.hold else {
+            return Ok(());
+        };
+        let arrived = stream.to.name.on(&step.target)?;
+        self.executor.target.hold(&arrived, tag)?;
+        self.executor.source.hold(&stream.to.name, tag)
     }
 
     fn advance(&self, step: &Step, marker: &mut MarkerMove, stream: &Stream) -> Result<(), Error> {

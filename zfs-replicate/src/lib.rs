@@ -19,7 +19,9 @@
 pub mod endpoint;
 pub mod execute;
 pub mod marker;
+pub mod package;
 pub mod plan;
+pub mod properties;
 pub mod tree;
 
 mod error;

@@ -128,6 +128,17 @@ pub enum LargeBlocks {
     Split,
 }
 
+/// Whether blocks are sent as compressed as they lie on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Blocks {
+    /// They are (`zfs send -c`).
+    #[default]
+    AsStored,
+    /// They are decompressed, for a stream that is compressed on its way, or
+    /// a target that compresses in its own manner. Raw ones stay as they are.
+    Decompressed,
+}
+
 /// What becomes of a target that has gone its own way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Diverged {
@@ -163,6 +174,7 @@ pub struct Options<'a> {
     hosts: Hosts,
     encrypted: Encrypted,
     large_blocks: LargeBlocks,
+    blocks: Blocks,
     diverged: Diverged,
     gone: Gone,
     datasets: Option<&'a Datasets<'a>>,
@@ -199,6 +211,12 @@ impl<'a> Options<'a> {
         self
     }
 
+    /// Whether blocks are sent as compressed as they lie on disk.
+    pub fn blocks(mut self, blocks: Blocks) -> Options<'a> {
+        self.blocks = blocks;
+        self
+    }
+
     /// What becomes of a target that has gone its own way.
     pub fn diverged(mut self, diverged: Diverged) -> Options<'a> {
         self.diverged = diverged;
@@ -231,6 +249,7 @@ impl fmt::Debug for Options<'_> {
             .field("hosts", &self.hosts)
             .field("encrypted", &self.encrypted)
             .field("large_blocks", &self.large_blocks)
+            .field("blocks", &self.blocks)
             .field("diverged", &self.diverged)
             .field("gone", &self.gone)
             .field("datasets", &self.datasets.map(|_| "a filter"))

@@ -3,6 +3,7 @@
 #[path = "../../zfs-core/tests/fixture/mod.rs"]
 mod fixture;
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -19,6 +20,7 @@ use zfs_replicate::endpoint::{Endpoint, Local, Receive};
 use zfs_replicate::execute::{Cancel, Event, Executor, Observer, Outcome, Tap};
 use zfs_replicate::marker::TargetId;
 use zfs_replicate::plan::{Base, Options, Plan, Rollback, Stream, plan};
+use zfs_replicate::properties::Properties;
 use zfs_replicate::tree::Tree;
 
 /// More than any pipe holds, so that a stream can be stopped in between.
@@ -176,6 +178,14 @@ impl Endpoint for Late<'_> {
 
     fn abort_receive(&self, dataset: &DatasetName) -> Result<(), Error> {
         self.0.abort_receive(dataset)
+    }
+
+    fn properties(&self, root: &DatasetName) -> Result<HashMap<DatasetName, Properties>, Error> {
+        self.0.properties(root)
+    }
+
+    fn hold(&self, snapshot: &SnapshotName, tag: &str) -> Result<(), Error> {
+        self.0.hold(snapshot, tag)
     }
 
     fn bookmark(&self, of: &Base, name: &BookmarkName) -> Result<(), Error> {

@@ -6,12 +6,16 @@ use std::process::ExitCode;
 
 use examples::exit;
 use examples::replicate::arguments::{self, Command};
-use examples::replicate::{HELP, safe, syncoid};
+use examples::replicate::{HELP, receive, safe, syncoid};
 
 /// What a wrong command line ends with in syncoid.
 const WRONG: u8 = 2;
 
 fn main() -> ExitCode {
+    let mut words = std::env::args().skip(1);
+    if words.next().as_deref() == Some("receive") {
+        return exit::end(receive::run(words));
+    }
     match arguments::parse(std::env::args().skip(1)) {
         Ok(Command::Help) => {
             print!("{HELP}");

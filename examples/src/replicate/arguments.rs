@@ -83,6 +83,12 @@ pub struct Arguments {
     pub retire: bool,
     /// `--plaintext`
     pub plaintext: bool,
+    /// `--retries`
+    pub retries: Option<u32>,
+    /// `--include-properties`
+    pub include_properties: Vec<Pattern>,
+    /// `--exclude-properties`
+    pub exclude_properties: Vec<Pattern>,
     /// `--snapshot`
     pub snapshot: Option<String>,
     /// Whether this is the way back: the word `restore` before everything.
@@ -203,6 +209,9 @@ const OURS: &[(&str, Takes)] = &[
     ("rollback", Takes::Nothing),
     ("retire", Takes::Nothing),
     ("plaintext", Takes::Nothing),
+    ("retries", Takes::Number),
+    ("include-properties", Takes::Text),
+    ("exclude-properties", Takes::Text),
     ("snapshot", Takes::Text),
 ];
 
@@ -357,6 +366,9 @@ impl Arguments {
                 "exclude-datasets" => self.exclude_datasets.push(pattern(&value)?),
                 "exclude-snaps" => self.exclude_snaps.push(pattern(&value)?),
                 "include-snaps" => self.include_snaps.push(pattern(&value)?),
+                "include-properties" => self.include_properties.push(pattern(&value)?),
+                "exclude-properties" => self.exclude_properties.push(pattern(&value)?),
+                "retries" => self.retries = value.parse().ok(),
                 "snapshot" => self.snapshot = text(),
                 "jobs" => self.jobs = value.parse().ok(),
                 "sshconfig" => ssh.push((0, "-F", value)),

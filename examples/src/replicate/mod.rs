@@ -7,6 +7,8 @@
 
 pub mod arguments;
 pub mod messages;
+pub mod properties;
+pub mod receive;
 pub mod safe;
 pub mod side;
 pub mod syncoid;

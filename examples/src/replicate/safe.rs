@@ -12,16 +12,19 @@ use anyhow::Context;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 use zfs_core::{DatasetName, Zfs};
-use zfs_replicate::endpoint::{Access, Elevation, Endpoint, Local, Ssh, SshOptions, Stock};
-use zfs_replicate::execute::{Cancel, Event, Executor, Observer};
+use zfs_replicate::endpoint::{
+    Access, Compression, Elevation, Endpoint, Local, Ssh, SshOptions, Stock,
+};
+use zfs_replicate::execute::{Cancel, Event, Executor, Observer, Outcome, Retries};
 use zfs_replicate::marker::TargetId;
 use zfs_replicate::plan::{
-    Action, Diverged, Encrypted, Gone, Hosts, Options, Plan, Step, Why, plan,
+    Action, Blocks, Diverged, Encrypted, Gone, Hosts, Options, Plan, Step, Why, plan,
 };
 use zfs_replicate::tree::{Dataset, Snapshot, Tree};
 use zfs_stream::stage::Limit;
 
 use super::arguments::{Arguments, Pattern};
+use super::properties;
 use super::side::Place;
 use super::syncoid::rate;
 use crate::exit::{Exit, UsageError};
@@ -50,52 +53,36 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let source = endpoint(&from, arguments)?;
     let target = endpoint(&to, arguments)?;
 
-    let source_tree = source.tree(&source_root)?;
-    let target_tree = target.tree(&target_root)?;
-    if arguments.restore && target_tree.get(&target_root).is_some() {
-        anyhow::bail!("{target_root} exists; what is restored goes into a new dataset");
-    }
     let id = match &arguments.identifier {
         Some(name) => name
             .parse()
             .map_err(|error| UsageError(format!("{error}")))?,
         None => TargetId::derived(&to.host, &target_root),
     };
-    let wanted = |dataset: &DatasetName, snapshot: &Snapshot| {
-        is_wanted(arguments, &source_tree, dataset, snapshot)
+    let hosts = if from.host == to.host {
+        Hosts::Same
+    } else {
+        Hosts::Different
     };
-    let datasets = |dataset: &Dataset| {
-        let root = dataset.name == source_root;
-        (root || arguments.recursive)
-            && !(root && arguments.skip_parent && arguments.recursive)
-            && Pattern::any(&arguments.exclude_datasets, dataset.name.as_str()).is_none()
-    };
-    let mut options =
-        Options::new()
+    let told = Told::new(arguments);
+    let planned = || -> Result<Plan, zfs_replicate::Error> {
+        let source_tree = source.tree(&source_root)?;
+        let target_tree = target.tree(&target_root)?;
+        let wanted = |dataset: &DatasetName, snapshot: &Snapshot| {
+            is_wanted(arguments, &source_tree, dataset, snapshot)
+        };
+        let datasets = |dataset: &Dataset| is_meant(arguments, &source_root, dataset);
+        let options = options(arguments, &id)
             .wanted(&wanted)
             .datasets(&datasets)
-            .hosts(if from.host == to.host {
-                Hosts::Same
-            } else {
-                Hosts::Different
-            });
-    // What is restored is nobody's base.
-    if !arguments.restore {
-        options = options.marker(&id);
+            .hosts(hosts);
+        plan(&source_tree, &target_tree, &options)
+    };
+    if arguments.restore && target.tree(&target_root)?.get(&target_root).is_some() {
+        anyhow::bail!("{target_root} exists; what is restored goes into a new dataset");
     }
-    if arguments.rollback {
-        options = options.diverged(Diverged::Rollback);
-    }
-    if arguments.retire {
-        options = options.gone(Gone::Destroy);
-    }
-    if arguments.plaintext {
-        options = options.encrypted(Encrypted::Plaintext);
-    }
-    let plan = plan(&source_tree, &target_tree, &options)?;
-
-    let told = Told::new(arguments);
     if arguments.dry_run {
+        let plan = planned()?;
         told.plan(&plan);
         return Ok(Exit::done_if(plan.refused().next().is_none()));
     }
@@ -105,6 +92,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let mut executor = Executor::new(&*source, &*target, &told)
         .cancel(cancel)
         .jobs(arguments.jobs.unwrap_or(JOBS))
+        .properties(properties::chosen(arguments, &*source, &source_root)?)
         .verify();
     let limits = [&arguments.source_bwlimit, &arguments.target_bwlimit];
     let limit = limits
@@ -115,12 +103,66 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     if limit.is_some() {
         executor = executor.limit(Limit::new(limit));
     }
+    if arguments.use_hold && !arguments.restore {
+        executor = executor.hold(format!("replica-{id}"));
+    }
     if arguments.restore {
         executor = executor.access(Access::Inherited);
     }
-    let outcome = executor.run(&plan);
-    told.end(&plan, outcome.streams, outcome.bytes);
+    let retries = Retries {
+        times: arguments.retries.unwrap_or(Retries::default().times),
+        ..Retries::default()
+    };
+    let (mut something, mut found) = (false, false);
+    let outcome = executor.run_with_retries(retries, || {
+        let plan = planned()?;
+        told.begin(&plan);
+        something |= !plan.is_empty() || plan.refused().next().is_some();
+        found |= plan
+            .steps
+            .iter()
+            .any(|step| matches!(step.action, Action::Send(_)));
+        Ok(plan)
+    })?;
+    told.end(something, &outcome);
+    if arguments.restore && !found && outcome.refused == 0 {
+        let which = arguments.snapshot.as_deref().unwrap_or("that is wanted");
+        anyhow::bail!("{source_root} has no snapshot {which}; nothing was restored");
+    }
     Ok(Exit::done_if(outcome.is_ok()))
+}
+
+/// What the words of the command line ask the planner for.
+fn options<'a>(arguments: &Arguments, id: &'a TargetId) -> Options<'a> {
+    let mut options = Options::new();
+    // What is restored is nobody's base.
+    if !arguments.restore {
+        options = options.marker(id);
+    }
+    if arguments.rollback {
+        options = options.diverged(Diverged::Rollback);
+    }
+    if arguments.retire {
+        options = options.gone(Gone::Destroy);
+    }
+    if arguments.plaintext {
+        options = options.encrypted(Encrypted::Plaintext);
+    }
+    if arguments
+        .compress
+        .as_deref()
+        .is_some_and(|name| name != "none")
+    {
+        options = options.blocks(Blocks::Decompressed);
+    }
+    options
+}
+
+fn is_meant(arguments: &Arguments, root: &DatasetName, dataset: &Dataset) -> bool {
+    let is_root = dataset.name == *root;
+    (is_root || arguments.recursive)
+        && !(is_root && arguments.skip_parent && arguments.recursive)
+        && Pattern::any(&arguments.exclude_datasets, dataset.name.as_str()).is_none()
 }
 
 fn dataset(place: &Place) -> anyhow::Result<DatasetName> {
@@ -142,10 +184,15 @@ fn endpoint(place: &Place, arguments: &Arguments) -> anyhow::Result<Box<dyn Endp
     } else {
         Elevation::Sudo
     };
-    Ok(Box::new(Stock::new(
-        Arc::new(Ssh::connect(options)?),
-        elevation,
-    )))
+    let mut stock = Stock::new(Arc::new(Ssh::connect(options)?), elevation);
+    if let Some(name) = arguments.compress.as_deref().filter(|name| *name != "none") {
+        let compression = Compression::named(name).ok_or_else(|| {
+            let names = Compression::NAMES.join(", ");
+            UsageError(format!("--compress={name}: there are {names} and none"))
+        })?;
+        stock = stock.compressed(compression)?;
+    }
+    Ok(Box::new(stock))
 }
 
 fn is_wanted(
@@ -205,10 +252,14 @@ enum Record<'a> {
         error: String,
         resumable: bool,
     },
+    Again {
+        seconds: f64,
+    },
     Done {
         streams: u64,
         bytes: u64,
-        refused: usize,
+        failed: u64,
+        refused: u64,
     },
 }
 
@@ -256,17 +307,34 @@ impl Told {
         }
     }
 
-    fn end(&self, plan: &Plan, streams: u64, bytes: u64) {
-        let refused = plan.refused().count();
+    /// Tells machines what is about to be done; people are told as it is.
+    fn begin(&self, plan: &Plan) {
+        if self.json {
+            self.plan(plan);
+        }
+        for step in &plan.steps {
+            if step.action == Action::Nothing
+                && !matches!(step.why, Why::Excluded | Why::UpToDate { .. })
+            {
+                self.say(&step.to_string());
+            }
+        }
+    }
+
+    fn end(&self, something: bool, outcome: &Outcome) {
         self.record(&Record::Done {
-            streams,
-            bytes,
-            refused,
+            streams: outcome.streams,
+            bytes: outcome.bytes,
+            failed: outcome.failed,
+            refused: outcome.refused,
         });
-        if plan.is_empty() && refused == 0 {
-            self.say("nothing to do");
+        if something {
+            self.say(&format!(
+                "{} streams, {} bytes",
+                outcome.streams, outcome.bytes
+            ));
         } else {
-            self.say(&format!("{streams} streams, {bytes} bytes"));
+            self.say("nothing to do");
         }
     }
 
@@ -351,6 +419,12 @@ impl Observer for Told {
                     bar.finish_and_clear();
                 }
                 self.failed(step, &error.to_string(), *resumable);
+            }
+            Event::Again { pause } => {
+                self.record(&Record::Again {
+                    seconds: pause.as_secs_f64(),
+                });
+                self.say(&format!("trying again in {} s", pause.as_secs()));
             }
             Event::Refused { step } => self.failed(step, &step.why.to_string(), false),
             Event::Changed { step } | Event::Created { step } | Event::Aborted { step } => {

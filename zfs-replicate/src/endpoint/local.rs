@@ -1,6 +1,6 @@
 //! This system's own ZFS, in process.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Weak;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,14 +8,15 @@ use std::thread;
 
 use zfs_core::{
     BookmarkName, CreateRequest, DatasetKind, DatasetName, Defer, Guid, KeyStatus, ListDatasets,
-    ListSnapshots, Properties, ReceiveRequest, SendFlags, SendRequest, SnapshotName,
-    SnapshotOrBookmark, Txg, Zfs,
+    ListSnapshots, ReceiveRequest, SendFlags, SendRequest, SnapshotName, SnapshotOrBookmark,
+    Source, Txg, Zfs,
 };
 use zfs_stream::token::ResumeToken;
 
 use super::{Access, Endpoint, Into, Receive};
 use crate::error::Error;
 use crate::plan::{Base, Rollback, Stream};
+use crate::properties::Properties;
 use crate::tree::{
     Bookmark, Dataset, Encryption, Key, Kind, Partial, ResumePoint, Snapshot, StreamForm, Tree,
 };
@@ -218,6 +219,28 @@ impl Endpoint for Local {
         })
     }
 
+    fn properties(&self, root: &DatasetName) -> Result<HashMap<DatasetName, Properties>, Error> {
+        let mut all = HashMap::new();
+        for dataset in self
+            .zfs
+            .list_datasets(root, ListDatasets::new().recursive())
+        {
+            let dataset = dataset?;
+            let Some(listed) = &dataset.properties else {
+                continue;
+            };
+            let given = listed.iter().filter(|(_, property)| {
+                matches!(property.source, Source::Local | Source::Received)
+            });
+            let own = given.map(|(name, _)| {
+                let value = listed.text(&name);
+                (name, value)
+            });
+            all.insert(dataset.name.clone(), own.collect());
+        }
+        Ok(all)
+    }
+
     fn estimate(&self, stream: &Stream) -> Result<Option<u64>, Error> {
         Ok(Some(self.zfs.send_space(&request(stream))?))
     }
@@ -249,6 +272,9 @@ impl Endpoint for Local {
         if receive.into != Into::Existing && receive.access == Access::ReadOnly {
             request = request.property("readonly", "on");
         }
+        for (name, value) in &receive.properties {
+            request = request.property(name, value.as_str());
+        }
         let received = self.zfs.receive(&request, pipe)?;
         for error in &received.property_errors {
             tracing::warn!(property = error.property, "{}", error.failure);
@@ -277,7 +303,7 @@ impl Endpoint for Local {
     }
 
     fn clone_snapshot(&self, origin: &SnapshotName, dataset: &DatasetName) -> Result<(), Error> {
-        let properties = Properties::new().with("readonly", "on");
+        let properties = zfs_core::Properties::new().with("readonly", "on");
         Ok(self.zfs.clone_snapshot(origin, dataset, &properties)?)
     }
 
@@ -313,6 +339,36 @@ impl Endpoint for Local {
             });
         }
         Ok(self.zfs.destroy(dataset)?)
+    }
+
+    fn hold(&self, snapshot: &SnapshotName, tag: &str) -> Result<(), Error> {
+        match self.zfs.hold([snapshot], tag) {
+            Err(error) if !error.is_exists() => return Err(error.into()),
+            _ => {}
+        }
+        let all = ListSnapshots::new().with_properties();
+        let mut stale = Vec::new();
+        for other in self.zfs.list_snapshots(snapshot.dataset(), all) {
+            let other = other?;
+            if other.name == *snapshot || other.userrefs() == Some(0) {
+                continue;
+            }
+            if self
+                .zfs
+                .holds(&other.name)?
+                .iter()
+                .any(|hold| hold.tag == tag)
+            {
+                stale.push(other.name);
+            }
+        }
+        if stale.is_empty() {
+            return Ok(());
+        }
+        match self.zfs.release(&stale, tag) {
+            Err(error) if !error.is_not_found() => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 
     fn bookmark(&self, of: &Base, name: &BookmarkName) -> Result<(), Error> {

@@ -9,6 +9,7 @@
 //! the root is not there yet; a stream takes one, and one more asks what
 //! arrived.
 
+mod compression;
 mod listing;
 mod quote;
 mod remote;
@@ -19,13 +20,14 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::process::Stdio;
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 
 use zfs_core::{BookmarkName, DatasetName, Guid, SnapshotName};
 use zfs_stream::token::ResumeToken;
 
+pub use compression::Compression;
 pub use listing::{Malformed, parse as parse_listing};
 pub use quote::quote;
 pub use ssh::{Ssh, SshOptions};
@@ -34,6 +36,7 @@ pub use transport::{Channel, Channels, MAX_CHANNELS, Shell, Transport};
 use super::{Access, Endpoint, Into, Receive};
 use crate::error::Error;
 use crate::plan::{Base, Rollback, Stream};
+use crate::properties::Properties;
 use crate::tree::{Dataset, Tree};
 
 /// The most that is moved at once.
@@ -57,6 +60,7 @@ pub enum Elevation {
 pub struct Stock {
     transport: Arc<dyn Transport>,
     elevation: Elevation,
+    compression: Option<Compression>,
     /// How many bytes sends have written so far.
     sent: Arc<Mutex<HashMap<Guid, u64>>>,
 }
@@ -67,8 +71,25 @@ impl Stock {
         Stock {
             transport,
             elevation,
+            compression: None,
             sent: Arc::default(),
         }
+    }
+
+    /// Compresses streams on their way, unless their blocks are compressed
+    /// already or encrypted. The program has to be there on both systems.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Remote`]: it is missing at the other end.
+    pub fn compressed(mut self, compression: Compression) -> Result<Stock, Error> {
+        for program in [compression.compress(), compression.decompress()] {
+            let program = program.first().copied().unwrap_or_default();
+            let command = format!("command -v {program}");
+            remote::run_well(&*self.transport, &command)?;
+        }
+        self.compression = Some(compression);
+        Ok(self)
     }
 
     /// A command line that runs zfs(8).
@@ -216,10 +237,11 @@ impl Stock {
     }
 
     /// Reads what `zfs send -vP` says while it goes on, and returns what it
-    /// complains about.
-    fn follow(&self, guid: Guid, stderr: impl Read) -> String {
+    /// complains about, and how it ended where the shell says so.
+    fn follow(&self, guid: Guid, stderr: impl Read) -> (String, Option<String>) {
         let mut stderr = BufReader::new(stderr);
         let mut complaints = String::new();
+        let mut ended = None;
         let mut line = Vec::new();
         loop {
             line.clear();
@@ -234,6 +256,7 @@ impl Stock {
             let columns: Vec<&str> = text.trim_end().split('\t').collect();
             match columns.as_slice() {
                 ["full" | "incremental" | "size", ..] => {}
+                [SEND_ENDED, status] => ended = Some((*status).to_owned()),
                 [time, bytes, _] if time.len() == 8 && time.contains(':') => {
                     if let Ok(bytes) = bytes.parse() {
                         let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
@@ -244,8 +267,27 @@ impl Stock {
                 _ => {}
             }
         }
-        complaints.trim().to_owned()
+        (complaints.trim().to_owned(), ended)
     }
+
+    /// What compresses a stream of this kind.
+    fn compression(&self, raw: bool, compressed: bool) -> Option<Compression> {
+        self.compression.filter(|_| !raw && !compressed)
+    }
+}
+
+/// What the shell says about the end of a send whose status is hidden behind
+/// that of what compresses it.
+const SEND_ENDED: &str = "zfs-replicate: send ended";
+
+/// Starts a program of this system.
+fn filter(words: &[&str], stdin: Stdio, stdout: Stdio) -> io::Result<Child> {
+    let (program, arguments) = words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    Command::new(program)
+        .args(arguments)
+        .stdin(stdin)
+        .stdout(stdout)
+        .spawn()
 }
 
 fn owned(pipe: BorrowedFd<'_>) -> io::Result<OwnedFd> {
@@ -317,6 +359,19 @@ impl Endpoint for Stock {
         MAX_CHANNELS / 2
     }
 
+    fn properties(&self, root: &DatasetName) -> Result<HashMap<DatasetName, Properties>, Error> {
+        let kinds = "filesystem,volume";
+        let head = ["get", "-Hpr", "-t", kinds, "-s", "local,received"];
+        let columns = ["-o", "name,property,value", "all", root.as_str()];
+        let output = self.run(head.into_iter().chain(columns))?;
+        listing::properties(&output, |name| name.is_within(root))
+            .map_err(|problem| self.malformed(root.as_str(), &problem))
+    }
+
+    fn connect_again(&self) -> Result<(), Error> {
+        self.transport.connect_again()
+    }
+
     fn estimate(&self, _: &Stream) -> Result<Option<u64>, Error> {
         // It would be a command of its own for each stream.
         Ok(None)
@@ -324,31 +379,57 @@ impl Endpoint for Stock {
 
     fn send(&self, stream: &Stream, pipe: BorrowedFd<'_>) -> Result<(), Error> {
         let arguments = self.send_arguments(stream)?;
-        let command = self.zfs(arguments.iter().map(String::as_str));
+        let mut command = self.zfs(arguments.iter().map(String::as_str));
+        let compression = self.compression(stream.form.raw, stream.form.compressed);
+        if let Some(compression) = compression {
+            let compress = compression.compress().join(" ");
+            command =
+                format!("{{ {command}; printf '{SEND_ENDED}\\t%s\\n' $? >&2; }} | {compress}");
+        }
         let failed = |error: io::Error| remote::failed_to_run(&*self.transport, &command, &error);
         let _channel = self.transport.channels().take();
         tracing::debug!(host = self.transport.host(), command, "send");
-        let mut child = self
-            .transport
-            .command(&command)
-            .stdin(Stdio::null())
-            .stdout(owned(pipe).map_err(failed)?)
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(failed)?;
+        let pipe = owned(pipe).map_err(failed)?;
+        let mut sender = self.transport.command(&command);
+        sender.stdin(Stdio::null()).stderr(Stdio::piped());
+        let mut between = None;
+        let mut child;
+        if let Some(compression) = compression {
+            child = sender.stdout(Stdio::piped()).spawn().map_err(failed)?;
+            let compressed = child.stdout.take().map_or_else(Stdio::null, Stdio::from);
+            match filter(compression.decompress(), compressed, Stdio::from(pipe)) {
+                Ok(decompress) => between = Some(decompress),
+                Err(error) => {
+                    let _ = child.kill();
+                    let _ = child.wait();
+                    return Err(failed(error));
+                }
+            }
+        } else {
+            child = sender.stdout(pipe).spawn().map_err(failed)?;
+        }
+        // The command holds the pipe's end until here.
+        drop(sender);
         let stderr = child.stderr.take();
         let guid = stream.to.guid;
-        let said = stderr
+        let (said, ended) = stderr
             .map(|stderr| self.follow(guid, stderr))
             .unwrap_or_default();
         let status = child.wait().map_err(failed)?;
+        let decompressed = between.map(|mut child| child.wait()).transpose();
         let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
         sent.remove(&guid);
         drop(sent);
-        if status.success() {
-            return Ok(());
+        let sent = compression.is_none() || ended.is_some_and(|ended| ended == "0");
+        if !status.success() || !sent {
+            return Err(remote::refused(&*self.transport, &command, status, &said));
         }
-        Err(remote::refused(&*self.transport, &command, status, &said))
+        match decompressed.map_err(failed)? {
+            Some(status) if !status.success() => Err(failed(io::Error::other(format!(
+                "what came cannot be decompressed ({status})"
+            )))),
+            _ => Ok(()),
+        }
     }
 
     fn sent(&self, stream: &Stream, _: &Weak<OwnedFd>) -> Option<u64> {
@@ -357,36 +438,63 @@ impl Endpoint for Stock {
     }
 
     fn receive(&self, receive: &Receive, pipe: BorrowedFd<'_>) -> Result<u64, Error> {
-        let origin;
-        let mut arguments = vec!["receive", "-s", "-u"];
+        let mut options: Vec<String> = Vec::new();
         if receive.into != Into::Existing && receive.access == Access::ReadOnly {
-            arguments.extend(["-o", "readonly=on"]);
+            options.push("readonly=on".to_owned());
+        }
+        for (name, value) in &receive.properties {
+            options.retain(|option| option.split('=').next() != Some(name));
+            options.push(format!("{name}={value}"));
         }
         if let Into::Clone(name) = &receive.into {
-            origin = format!("origin={name}");
-            arguments.extend(["-o", &origin]);
+            options.push(format!("origin={name}"));
+        }
+        let mut arguments = vec!["receive", "-s", "-u"];
+        for option in &options {
+            arguments.extend(["-o", option]);
         }
         arguments.push(receive.snapshot.as_str());
-        let command = self.zfs(arguments);
+        let mut command = self.zfs(arguments);
+        let compression = self.compression(receive.raw, receive.compressed);
+        if let Some(compression) = compression {
+            command = format!("{} | {command}", compression.decompress().join(" "));
+        }
         let failed = |error: io::Error| remote::failed_to_run(&*self.transport, &command, &error);
         let _channel = self.transport.channels().take();
         tracing::debug!(host = self.transport.host(), command, "receive");
-        let mut child = self
-            .transport
-            .command(&command)
+        let mut receiver = self.transport.command(&command);
+        receiver
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(failed)?;
+            .stderr(Stdio::piped());
+        let mut child = receiver.spawn().map_err(failed)?;
+        let mut stdin = child.stdin.take().map(OwnedFd::from);
+        let mut between = None;
+        if let Some((compression, to)) = compression.and_then(|c| Some((c, stdin.take()?))) {
+            match filter(compression.compress(), Stdio::piped(), Stdio::from(to)) {
+                Ok(mut compress) => {
+                    stdin = compress.stdin.take().map(OwnedFd::from);
+                    between = Some(compress);
+                }
+                Err(error) => {
+                    let _ = child.kill();
+                    let _ = child.wait();
+                    return Err(failed(error));
+                }
+            }
+        }
         let stderr = child.stderr.take();
         let complaints = thread::spawn(move || stderr.map(remote::complaint).unwrap_or_default());
         let from = File::from(owned(pipe).map_err(failed)?);
         let mut bytes = 0;
-        let moved = match child.stdin.take() {
-            Some(stdin) => move_bytes(from, stdin, &mut bytes),
+        let moved = match stdin {
+            Some(stdin) => move_bytes(from, File::from(stdin), &mut bytes),
             None => Moved::NobodyReads,
         };
+        if let Some(mut compress) = between {
+            // The receiver says what became of it.
+            let _ = compress.wait();
+        }
         let status = child.wait().map_err(failed)?;
         let said = complaints.join().unwrap_or_default();
         match (status.success(), moved) {
@@ -472,6 +580,58 @@ impl Endpoint for Stock {
 
     fn abort_receive(&self, dataset: &DatasetName) -> Result<(), Error> {
         self.run(["receive", "-A", dataset.as_str()])?;
+        Ok(())
+    }
+
+    fn hold(&self, snapshot: &SnapshotName, tag: &str) -> Result<(), Error> {
+        let command = self.zfs(["hold", tag, snapshot.as_str()]);
+        let output = remote::run(&*self.transport, &command)?;
+        let held = output.stderr.contains("tag already exists");
+        if !output.status.success() && !held {
+            let status = output.status;
+            return Err(remote::refused(
+                &*self.transport,
+                &command,
+                status,
+                &output.stderr,
+            ));
+        }
+        let dataset = snapshot.dataset();
+        let list = [
+            "list",
+            "-Hp",
+            "-d",
+            "1",
+            "-t",
+            "snapshot",
+            "-o",
+            "userrefs,name",
+        ];
+        let listed = self.run(list.into_iter().chain([dataset.as_str()]))?;
+        let listed = String::from_utf8_lossy(&listed);
+        let others: Vec<&str> = listed
+            .lines()
+            .filter_map(|line| line.split_once('\t'))
+            .filter(|(userrefs, name)| *userrefs != "0" && *name != snapshot.as_str())
+            .map(|(_, name)| name)
+            .collect();
+        for some in others.chunks(100) {
+            let holds = self.run(["holds", "-H"].into_iter().chain(some.iter().copied()))?;
+            let holds = String::from_utf8_lossy(&holds);
+            let mut stale: Vec<&str> = Vec::new();
+            for line in holds.lines() {
+                let mut columns = line.split('\t');
+                if let (Some(name), Some(found)) = (columns.next(), columns.next()) {
+                    // Only what was asked about is released.
+                    if found == tag && some.contains(&name) {
+                        stale.push(name);
+                    }
+                }
+            }
+            if !stale.is_empty() {
+                self.run(["release", tag].into_iter().chain(stale))?;
+            }
+        }
         Ok(())
     }
 

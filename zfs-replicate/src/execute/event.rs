@@ -51,6 +51,12 @@ pub enum Event<'a> {
         /// How long it took.
         elapsed: Duration,
     },
+    /// Something failed that may pass: after a pause both sides are looked at
+    /// again.
+    Again {
+        /// The pause.
+        pause: Duration,
+    },
     /// A step was refused by the plan.
     Refused {
         /// The step.
@@ -101,6 +107,9 @@ pub struct Outcome {
     pub bytes: u64,
     /// How many datasets failed.
     pub failed: u64,
+    /// How many of those failed for something that
+    /// [may pass](Error::is_transient).
+    pub may_pass: u64,
     /// How many steps the plan refused.
     pub refused: u64,
     /// Whether it was stopped on request.

@@ -1,6 +1,6 @@
 //! The executor between two ends that exist in memory only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use zfs_core::{BookmarkName, DatasetName, Guid, SnapshotName, Txg};
 
-use super::{Cancel, Event, Executor, Observer, Outcome, Tap};
+use super::{Cancel, Event, Executor, Observer, Outcome, Retries, Tap};
 use crate::endpoint::{Endpoint, Receive};
 use crate::error::Error;
 use crate::marker::TargetId;
 use crate::plan::{Base, Options, Plan, Rollback, Stream, plan};
+use crate::properties::Properties;
 use crate::tree::{Dataset, Encryption, Key, Snapshot, Tree};
 
 const STREAM_BYTES: usize = 3 << 20;
@@ -156,6 +157,15 @@ impl Endpoint for Fake {
 
     fn abort_receive(&self, dataset: &DatasetName) -> Result<(), Error> {
         self.note(format!("abort {dataset}"));
+        Ok(())
+    }
+
+    fn properties(&self, _: &DatasetName) -> Result<HashMap<DatasetName, Properties>, Error> {
+        unreachable!("the executor is given them")
+    }
+
+    fn hold(&self, snapshot: &SnapshotName, tag: &str) -> Result<(), Error> {
+        self.note(format!("hold {snapshot} {tag}"));
         Ok(())
     }
 
@@ -499,4 +509,58 @@ fn a_buffer_and_a_limit_change_nothing_but_the_pace() {
     let executor = Executor::new(&source, &target, &());
     let outcome = executor.buffer(4 << 20).limit(limit).run(&plan);
     assert_eq!(outcome.bytes, STREAM_BYTES as u64);
+}
+
+#[test]
+fn a_hold_on_request_follows_what_arrived_on_both_sides() {
+    let (source, target) = (Fake::default(), Fake::default());
+    let plan = planned(vec![dataset("tank", &[1])], "vault/t", false);
+    let outcome = Executor::new(&source, &target, &()).hold("keep").run(&plan);
+    assert!(outcome.is_ok());
+    let held = |fake: Fake| fake.done.into_inner().unwrap().pop().unwrap();
+    assert_eq!(held(source), "hold tank@1 keep");
+    assert_eq!(held(target), "hold vault/t@1 keep");
+}
+
+#[test]
+fn what_may_pass_is_tried_again_and_what_will_not_is_not() {
+    let (source, target) = (Fake::default(), Fake::default());
+    let (log, mut rounds) = (Log::default(), 0);
+    let retries = Retries {
+        times: 3,
+        first: Duration::from_millis(1),
+        longest: Duration::from_millis(1),
+    };
+    let lost = || Error::Lost {
+        host: "far".to_owned(),
+        command: "zfs list".to_owned(),
+        problem: "it ended".to_owned(),
+    };
+    let executor = Executor::new(&source, &target, &log);
+    let outcome = executor.run_with_retries(retries, || {
+        rounds += 1;
+        if rounds < 3 {
+            return Err(lost());
+        }
+        Ok(planned(vec![dataset("tank", &[1])], "vault/t", false))
+    });
+    assert_eq!((outcome.unwrap().streams, rounds), (1, 3));
+
+    rounds = 0;
+    let outcome = executor.run_with_retries(retries, || {
+        rounds += 1;
+        Err(lost())
+    });
+    assert!(matches!(outcome, Err(Error::Lost { .. })) && rounds == 4);
+
+    rounds = 0;
+    let stopped = Fake {
+        refuses: Some("vault/t"),
+        ..Fake::default()
+    };
+    let outcome = Executor::new(&source, &stopped, &log).run_with_retries(retries, || {
+        rounds += 1;
+        Ok(planned(vec![dataset("tank", &[1])], "vault/t", false))
+    });
+    assert_eq!((outcome.unwrap().failed, rounds), (1, 1));
 }

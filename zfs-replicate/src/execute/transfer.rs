@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use zfs_core::SnapshotName;
+use zfs_stream::verify::Kind;
 
 use super::Executor;
 use super::cancel::break_off;
@@ -19,7 +20,7 @@ use crate::error::Error;
 use crate::plan::{Step, Stream};
 
 /// How often progress is looked at, and a request to stop.
-const TICK: Duration = Duration::from_millis(200);
+pub(super) const TICK: Duration = Duration::from_millis(200);
 
 /// What ended a transfer, on each side.
 struct Ended {
@@ -46,7 +47,9 @@ impl Executor<'_> {
                 (None, Some(_)) => Into::Existing,
             },
             raw: stream.form.raw,
+            compressed: stream.form.compressed,
             access: self.access,
+            properties: self.properties.of(&step.source).clone(),
         };
         let copy = self
             .tap
@@ -161,6 +164,12 @@ impl Executor<'_> {
                 pumped: Err(Stopped::Tap(source)),
                 ..
             } => Err(tap_failed(stream, source)),
+            // It was cut off, and the sender says why.
+            Ended {
+                sent: Err(sent),
+                pumped: Err(Stopped::Damaged(source)),
+                ..
+            } if is_cut_off(&source) && !is_echo(&sent) && !self.cancel.is_cancelled() => Err(sent),
             Ended {
                 pumped: Err(Stopped::Damaged(source)),
                 ..
@@ -206,6 +215,17 @@ impl Executor<'_> {
             expected: stream.to.guid,
             found,
         })
+    }
+}
+
+/// Whether a stream is whole as far as it goes.
+fn is_cut_off(problem: &std::io::Error) -> bool {
+    let problem = problem.get_ref().and_then(|error| error.downcast_ref());
+    match problem {
+        Some(zfs_stream::Error::Damaged { finding, .. }) => {
+            matches!(finding.kind, Kind::MissingEnd | Kind::Empty)
+        }
+        _ => false,
     }
 }
 

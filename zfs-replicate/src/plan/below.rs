@@ -104,7 +104,7 @@ impl<'a> Planner<'a> {
             _ => Ok(StreamForm {
                 raw,
                 large_blocks: self.options.large_blocks == LargeBlocks::Whole,
-                compressed: true,
+                compressed: raw || self.options.blocks == super::Blocks::AsStored,
                 // Never: asked for embedded blocks, OpenZFS since #16701 (seen
                 // with 2.3.9) sends a spill block that fits into a block
                 // pointer as file data; the receiver drops it without a word,

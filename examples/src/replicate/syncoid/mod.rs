@@ -6,6 +6,7 @@
 
 mod clean;
 mod dataset;
+mod flow;
 mod listing;
 mod names;
 mod transfer;

@@ -1,28 +1,15 @@
 //! One stream, from zfs-send(8) to zfs-receive(8).
-//!
-//! ```text
-//! here:  zfs send -> pipe of 1 MiB -> zfs receive
-//! away:  zfs send -> [ compress ] -> [ rate ] -> ssh -> [ decompress ] -> zfs receive
-//! ```
 
-use std::fs::File;
-use std::io::{self, Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::num::NonZeroU64;
-use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::{ExitStatus, Stdio};
 
-use zfs_stream::stage::{Limit, RateReader};
+use zfs_replicate::endpoint::Compression;
 
+use super::flow::Flow;
 use super::{Arguments, Messages, Run};
 use crate::replicate::arguments::words;
 use crate::replicate::side::Side;
-
-/// The most of what a command says that is kept.
-const MAX_SAID_BYTES: usize = 64 << 10;
 
 /// What is sent.
 #[derive(Clone, Debug)]
@@ -77,45 +64,18 @@ pub(super) enum Ended {
 /// Programs for the way between two systems.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Programs {
-    compress: Option<Compression>,
-    limit: Option<NonZeroU64>,
-    direct: Option<Direct>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Compression {
-    compress: &'static [&'static str],
-    decompress: &'static [&'static str],
+    pub compress: Option<Compression>,
+    pub limit: Option<NonZeroU64>,
+    pub direct: Option<Direct>,
 }
 
 /// A connection without ssh.
 #[derive(Clone, Debug)]
-struct Direct {
-    connect: String,
-    listen: String,
-    timeout: u64,
-    mbuffer: bool,
-}
-
-/// syncoid's names for what compresses.
-fn compression(name: &str) -> Option<Compression> {
-    let (compress, decompress): (&'static [&'static str], &'static [&'static str]) = match name {
-        "gzip" => (&["gzip", "-3"], &["zcat"]),
-        "pigz-fast" => (&["pigz", "-3"], &["pigz", "-dc"]),
-        "pigz-slow" => (&["pigz", "-9"], &["pigz", "-dc"]),
-        "zstd-fast" => (&["zstd", "-3"], &["zstd", "-dc"]),
-        "zstdmt-fast" => (&["zstdmt", "-3"], &["zstdmt", "-dc"]),
-        "zstd-slow" => (&["zstd", "-19"], &["zstd", "-dc"]),
-        "zstdmt-slow" => (&["zstdmt", "-19"], &["zstdmt", "-dc"]),
-        "xz" => (&["xz"], &["xz", "-d"]),
-        "lzo" => (&["lzop"], &["lzop", "-dfc"]),
-        "lz4" => (&["lz4"], &["lz4", "-dc"]),
-        _ => return None,
-    };
-    Some(Compression {
-        compress,
-        decompress,
-    })
+pub(super) struct Direct {
+    pub connect: String,
+    pub listen: String,
+    pub timeout: u64,
+    pub mbuffer: bool,
 }
 
 impl Programs {
@@ -145,7 +105,7 @@ impl Programs {
             messages.debug("compression forced off from command line arguments.");
             return None;
         }
-        let found = if let Some(found) = compression(name) {
+        let found = if let Some(found) = Compression::named(name) {
             found
         } else {
             if name != "default" {
@@ -153,9 +113,9 @@ impl Programs {
                     "Unrecognised compression value {name}, defaulting to lzo"
                 ));
             }
-            compression("lzo")?
+            Compression::named("lzo")?
         };
-        let program = found.compress.first()?;
+        let program = found.compress().first()?;
         let mut everywhere = true;
         for (side, what) in [(source, "source"), (target, "target")] {
             if !has(side, program) {
@@ -388,264 +348,6 @@ impl Run {
     }
 }
 
-/// Both ends of a transfer that is going on.
-struct Flow<'a> {
-    source: &'a Side,
-    target: &'a Side,
-    programs: &'a Programs,
-}
-
-/// A transfer that is over.
-struct Done {
-    /// The receiver's.
-    status: ExitStatus,
-    sender_said: String,
-    receiver_said: String,
-}
-
-impl Flow<'_> {
-    fn run(&self, send: &[String], receive: &[String]) -> io::Result<Done> {
-        let mut children = Children::default();
-        let listener = match &self.programs.direct {
-            Some(direct) if !self.source.is_local() && !direct.mbuffer => {
-                Some(TcpListener::bind(&direct.listen)?)
-            }
-            _ => None,
-        };
-        let from = self.sender(send, &mut children)?;
-        let needs_pump = self.programs.limit.is_some() || self.programs.direct.is_some();
-        let receiver = if needs_pump {
-            let (receiver, stdin) = self.receiver(receive, Stdio::piped())?;
-            if let Some(stdin) = stdin {
-                self.pump(from, stdin, listener)?;
-            }
-            receiver
-        } else {
-            self.receiver(receive, Stdio::from(from))?.0
-        };
-        children.wait(receiver)
-    }
-
-    /// Starts what sends, and gives what comes out of it.
-    fn sender(&self, send: &[String], children: &mut Children) -> io::Result<OwnedFd> {
-        let (reader, writer) = zfs_core::stream_pipe()?;
-        let compress = self.programs.compress.map(|found| found.compress);
-        if !self.source.is_local() {
-            let mut line = self.source.zfs_line(send);
-            if let Some(compress) = compress {
-                line = format!("{line} | {}", compress.join(" "));
-            }
-            if let Some(direct) = &self.programs.direct {
-                line = format!(
-                    "{line} | socat - TCP:{},retry={},interval=1",
-                    direct.connect, direct.timeout
-                );
-            }
-            let mut command = self.source.shell(&line);
-            command.stdin(Stdio::null()).stdout(writer);
-            children.start(command)?;
-            return Ok(reader);
-        }
-        let mut command = self.source.zfs(send);
-        command.stdin(Stdio::null()).stdout(writer);
-        children.start(command)?;
-        match compress {
-            Some(compress) => filter(compress, reader, children),
-            None => Ok(reader),
-        }
-    }
-
-    /// Starts what receives.
-    fn receiver(&self, receive: &[String], stdin: Stdio) -> io::Result<(Receiver, Option<File>)> {
-        let decompress = self.programs.compress.map(|found| found.decompress);
-        let mut command = if self.target.is_local() {
-            match decompress {
-                None => self.target.zfs(receive),
-                Some(decompress) => {
-                    // Both in one shell, whose status is the receiver's.
-                    let line = self.target.zfs_line(receive);
-                    self.target
-                        .shell(&format!("{} | {line}", decompress.join(" ")))
-                }
-            }
-        } else {
-            let mut line = self.target.zfs_line(receive);
-            if let Some(decompress) = decompress {
-                line = format!("{} | {line}", decompress.join(" "));
-            }
-            if let Some(direct) = &self.programs.direct {
-                let listen = if direct.mbuffer {
-                    format!(
-                        "mbuffer -q -s 128k -m 16M -W {} -I {}",
-                        direct.timeout, direct.listen
-                    )
-                } else {
-                    format!("busybox nc -l {} -w {}", direct.listen, direct.timeout)
-                };
-                line = format!("{listen} | {line}");
-            }
-            self.target.shell(&line)
-        };
-        command
-            .stdin(stdin)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn()?;
-        // The command holds its stdin, which is the pipe's end, until here.
-        drop(command);
-        let stdin = child
-            .stdin
-            .take()
-            .map(|stdin| File::from(OwnedFd::from(stdin)));
-        let stdout = child.stdout.take().map(|pipe| listen(pipe, To::Stdout));
-        let stderr = child.stderr.take().map(|pipe| listen(pipe, To::Stdout));
-        let receiver = Receiver {
-            child,
-            said: [stdout, stderr],
-        };
-        Ok((receiver, stdin))
-    }
-
-    /// Moves what comes from the sender to the receiver, or past ssh.
-    fn pump(&self, from: OwnedFd, to: File, listener: Option<TcpListener>) -> io::Result<()> {
-        let limit = Limit::new(self.programs.limit);
-        if let Some(listener) = listener {
-            // What ssh says besides is nothing; the stream comes in there.
-            drop(from);
-            let (stream, _) = listener.accept()?;
-            copy(RateReader::new(stream, limit), to);
-        } else if let (Some(direct), false) = (&self.programs.direct, self.target.is_local()) {
-            let stream = connect(&direct.connect, Duration::from_secs(direct.timeout))?;
-            drop(to);
-            copy(RateReader::new(File::from(from), limit), stream);
-        } else {
-            copy(RateReader::new(File::from(from), limit), to);
-        }
-        Ok(())
-    }
-}
-
-fn connect(address: &str, timeout: Duration) -> io::Result<TcpStream> {
-    let until = Instant::now() + timeout;
-    loop {
-        match TcpStream::connect(address) {
-            Err(error) if Instant::now() >= until => return Err(error),
-            Err(_) => thread::sleep(Duration::from_secs(1)),
-            Ok(stream) => return Ok(stream),
-        }
-    }
-}
-
-/// Ends with either side: the one that broke says why.
-fn copy(mut from: impl Read, mut to: impl Write) {
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match from.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => {
-                if to.write_all(buffer.get(..count).unwrap_or(&[])).is_err() {
-                    break;
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => break,
-        }
-    }
-}
-
-fn filter(program: &[&str], from: OwnedFd, children: &mut Children) -> io::Result<OwnedFd> {
-    let (reader, writer) = zfs_core::stream_pipe()?;
-    let (name, arguments) = program.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut command = Command::new(name);
-    command.args(arguments).stdin(from).stdout(writer);
-    children.start(command)?;
-    Ok(reader)
-}
-
-type Said = thread::JoinHandle<String>;
-
-struct Receiver {
-    child: Child,
-    said: [Option<Said>; 2],
-}
-
-/// What runs on the sender's side.
-#[derive(Default)]
-struct Children {
-    running: Vec<(Child, Option<Said>)>,
-}
-
-impl Children {
-    fn start(&mut self, mut command: Command) -> io::Result<()> {
-        let mut child = command.stderr(Stdio::piped()).spawn()?;
-        let said = child.stderr.take().map(|pipe| listen(pipe, To::Stderr));
-        self.running.push((child, said));
-        Ok(())
-    }
-
-    fn wait(mut self, mut receiver: Receiver) -> io::Result<Done> {
-        let status = receiver.child.wait()?;
-        let mut sender_said = String::new();
-        for (mut child, said) in self.running.drain(..) {
-            child.wait()?;
-            sender_said.push_str(&hear(said));
-        }
-        let [stdout, stderr] = receiver.said;
-        Ok(Done {
-            status,
-            sender_said,
-            receiver_said: hear(stdout) + &hear(stderr),
-        })
-    }
-}
-
-impl Drop for Children {
-    fn drop(&mut self) {
-        // Only where something could not be started: what runs already must
-        // not go on alone.
-        for (child, _) in &mut self.running {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
-fn hear(said: Option<Said>) -> String {
-    said.and_then(|said| said.join().ok()).unwrap_or_default()
-}
-
-#[derive(Clone, Copy)]
-enum To {
-    Stdout,
-    Stderr,
-}
-
-/// Passes on what a command says, and keeps it.
-fn listen(mut pipe: impl Read + Send + 'static, to: To) -> Said {
-    thread::spawn(move || {
-        let mut kept = Vec::new();
-        let mut buffer = [0; 4096];
-        loop {
-            let count = match pipe.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(_) => break,
-            };
-            let bytes = buffer.get(..count).unwrap_or(&[]);
-            // Nobody is left to tell where it cannot be written.
-            let _ = match to {
-                To::Stdout => io::stdout().write_all(bytes),
-                To::Stderr => io::stderr().write_all(bytes),
-            };
-            if kept.len() < MAX_SAID_BYTES {
-                kept.extend_from_slice(bytes);
-            }
-        }
-        String::from_utf8_lossy(&kept).into_owned()
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -672,23 +374,5 @@ mod tests {
             (four.listen.as_str(), four.timeout, four.mbuffer),
             ("b:2", 5, true)
         );
-    }
-
-    #[test]
-    fn every_compression_of_syncoid_is_known() {
-        for name in [
-            "gzip",
-            "pigz-fast",
-            "pigz-slow",
-            "zstd-fast",
-            "zstdmt-fast",
-            "zstd-slow",
-            "zstdmt-slow",
-            "lz4",
-            "xz",
-            "lzo",
-        ] {
-            assert!(compression(name).is_some(), "{name}");
-        }
     }
 }

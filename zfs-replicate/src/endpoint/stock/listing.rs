@@ -10,6 +10,7 @@ use std::collections::{HashMap, HashSet};
 use zfs_core::{DatasetName, Guid, SnapshotOrBookmark, Txg};
 
 use super::super::local::partial;
+use crate::properties::Properties;
 use crate::tree::{Bookmark, Dataset, Encryption, Key, Kind, Snapshot};
 
 /// The columns that are asked for, in this order.
@@ -97,6 +98,57 @@ pub fn parse(
         }
     }
     Ok(datasets)
+}
+
+/// Reads the output of `zfs get -Hp -o name,property,value` for everything
+/// within what was asked about.
+///
+/// # Errors
+///
+/// [`Malformed`]: ZFS would not have written that.
+pub(super) fn properties(
+    output: &[u8],
+    within: impl Fn(&DatasetName) -> bool,
+) -> Result<HashMap<DatasetName, Properties>, Malformed> {
+    let mut all: HashMap<DatasetName, Properties> = HashMap::new();
+    // A value may have line breaks in it: what follows belongs to it.
+    let mut last: Option<(DatasetName, String)> = None;
+    for (number, line) in lines(output) {
+        let wrong = |problem: String| Malformed {
+            line: number,
+            problem,
+        };
+        if line.len() > MAX_LINE_BYTES {
+            return Err(wrong(format!("it has {} bytes", line.len())));
+        }
+        let line = std::str::from_utf8(line).map_err(|_| wrong("it is no text".to_owned()))?;
+        let columns: Vec<&str> = line.splitn(3, '\t').collect();
+        let row = match columns.as_slice() {
+            [name, property, value] => name
+                .parse::<DatasetName>()
+                .ok()
+                .filter(|name| within(name))
+                .map(|name| (name, *property, *value)),
+            _ => None,
+        };
+        if let Some((name, property, value)) = row {
+            let own = all.entry(name.clone()).or_default();
+            own.insert(property.to_owned(), value.to_owned());
+            last = Some((name, property.to_owned()));
+            continue;
+        }
+        let value = last
+            .as_ref()
+            .and_then(|(name, property)| all.get_mut(name)?.get_mut(property));
+        let Some(value) = value else {
+            return Err(wrong(format!(
+                "{line:?} is no property of what was asked about"
+            )));
+        };
+        value.push('\n');
+        value.push_str(line);
+    }
+    Ok(all)
 }
 
 fn lines(output: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
@@ -218,6 +270,19 @@ mod tests {
         assert_eq!(v.encryption.as_ref().unwrap().key, Key::Unavailable);
         assert!(v.partial.is_some());
         assert_eq!(parse(b"", all), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn properties_may_have_tabs_and_line_breaks_in_their_values() {
+        let listing = "tank\tcompression\tlz4\n\
+            tank/a b\torg.example:note\tone\ttwo\nthree\n\
+            tank/a b\tatime\toff\n";
+        let all = properties(listing.as_bytes(), all).unwrap();
+        let own = &all[&"tank/a b".parse::<DatasetName>().unwrap()];
+        assert_eq!(own["org.example:note"], "one\ttwo\nthree");
+        assert_eq!(own["atime"], "off");
+        assert!(properties(b"Welcome!\n", |_| true).is_err());
+        assert!(properties(b"other\tatime\toff\n", |_| false).is_err());
     }
 
     #[test]

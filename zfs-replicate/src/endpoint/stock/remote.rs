@@ -110,8 +110,14 @@ pub(super) fn refused(
     } else {
         stderr.to_owned()
     };
+    if status.code() == Some(255) {
+        return Error::Lost {
+            host: transport.host().to_owned(),
+            command: command.to_owned(),
+            problem: said,
+        };
+    }
     let hint = match (status.code(), stderr) {
-        (Some(255), _) => Some("the connection was lost; run again to go on"),
         (Some(127), _) => Some("is ZFS installed there, and in the PATH of a command?"),
         (_, text) if text.contains("permission denied") || text.contains("Permission denied") => {
             Some("give the user there the permission (zfs allow), or use sudo")

@@ -68,34 +68,9 @@ impl Ssh {
         if options.destination.is_empty() || options.destination.starts_with('-') {
             return Err(failed("this is no name of a host".to_owned()));
         }
-        let cannot = |what: &str, error: io::Error| failed(format!("{what}: {error}"));
-        let folder = folder().map_err(|error| cannot("no folder for the socket", error))?;
-        let said = folder.path().join("said");
-        let file = File::create(&said).map_err(|error| cannot("no file for messages", error))?;
-        // Not a pipe: the client that stays in the background would hold it.
-        let status = options
-            .ssh(&folder.path().join("s"))
-            .args(["-M", "-N", "-f", "-o", "ControlPersist=60"])
-            .arg("--")
-            .arg(&options.destination)
-            .stdin(Stdio::inherit())
-            .stdout(Stdio::null())
-            .stderr(file)
-            .status()
-            .map_err(|error| cannot("ssh cannot be started", error))?;
-        if !status.success() {
-            let mut text = Vec::new();
-            if let Ok(file) = File::open(&said) {
-                // What cannot be read is not told.
-                let _ = file.take(MAX_SAID_BYTES).read_to_end(&mut text);
-            }
-            let text = String::from_utf8_lossy(&text).trim().to_owned();
-            return Err(failed(if text.is_empty() {
-                format!("ssh ended with {status}")
-            } else {
-                text
-            }));
-        }
+        let folder =
+            folder().map_err(|error| failed(format!("no folder for the socket: {error}")))?;
+        begin(&options, folder.path()).map_err(failed)?;
         Ok(Ssh {
             options,
             folder,
@@ -106,6 +81,37 @@ impl Ssh {
     fn socket(&self) -> PathBuf {
         self.folder.path().join("s")
     }
+}
+
+/// Starts the client that stays in the background, or says why that failed.
+fn begin(options: &SshOptions, folder: &Path) -> Result<(), String> {
+    let said = folder.join("said");
+    let file = File::create(&said).map_err(|error| format!("no file for messages: {error}"))?;
+    // Not a pipe: the client that stays in the background would hold it.
+    let status = options
+        .ssh(&folder.join("s"))
+        .args(["-M", "-N", "-f", "-o", "ControlPersist=60"])
+        .arg("--")
+        .arg(&options.destination)
+        .stdin(Stdio::inherit())
+        .stdout(Stdio::null())
+        .stderr(file)
+        .status()
+        .map_err(|error| format!("ssh cannot be started: {error}"))?;
+    if !status.success() {
+        let mut text = Vec::new();
+        if let Ok(file) = File::open(&said) {
+            // What cannot be read is not told.
+            let _ = file.take(MAX_SAID_BYTES).read_to_end(&mut text);
+        }
+        let text = String::from_utf8_lossy(&text).trim().to_owned();
+        return Err(if text.is_empty() {
+            format!("ssh ended with {status}")
+        } else {
+            text
+        });
+    }
+    Ok(())
 }
 
 fn folder() -> io::Result<TempDir> {
@@ -131,7 +137,8 @@ impl Transport for Ssh {
 
     fn command(&self, command: &str) -> Command {
         let mut ssh = self.options.ssh(&self.socket());
-        // Without the connection it fails instead of making one of its own.
+        // Without the connection it makes one of its own if that needs no
+        // question.
         ssh.args(["-o", "ControlMaster=no", "-o", "BatchMode=yes", "-T"])
             .arg("--")
             .arg(&self.options.destination)
@@ -141,6 +148,27 @@ impl Transport for Ssh {
 
     fn channels(&self) -> &Channels {
         &self.channels
+    }
+
+    fn connect_again(&self) -> Result<(), Error> {
+        let alive = self
+            .options
+            .ssh(&self.socket())
+            .args(["-O", "check", "--"])
+            .arg(&self.options.destination)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        if alive.is_ok_and(|status| status.success()) {
+            return Ok(());
+        }
+        // What a dead client left would be taken for a live one.
+        let _ = fs::remove_file(self.socket());
+        begin(&self.options, self.folder.path()).map_err(|problem| Error::Connect {
+            host: self.options.destination.clone(),
+            problem,
+        })
     }
 }
 

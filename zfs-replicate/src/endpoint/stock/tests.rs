@@ -197,7 +197,9 @@ fn receive(into: Into) -> Receive {
         snapshot: "vault/a@1".parse().unwrap(),
         into,
         raw: false,
+        compressed: false,
         access: Access::ReadOnly,
+        properties: Properties::default(),
     }
 }
 

@@ -4,6 +4,8 @@ use std::fmt;
 use std::process::Command;
 use std::sync::{Condvar, Mutex, PoisonError};
 
+use crate::error::Error;
+
 /// A way to run commands somewhere.
 pub trait Transport: fmt::Debug + Send + Sync {
     /// What the other end is called in messages.
@@ -16,6 +18,15 @@ pub trait Transport: fmt::Debug + Send + Sync {
     /// How many commands may run at once. sshd's default is ten for each
     /// connection.
     fn channels(&self) -> &Channels;
+
+    /// Connects again where the connection was lost.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Connect`]: the other end is still away.
+    fn connect_again(&self) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 /// A shell on this system: what ssh would run, without ssh.

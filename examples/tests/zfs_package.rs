@@ -1,0 +1,164 @@
+//! `zfs send -R | zfs-replicate receive`, beside `zfs receive`: the same
+//! datasets, snapshots, origins, properties and holds.
+
+#[path = "../../zfs-core/tests/fixture/mod.rs"]
+mod fixture;
+
+use std::process::{Command, Stdio};
+
+use fixture::{Pool, get, noise, run};
+
+fn program() -> String {
+    let folder = std::env::var("ZFS_TEST_BIN_DIR").expect("cargo xtask test sets it");
+    format!("{folder}/zfs-replicate")
+}
+
+/// A tree with a clone, a volume, properties and holds.
+fn fill(pool: &Pool) {
+    let src = pool.filesystem("src");
+    pool.write(&src, "a", &noise(1, 200_000));
+    let child = pool.filesystem("src/child");
+    pool.write(&child, "b", b"child");
+    let volume = pool.dataset("src/volume");
+    run(&["zfs", "create", "-V", "1M", volume.as_str()]);
+    let note = "org.example:note=it's 5 %";
+    run(&["zfs", "set", note, "compression=zle", child.as_str()]);
+    run(&["zfs", "snapshot", "-r", pool.snapshot("src@one").as_str()]);
+    let one = pool.snapshot("src/child@one");
+    run(&["zfs", "set", "org.example:snap=yes", one.as_str()]);
+    run(&["zfs", "hold", "keep", one.as_str()]);
+    let clone = pool.dataset("src/clone");
+    run(&["zfs", "clone", one.as_str(), clone.as_str()]);
+    run(&["zfs", "snapshot", "-r", pool.snapshot("src@two").as_str()]);
+}
+
+/// Sends with these words to both receivers.
+#[track_caller]
+fn both(from: &Pool, to: &Pool, send: &str, force: &str) {
+    let send = send.replace("SRC", from.dataset("src").as_str());
+    let (theirs, ours) = (to.dataset("theirs"), to.dataset("ours"));
+    let program = program();
+    run(&[
+        "sh",
+        "-c",
+        &format!("{send} | zfs receive -u {force} {theirs}"),
+    ]);
+    run(&[
+        "sh",
+        "-c",
+        &format!("{send} | {program} receive {force} {ours}"),
+    ]);
+    assert_eq!(all(to, "ours"), all(to, "theirs"), "{send}");
+}
+
+/// Everything below a dataset that a receiver makes.
+fn all(pool: &Pool, name: &str) -> Vec<String> {
+    let root = pool.dataset(name);
+    let columns = "name,type,guid,origin,userrefs,org.example:note,org.example:snap,compression";
+    let list = [
+        "zfs",
+        "list",
+        "-Hrpo",
+        columns,
+        "-t",
+        "filesystem,volume,snapshot",
+    ];
+    let text = run(&[&list[..], &[root.as_str()]].concat());
+    let mut lines: Vec<String> = text
+        .lines()
+        .map(|line| {
+            let mut columns: Vec<&str> = line.split('\t').collect();
+            // Only that of a snapshot is the same everywhere.
+            if columns[1] != "snapshot" {
+                columns[2] = "";
+            }
+            columns.join(" ").replace(root.as_str(), "TARGET")
+        })
+        .collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn a_tree_arrives_as_with_zfs_receive() {
+    let (from, to) = (Pool::new(), Pool::new());
+    fill(&from);
+    both(&from, &to, "zfs send -Rh SRC@one", "");
+    // An increment of everything.
+    both(&from, &to, "zfs send -Rh -I @one SRC@two", "");
+    let arrived = all(&to, "ours");
+    assert!(
+        arrived.iter().any(|line| line.contains("TARGET/clone@two")),
+        "{arrived:?}"
+    );
+    // What is there already is passed over.
+    let again = format!(
+        "zfs send -Rh -I @one {}@two | {} receive {}",
+        from.dataset("src"),
+        program(),
+        to.dataset("ours")
+    );
+    assert!(run(&["sh", "-c", &again]).contains("was there already"));
+}
+
+#[test]
+fn what_was_renamed_and_what_is_gone_is_followed() {
+    let (from, to) = (Pool::new(), Pool::new());
+    fill(&from);
+    both(&from, &to, "zfs send -R SRC@two", "");
+    let at = |name: &str| from.dataset("src").to_string() + name;
+    run(&["zfs", "rename", &at("/volume"), &at("/disk")]);
+    run(&["zfs", "rename", "-r", &at("@one"), &at("@first")]);
+    run(&["zfs", "destroy", "-r", &at("/clone")]);
+    from.filesystem("src/new");
+    run(&["zfs", "snapshot", "-r", &at("@three")]);
+    both(&from, &to, "zfs send -R -I @two SRC@three", "-F");
+    let arrived = all(&to, "ours").join("\n");
+    assert!(arrived.contains("TARGET/disk@three") && !arrived.contains("TARGET/clone"));
+}
+
+#[test]
+fn one_snapshot_and_ranges_are_received_too() {
+    let (from, to) = (Pool::new(), Pool::new());
+    fill(&from);
+    both(&from, &to, "zfs send -p SRC/child@one", "");
+    both(&from, &to, "zfs send -I @one SRC/child@two", "");
+    assert_eq!(get(to.dataset("ours"), "org.example:note"), "it's 5 %");
+}
+
+#[test]
+fn what_is_no_stream_or_is_cut_off_is_told_and_changes_nothing() {
+    let (from, to) = (Pool::new(), Pool::new());
+    fill(&from);
+    let list = || {
+        run(&[
+            "zfs",
+            "list",
+            "-Hro",
+            "name",
+            "-t",
+            "all",
+            to.name().as_str(),
+        ])
+    };
+    let was = list();
+    let source = from.dataset("src");
+    for stream in [
+        "echo garbage".to_owned(),
+        "true".to_owned(),
+        format!("zfs send -R {source}@one | head -c 400"),
+        format!("zfs send -R {source}@one | tail -c +600"),
+    ] {
+        let target = to.dataset("ours");
+        let line = format!("{stream} | {} receive {target}", program());
+        let output = Command::new("sh")
+            .args(["-c", &line])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{stream}: {said}");
+        assert!(said.contains("stream"), "{stream}: {said}");
+        assert_eq!(list(), was, "{stream}");
+    }
+}

@@ -1,0 +1,333 @@
+//! Streams of several snapshots, made by others: `zfs send -R`, `-I` and `-p`.
+//!
+//! `file | pipe -> [ what is in it -> what is renamed or gone -> one snapshot after the other ] -> pool`
+//!
+//! The kernel receives one snapshot at a time. What a package says about all
+//! of them together (their order, origins, properties and holds, what was
+//! renamed and what is gone) is up to who receives it; `zfs receive` does it
+//! in libzfs, and this does it here. A stream of one snapshot is received as
+//! well.
+//!
+//! Everything is found by GUID. Nothing is mounted. What the target alone has
+//! goes only with [`Receiver::force`], as with `zfs receive -F`.
+
+mod contents;
+mod input;
+
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::os::fd::AsFd;
+
+use zfs_core::{
+    BeginRecord, DatasetName, Defer, Guid, ListDatasets, ListSnapshots, ReceiveRequest,
+    SnapshotName, Zfs,
+};
+
+use crate::endpoint::Access;
+use crate::error::Error;
+use crate::properties::Policy;
+use contents::{Contents, Filesystem};
+use input::{Input, Next};
+
+/// Receives packages.
+#[derive(Debug)]
+#[must_use]
+pub struct Receiver<'a> {
+    zfs: &'a Zfs,
+    force: bool,
+    access: Access,
+    policy: Policy<'a>,
+}
+
+/// What came of a package.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Arrived {
+    /// The snapshots that arrived, in the order of the stream.
+    pub snapshots: Vec<SnapshotName>,
+    /// Those that were there already.
+    pub skipped: Vec<SnapshotName>,
+    /// What was destroyed, since the source no longer has it.
+    pub destroyed: Vec<String>,
+    /// What was renamed: from, to.
+    pub renamed: Vec<(String, String)>,
+    /// How many bytes were read.
+    pub bytes: u64,
+}
+
+impl<'a> Receiver<'a> {
+    /// Into the pools of this system. The properties of the stream are taken
+    /// over, but for those that a replica must not have unasked.
+    pub fn new(zfs: &'a Zfs) -> Receiver<'a> {
+        Receiver {
+            zfs,
+            force: false,
+            access: Access::Inherited,
+            policy: Policy::new().preserve(),
+        }
+    }
+
+    /// **Destroys** what the target has and the stream's source has not: what
+    /// was written since, snapshots and datasets (`zfs receive -F`).
+    pub fn force(mut self) -> Receiver<'a> {
+        self.force = true;
+        self
+    }
+
+    /// Whether new datasets can be written to.
+    pub fn access(mut self, access: Access) -> Receiver<'a> {
+        self.access = access;
+        self
+    }
+
+    /// Which of the stream's properties are taken over, and what is set.
+    pub fn policy(mut self, policy: Policy<'a>) -> Receiver<'a> {
+        self.policy = policy;
+        self
+    }
+
+    /// Receives a stream, of several snapshots or of one, into `target` and
+    /// below it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Package`]: it is no stream, is cut off, or says what ZFS would
+    /// not say. Else what ZFS refuses; what arrived before stays.
+    pub fn receive(&self, stream: &File, target: &DatasetName) -> Result<Arrived, Error> {
+        let mut input = Input::new(stream);
+        let mut arrived = Arrived::default();
+        let (first, contents) = input.begin()?;
+        let mut there = There::list(self.zfs, target)?;
+        let mut next = if let Some(begin) = first {
+            Next::Begin(begin)
+        } else {
+            if contents.is_incremental() {
+                self.follow(&contents, target, &mut there, &mut arrived)?;
+            }
+            input.next()?
+        };
+        let mut begun: HashSet<DatasetName> = HashSet::new();
+        while let Next::Begin(begin) = next {
+            let snapshot = contents.place(&begin.to_name(), target)?;
+            let is_first = begun.insert(snapshot.dataset().clone());
+            if there.find(begin.to_guid()) == Some(&snapshot) {
+                input.skip()?;
+                arrived.skipped.push(snapshot);
+            } else {
+                let filesystem = contents.filesystem(begin.to_guid());
+                self.one(
+                    stream,
+                    begin,
+                    &snapshot,
+                    filesystem.filter(|_| is_first),
+                    &mut there,
+                )
+                .map(|bytes| arrived.bytes += bytes)?;
+                self.dress(filesystem, &snapshot)?;
+                arrived.snapshots.push(snapshot);
+            }
+            next = if contents.is_package() {
+                input.next()?
+            } else {
+                Next::End
+            };
+        }
+        if contents.is_incremental() {
+            // What was new is there now, so that things can move below it.
+            there = There::list(self.zfs, target)?;
+            self.follow(&contents, target, &mut there, &mut arrived)?;
+        }
+        Ok(arrived)
+    }
+
+    /// The stream of one snapshot.
+    fn one(
+        &self,
+        stream: &File,
+        begin: BeginRecord,
+        snapshot: &SnapshotName,
+        filesystem: Option<&Filesystem>,
+        there: &mut There,
+    ) -> Result<u64, Error> {
+        let dataset = snapshot.dataset();
+        let is_new = !there.datasets.contains_key(dataset);
+        let mut request = ReceiveRequest::new(snapshot.clone()).resumable();
+        if self.force {
+            request = request.force();
+        }
+        if begin.is_clone() {
+            let guid = begin.from_guid().unwrap_or(Guid(0));
+            let origin = there.find(guid).cloned().ok_or_else(|| {
+                Error::package(format!(
+                    "{snapshot} is a clone of a snapshot with GUID {guid}, which is not there"
+                ))
+            })?;
+            request = request.origin(origin);
+        }
+        if is_new && self.access == Access::ReadOnly {
+            request = request.property("readonly", "on");
+        }
+        for (name, value) in self.policy.given() {
+            request = request.property(name, value.as_str());
+        }
+        for (name, value) in filesystem
+            .iter()
+            .flat_map(|filesystem| &filesystem.properties)
+        {
+            if self.policy.takes(name) {
+                request = request.received_property(name, value.clone());
+            }
+        }
+        let guid = begin.to_guid();
+        let received = self
+            .zfs
+            .receive(&request.begin_record(begin), stream.as_fd())?;
+        for error in &received.property_errors {
+            tracing::warn!(property = error.property, "{}", error.failure);
+        }
+        if self.force {
+            // What was younger than its base has gone.
+            there.list_again(self.zfs, dataset)?;
+        }
+        there.add(guid, snapshot.clone());
+        Ok(received.bytes_read)
+    }
+
+    /// A snapshot's own properties, and its holds.
+    fn dress(&self, filesystem: Option<&Filesystem>, snapshot: &SnapshotName) -> Result<(), Error> {
+        let Some(filesystem) = filesystem else {
+            return Ok(());
+        };
+        let mut properties = zfs_core::Properties::new();
+        for (name, value) in filesystem.of_snapshot(snapshot.snapshot()) {
+            if self.policy.takes(name) {
+                properties.set(name, value.clone());
+            }
+        }
+        if !properties.is_empty() {
+            self.zfs.set_properties(snapshot, &properties)?;
+        }
+        for tag in filesystem.holds(snapshot.snapshot()) {
+            match self.zfs.hold([snapshot], tag) {
+                Err(error) if !error.is_exists() => return Err(error.into()),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Renames what was renamed on the source, and destroys what it no longer
+    /// has if that was asked for.
+    fn follow(
+        &self,
+        contents: &Contents,
+        target: &DatasetName,
+        there: &mut There,
+        arrived: &mut Arrived,
+    ) -> Result<(), Error> {
+        // The deepest first: nothing is moved from under what is looked at.
+        let mut names: Vec<DatasetName> = there.datasets.keys().cloned().collect();
+        names.sort_by_key(|name| std::cmp::Reverse(name.depth()));
+        for name in names {
+            let snapshots = there.datasets.get(&name).cloned().unwrap_or_default();
+            let known = snapshots
+                .iter()
+                .find_map(|(guid, _)| contents.filesystem(*guid));
+            let Some(filesystem) = known else {
+                if self.force && name != *target {
+                    self.destroy(&name, &snapshots, arrived)?;
+                }
+                continue;
+            };
+            let mut gone = Vec::new();
+            for (guid, snapshot) in &snapshots {
+                match filesystem.snapshots.get(guid) {
+                    None if self.force => gone.push(snapshot.clone()),
+                    Some(now) if now != snapshot.snapshot() => {
+                        let to = name.with_snapshot(now)?;
+                        self.zfs.rename_snapshot(snapshot, &to)?;
+                        arrived.renamed.push((snapshot.to_string(), to.to_string()));
+                    }
+                    _ => {}
+                }
+            }
+            if !gone.is_empty() {
+                self.zfs.destroy_snapshots(&gone, Defer::No)?;
+                arrived
+                    .destroyed
+                    .extend(gone.iter().map(ToString::to_string));
+            }
+            let place = contents.dataset(&filesystem.name, target)?;
+            let is_free = !there.datasets.contains_key(&place);
+            let has_parent = place
+                .parent()
+                .is_some_and(|parent| there.datasets.contains_key(&parent));
+            // What goes below something that is new comes later.
+            if place != name && name != *target && is_free && has_parent {
+                self.zfs.rename(&name, &place)?;
+                arrived.renamed.push((name.to_string(), place.to_string()));
+                *there = There::list(self.zfs, target)?;
+            }
+        }
+        *there = There::list(self.zfs, target)?;
+        Ok(())
+    }
+
+    fn destroy(
+        &self,
+        name: &DatasetName,
+        snapshots: &[(Guid, SnapshotName)],
+        arrived: &mut Arrived,
+    ) -> Result<(), Error> {
+        let names: Vec<&SnapshotName> = snapshots.iter().map(|(_, name)| name).collect();
+        if !names.is_empty() {
+            self.zfs.destroy_snapshots(names, Defer::No)?;
+        }
+        self.zfs.destroy(name)?;
+        arrived.destroyed.push(name.to_string());
+        Ok(())
+    }
+}
+
+/// What the target has.
+struct There {
+    datasets: HashMap<DatasetName, Vec<(Guid, SnapshotName)>>,
+}
+
+impl There {
+    fn list(zfs: &Zfs, target: &DatasetName) -> Result<There, Error> {
+        let mut there = There {
+            datasets: HashMap::new(),
+        };
+        let what = ListDatasets::new().recursive().without_properties();
+        for dataset in zfs.list_datasets(target, what) {
+            match dataset {
+                Ok(dataset) => there.list_again(zfs, &dataset.name)?,
+                Err(error) if error.is_not_found() => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(there)
+    }
+
+    fn list_again(&mut self, zfs: &Zfs, dataset: &DatasetName) -> Result<(), Error> {
+        let mut snapshots = Vec::new();
+        for snapshot in zfs.list_snapshots(dataset, ListSnapshots::new()) {
+            let snapshot = snapshot?;
+            snapshots.push((snapshot.guid, snapshot.name));
+        }
+        self.datasets.insert(dataset.clone(), snapshots);
+        Ok(())
+    }
+
+    fn find(&self, guid: Guid) -> Option<&SnapshotName> {
+        let mut all = self.datasets.values().flatten();
+        all.find(|(found, _)| *found == guid).map(|(_, name)| name)
+    }
+
+    fn add(&mut self, guid: Guid, snapshot: SnapshotName) {
+        let of = self.datasets.entry(snapshot.dataset().clone()).or_default();
+        if !of.iter().any(|(known, _)| *known == guid) {
+            of.push((guid, snapshot));
+        }
+    }
+}
