@@ -10,7 +10,7 @@
 
 use std::collections::VecDeque;
 use std::num::NonZero;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, Scope};
 
 use super::scan::verify;
@@ -129,7 +129,6 @@ impl<'a> Quick<'a> {
     /// `None` where anything is not as it should be.
     fn run(mut self, stream: &'a [u8]) -> Option<Report> {
         let lanes = self.workers.len() + 1;
-        let mut turn = 0;
         let mut stretch = Vec::new();
         let mut bytes = 0;
         for record in SliceReader::new(stream) {
@@ -138,8 +137,7 @@ impl<'a> Quick<'a> {
             stretch.push(record);
             if bytes >= STRETCH || stretch.len() >= RECORDS {
                 bytes = 0;
-                self.hand_over(turn % lanes, std::mem::take(&mut stretch))?;
-                turn += 1;
+                self.hand_over(std::mem::take(&mut stretch))?;
                 if self.pending.len() > WAITING * lanes {
                     self.take_oldest()?;
                 }
@@ -153,16 +151,21 @@ impl<'a> Quick<'a> {
         Some(self.verifier.finish())
     }
 
-    /// The last lane is this thread.
-    fn hand_over(&mut self, lane: usize, stretch: Stretch<'a>) -> Option<()> {
-        let pending = if let Some(worker) = self.workers.get(lane) {
-            worker.stretches.send(stretch.clone()).ok()?;
-            Pending::At(lane, stretch)
-        } else {
-            let sums = sum(&stretch);
-            Pending::Done(stretch, sums)
-        };
-        self.pending.push_back(pending);
+    /// To a worker that has room for it; where all are busy, this thread does it.
+    fn hand_over(&mut self, stretch: Stretch<'a>) -> Option<()> {
+        let mut copy = stretch.clone();
+        for (lane, worker) in self.workers.iter().enumerate() {
+            copy = match worker.stretches.try_send(copy) {
+                Ok(()) => {
+                    self.pending.push_back(Pending::At(lane, stretch));
+                    return Some(());
+                }
+                Err(TrySendError::Full(copy)) => copy,
+                Err(TrySendError::Disconnected(_)) => return None,
+            };
+        }
+        let sums = sum(&stretch);
+        self.pending.push_back(Pending::Done(stretch, sums));
         Some(())
     }
 
