@@ -105,6 +105,25 @@ impl Stock {
         remote::run_well(&*self.transport, &self.zfs(arguments))
     }
 
+    /// As [`Stock::run`], where a refusal in these words is as good as done.
+    fn run_unless<'a>(
+        &self,
+        done: &str,
+        arguments: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(), Error> {
+        let command = self.zfs(arguments);
+        let output = remote::run(&*self.transport, &command)?;
+        if output.status.success() || output.stderr.contains(done) {
+            return Ok(());
+        }
+        Err(remote::refused(
+            &*self.transport,
+            &command,
+            output.status,
+            &output.stderr,
+        ))
+    }
+
     fn malformed(&self, what: &str, problem: &impl ToString) -> Error {
         Error::Listing {
             host: self.transport.host().to_owned(),
@@ -584,18 +603,7 @@ impl Endpoint for Stock {
     }
 
     fn hold(&self, snapshot: &SnapshotName, tag: &str) -> Result<(), Error> {
-        let command = self.zfs(["hold", tag, snapshot.as_str()]);
-        let output = remote::run(&*self.transport, &command)?;
-        let held = output.stderr.contains("tag already exists");
-        if !output.status.success() && !held {
-            let status = output.status;
-            return Err(remote::refused(
-                &*self.transport,
-                &command,
-                status,
-                &output.stderr,
-            ));
-        }
+        self.run_unless("tag already exists", ["hold", tag, snapshot.as_str()])?;
         let dataset = snapshot.dataset();
         let list = [
             "list",
@@ -642,18 +650,7 @@ impl Endpoint for Stock {
 
     fn destroy_bookmarks(&self, names: &[BookmarkName]) -> Result<(), Error> {
         for name in names {
-            let command = self.zfs(["destroy", name.as_str()]);
-            let output = remote::run(&*self.transport, &command)?;
-            let gone = output.stderr.contains("does not exist");
-            if !output.status.success() && !gone {
-                let status = output.status;
-                return Err(remote::refused(
-                    &*self.transport,
-                    &command,
-                    status,
-                    &output.stderr,
-                ));
-            }
+            self.run_unless("does not exist", ["destroy", name.as_str()])?;
         }
         Ok(())
     }
