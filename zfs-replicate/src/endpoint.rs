@@ -5,7 +5,7 @@ pub mod stock;
 
 use std::collections::HashMap;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use zfs_core::{BookmarkName, DatasetName, Guid, SnapshotName};
 
@@ -13,7 +13,7 @@ pub use local::Local;
 pub use stock::{Compression, Elevation, Ssh, SshOptions, Stock};
 
 use crate::error::Error;
-use crate::plan::{Base, Rollback, Stream};
+use crate::plan::{Base, Range, Rollback, Stream};
 use crate::properties::Properties;
 use crate::tree::Tree;
 
@@ -68,6 +68,32 @@ pub trait Endpoint: Send + Sync {
     ///
     /// It cannot be sent, or nobody reads it.
     fn send(&self, stream: &Stream, pipe: BorrowedFd<'_>) -> Result<(), Error>;
+
+    /// A way to send the streams of a range for less than one after the other;
+    /// `None` where there is none, and each goes through [`Endpoint::send`].
+    ///
+    /// # Errors
+    ///
+    /// There is one, and it cannot be had.
+    fn sending<'e>(&'e self, range: &Range) -> Result<Option<Box<dyn Sending + 'e>>, Error> {
+        let _ = range;
+        Ok(None)
+    }
+
+    /// A way to receive streams into one dataset for less than one after the
+    /// other; `None` where there is none, and each goes through
+    /// [`Endpoint::receive`].
+    ///
+    /// # Errors
+    ///
+    /// There is one, and it cannot be had.
+    fn receiving<'e>(
+        &'e self,
+        receives: &'e [Receive],
+    ) -> Result<Option<Box<dyn Receiving + 'e>>, Error> {
+        let _ = receives;
+        Ok(None)
+    }
 
     /// How many bytes a send that is going on has written into its pipe;
     /// `None` where that cannot be told.
@@ -168,6 +194,39 @@ pub trait Endpoint: Send + Sync {
     fn destroy_bookmarks(&self, names: &[BookmarkName]) -> Result<(), Error>;
 }
 
+/// The streams of a range, on their way out. After an error it is of no more
+/// use.
+pub trait Sending: Send {
+    /// Writes the next stream into a pipe, to its end; `stream` is the range's
+    /// next.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be sent, is not the one that was meant, or nobody reads it.
+    fn send(&mut self, stream: &Stream, pipe: BorrowedFd<'_>) -> Result<(), Error>;
+}
+
+/// The streams of a range, on their way in. After an error it is of no more
+/// use.
+pub trait Receiving: Send {
+    /// Reads the next stream from a pipe.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be received, or ends too early.
+    fn receive(&mut self, pipe: BorrowedFd<'_>) -> Result<Arrived, Error>;
+}
+
+/// What came of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrived {
+    /// How many bytes it had.
+    pub bytes: u64,
+    /// The GUID of the snapshot that it made, where that was told for
+    /// nothing.
+    pub guid: Option<Guid>,
+}
+
 /// What to receive, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receive {
@@ -182,7 +241,7 @@ pub struct Receive {
     /// Whether a dataset that it makes can be written to.
     pub access: Access,
     /// What is set on the dataset besides.
-    pub properties: Properties,
+    pub properties: Arc<Properties>,
 }
 
 /// Whether what arrives can be written to.

@@ -135,6 +135,12 @@ pub enum Error {
         /// What is missing.
         parent: DatasetName,
     },
+    /// Whoever was to receive it has stopped.
+    #[error("nobody reads the stream of {snapshot} any more")]
+    NobodyReads {
+        /// What was being sent.
+        snapshot: SnapshotName,
+    },
     /// The system has no pipe for a stream.
     #[error("cannot make a pipe for the stream of {snapshot}: {source}")]
     Pipe {

@@ -33,6 +33,7 @@ use crate::error::Error;
 use crate::plan::{Action, Base, Mark, MarkerMove, Plan, Range, Step, Stream};
 use crate::properties::Chosen;
 use stages::Stages;
+use transfer::Ways;
 
 /// Carries out plans between two endpoints.
 pub struct Executor<'a> {
@@ -323,9 +324,26 @@ impl<'e> Run<'_, 'e> {
     }
 
     fn send(&self, step: &Step, range: &Range) -> Result<(), Error> {
+        let mut last = None;
+        let sent = self.streams(step, range, &mut last);
+        // No channel is taken any more by the streams.
+        let held = last.map_or(Ok(()), |last| self.hold(step, &last));
+        sent.and(held)
+    }
+
+    fn streams(&self, step: &Step, range: &Range, last: &mut Option<Stream>) -> Result<(), Error> {
+        let Executor { source, target, .. } = self.executor;
+        let streams: Vec<Stream> = range.streams().collect();
+        let receives = self.executor.receives(step, &streams)?;
+        let mut ways = Ways {
+            sending: source.sending(range)?,
+            receiving: target.receiving(&receives)?,
+        };
         let mut marker = range.marker.clone();
-        for stream in range.streams() {
-            let bytes = self.executor.transfer(step, &stream)?;
+        for (stream, receive) in streams.into_iter().zip(&receives) {
+            let bytes = self
+                .executor
+                .transfer(step, &stream, receive, &mut ways)?;
             let mut state = self.state();
             state.outcome.streams += 1;
             state.outcome.bytes += bytes;
@@ -333,7 +351,7 @@ impl<'e> Run<'_, 'e> {
             if let Some(marker) = &mut marker {
                 self.advance(step, marker, &stream)?;
             }
-            self.hold(step, &stream)?;
+            *last = Some(stream);
         }
         Ok(())
     }

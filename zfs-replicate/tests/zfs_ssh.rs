@@ -22,6 +22,7 @@ use zfs_replicate::endpoint::{Elevation, Endpoint, Local, Ssh, Stock};
 use zfs_replicate::execute::{Cancel, Event, Executor, Observer, Outcome};
 use zfs_replicate::marker::TargetId;
 use zfs_replicate::plan::{Diverged, Gone, Hosts, Options, Plan, plan};
+use zfs_replicate::tree::Snapshot;
 
 /// Counts the commands that go through.
 #[derive(Debug)]
@@ -263,6 +264,145 @@ fn planning_takes_four_commands_whatever_the_number_of_datasets() {
     site.plan(Way::Relay, &site.options());
     let took = site.counted.commands.load(Ordering::SeqCst) - before;
     assert!(took <= 4, "{took}");
+}
+
+/// How many commands the other end ran for what `work` does.
+fn commands(site: &Site, work: impl FnOnce()) -> usize {
+    let before = site.counted.commands.load(Ordering::SeqCst);
+    work();
+    site.counted.commands.load(Ordering::SeqCst) - before
+}
+
+#[test]
+fn a_range_takes_one_command_and_all_markers_another() {
+    for (way, most) in [(Way::Push, 1), (Way::Pull, 2), (Way::Relay, 3)] {
+        let site = Site::new();
+        let source = site.pool.filesystem("src");
+        site.pool.take("src@0");
+        site.replicate(way);
+        for number in 1..=10 {
+            site.pool.write(&source, "a", &noise(number, 50_000));
+            site.pool.take(&format!("src@{number}"));
+        }
+        let plan = site.plan(way, &site.options());
+        let (from, to) = site.ends(way);
+        let log = Log::default();
+        let took = commands(&site, || {
+            let outcome = Executor::new(from, to, &log).run(&plan);
+            assert_eq!((outcome.streams, outcome.failed), (10, 0), "{outcome:?}");
+        });
+        // The shell for the markers is there since the first run.
+        assert!(took <= most - usize::from(most > 1), "{took}");
+        let again = site.plan(way, &site.options());
+        assert!(again.is_empty(), "{again:#?}");
+        assert_eq!(site.pool.read(&site.pool.dataset("dst"), "a"), noise(10, 50_000));
+        let list = ["zfs", "list", "-Hd1", "-t", "bookmark", source.as_str()];
+        assert_eq!(run(&list).lines().count(), 1);
+    }
+}
+
+#[test]
+fn a_range_with_gaps_from_a_bookmark_brings_what_is_wanted_and_no_more() {
+    for way in [Way::Push, Way::Pull] {
+        let site = Site::new();
+        let source = site.pool.filesystem("src");
+        site.pool.take("src@first");
+        site.replicate(way);
+        for number in 1..=6 {
+            site.pool.write(&source, "a", &noise(number, 50_000));
+            site.pool.take(&format!("src@{number}"));
+        }
+        run(&["zfs", "destroy", site.pool.snapshot("src@first").as_str()]);
+        let wanted = |_: &DatasetName, snapshot: &Snapshot| snapshot.name.snapshot() != "4";
+        let options = site.options().wanted(&wanted);
+        let plan = site.plan(way, &options);
+        let (from, to) = site.ends(way);
+        let log = Log::default();
+        let took = commands(&site, || {
+            let outcome = Executor::new(from, to, &log).run(&plan);
+            assert!(outcome.is_ok(), "{:?}", log.lines.lock().unwrap());
+        });
+        assert!(took <= 2, "{took}");
+        let dst = site.pool.dataset("dst");
+        let list = ["zfs", "list", "-Hd1", "-s", "createtxg", "-o", "name"];
+        let there = run(&[&list[..], &["-t", "snapshot", dst.as_str()]].concat());
+        let names: Vec<_> = there.lines().filter_map(|n| n.split_once('@')).collect();
+        let names: Vec<_> = names.into_iter().map(|(_, name)| name).collect();
+        assert_eq!(names, ["first", "1", "2", "3", "5", "6"]);
+    }
+}
+
+/// Stops when a snapshot begins.
+struct Stopping<'a> {
+    at: &'a str,
+    cancel: Cancel,
+    log: Log,
+}
+
+impl Observer for Stopping<'_> {
+    fn event(&self, event: &Event<'_>) {
+        match event {
+            Event::Progress { transfer, bytes }
+                if transfer.stream.to.name.snapshot() == self.at && *bytes > 1 << 20 =>
+            {
+                self.cancel.cancel();
+            }
+            _ => self.log.event(event),
+        }
+    }
+}
+
+#[test]
+fn what_arrived_of_an_interrupted_range_stays_and_the_rest_goes_on() {
+    for way in [Way::Push, Way::Pull, Way::Relay] {
+        let site = Site::new();
+        let source = site.pool.filesystem("src");
+        for (number, bytes) in [(1, 50_000), (2, 50_000), (3, 24 << 20), (4, 50_000)] {
+            site.pool.write(&source, "a", &noise(number, bytes));
+            site.pool.take(&format!("src@{number}"));
+        }
+        let cancel = Cancel::new();
+        let stopping = Stopping {
+            at: "3",
+            cancel: cancel.clone(),
+            log: Log::default(),
+        };
+        let (from, to) = site.ends(way);
+        let outcome = Executor::new(from, to, &stopping)
+            .cancel(cancel)
+            .verify()
+            .run(&site.plan(way, &site.options()));
+        let lines = stopping.log.lines.into_inner().unwrap();
+        assert!(outcome.streams >= 2, "{outcome:?} {lines:?}");
+        let there = site.local.tree(&site.pool.dataset("dst")).unwrap();
+        let there = &there.datasets[0];
+        assert_eq!(there.snapshots.len() as u64, outcome.streams);
+        // The marker has followed what arrived.
+        let marks = site.local.tree(&source).unwrap();
+        let marks = &marks.datasets[0].bookmarks;
+        assert_eq!(marks.len(), 1, "{marks:?}");
+        assert_eq!(Some(marks[0].guid), there.newest().map(|newest| newest.guid));
+        let log = site.replicate(way);
+        if outcome.streams == 2 && there.partial.is_some() {
+            assert_eq!(words(&log), ["resume", "incremental"], "{log:?}");
+        }
+        assert_eq!(site.pool.read(&site.pool.dataset("dst"), "a"), noise(4, 50_000));
+    }
+}
+
+#[test]
+fn where_the_target_of_a_pull_fails_its_reason_is_told() {
+    let site = Site::new();
+    let source = site.pool.filesystem("src");
+    site.pool.write(&source, "a", &noise(1, 4 << 20));
+    site.pool.take("src@1");
+    let planned = site.plan(Way::Pull, &site.options());
+    site.pool.filesystem("dst");
+    let log = Log::default();
+    let outcome = Executor::new(&site.remote, &site.local, &log).run(&planned);
+    assert_eq!(outcome.failed, 1);
+    let lines = log.lines.into_inner().unwrap();
+    assert!(lines[0].contains("exists"), "{lines:?}");
 }
 
 #[test]

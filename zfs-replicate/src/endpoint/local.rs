@@ -272,7 +272,7 @@ impl Endpoint for Local {
         if receive.into != Into::Existing && receive.access == Access::ReadOnly {
             request = request.property("readonly", "on");
         }
-        for (name, value) in &receive.properties {
+        for (name, value) in &*receive.properties {
             request = request.property(name, value.as_str());
         }
         let received = self.zfs.receive(&request, pipe)?;

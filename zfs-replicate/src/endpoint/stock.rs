@@ -6,26 +6,28 @@
 //! ```
 //!
 //! Whatever the number of datasets, a listing takes one command, or two where
-//! the root is not there yet; a stream takes one, and one more asks what
-//! arrived.
+//! the root is not there yet; the streams of a range take one, which also says
+//! what arrived; and one shell for all ranges moves the markers.
 
+mod asides;
 mod compression;
 mod listing;
 mod quote;
+mod receive;
 mod remote;
+mod send;
+mod split;
 mod ssh;
 mod transport;
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::process::{Child, Command, Stdio};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::thread;
 
 use zfs_core::{BookmarkName, DatasetName, Guid, SnapshotName};
-use zfs_stream::token::ResumeToken;
 
 pub use compression::Compression;
 pub use listing::{Malformed, parse as parse_listing};
@@ -33,17 +35,15 @@ pub use quote::quote;
 pub use ssh::{Ssh, SshOptions};
 pub use transport::{Channel, Channels, MAX_CHANNELS, Shell, Transport};
 
-use super::{Access, Endpoint, Into, Receive};
+use asides::Asides;
+use receive::Receivers;
+use send::Senders;
+
+use super::{Endpoint, Receive, Receiving, Sending};
 use crate::error::Error;
-use crate::plan::{Base, Rollback, Stream};
+use crate::plan::{Base, Range, Rollback, Stream};
 use crate::properties::Properties;
 use crate::tree::{Dataset, Tree};
-
-/// The most that is moved at once.
-const BUFFER_BYTES: usize = 1 << 20;
-
-/// The most of what `zfs send -v` says in one line.
-const MAX_LINE_BYTES: u64 = 4096;
 
 /// Whether zfs(8) is run by another user.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,16 +63,19 @@ pub struct Stock {
     compression: Option<Compression>,
     /// How many bytes sends have written so far.
     sent: Arc<Mutex<HashMap<Guid, u64>>>,
+    asides: Arc<Asides>,
 }
 
 impl Stock {
     /// Reached that way.
     pub fn new(transport: Arc<dyn Transport>, elevation: Elevation) -> Stock {
+        let asides = Arc::new(Asides::new(Arc::clone(&transport)));
         Stock {
             transport,
             elevation,
             compression: None,
             sent: Arc::default(),
+            asides,
         }
     }
 
@@ -122,6 +125,22 @@ impl Stock {
             output.status,
             &output.stderr,
         ))
+    }
+
+    /// As [`Stock::run_unless`], for what is done between streams.
+    fn aside<'a>(
+        &self,
+        done: Option<&str>,
+        arguments: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(), Error> {
+        let command = self.zfs(arguments);
+        let ended = self.asides.run(&command)?;
+        if ended.code == 0 || done.is_some_and(|done| ended.said.contains(done)) {
+            return Ok(());
+        }
+        // In the form in which a shell's own end would come.
+        let status = ExitStatus::from_raw(ended.code << 8);
+        Err(remote::refused(&*self.transport, &command, status, &ended.said))
     }
 
     fn malformed(&self, what: &str, problem: &impl ToString) -> Error {
@@ -214,90 +233,11 @@ impl Stock {
         Ok(())
     }
 
-    /// The arguments of `zfs send`.
-    fn send_arguments(&self, stream: &Stream) -> Result<Vec<String>, Error> {
-        let mut arguments: Vec<String> = vec!["send".into(), "-vP".into()];
-        if let Some(point) = &stream.resume {
-            let token = ResumeToken {
-                to_guid: point.to_guid.0,
-                // Where the source has it now, not where the target says.
-                to_name: stream.to.name.to_string(),
-                from_guid: point.from_guid.map(|guid| guid.0),
-                object: point.object,
-                offset: point.offset,
-                bytes: point.bytes,
-                large_block: point.form.large_blocks,
-                embed: point.form.embedded,
-                compress: point.form.compressed,
-                raw: point.form.raw,
-                ..ResumeToken::default()
-            };
-            let token = token
-                .encode()
-                .map_err(|error| self.malformed(stream.to.name.as_str(), &error))?;
-            arguments.extend(["-t".into(), token]);
-            return Ok(arguments);
-        }
-        for (given, flag) in [
-            (stream.form.raw, "-w"),
-            (stream.form.large_blocks, "-L"),
-            (stream.form.compressed, "-c"),
-            (stream.form.embedded, "-e"),
-        ] {
-            if given {
-                arguments.push(flag.into());
-            }
-        }
-        if let Some(base) = &stream.from {
-            arguments.extend(["-i".into(), base.as_str().into()]);
-        }
-        arguments.push(stream.to.name.to_string());
-        Ok(arguments)
-    }
-
-    /// Reads what `zfs send -vP` says while it goes on, and returns what it
-    /// complains about, and how it ended where the shell says so.
-    fn follow(&self, guid: Guid, stderr: impl Read) -> (String, Option<String>) {
-        let mut stderr = BufReader::new(stderr);
-        let mut complaints = String::new();
-        let mut ended = None;
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            match (&mut stderr)
-                .take(MAX_LINE_BYTES)
-                .read_until(b'\n', &mut line)
-            {
-                Ok(0) | Err(_) => break,
-                Ok(_) => {}
-            }
-            let text = String::from_utf8_lossy(&line);
-            let columns: Vec<&str> = text.trim_end().split('\t').collect();
-            match columns.as_slice() {
-                ["full" | "incremental" | "size", ..] => {}
-                [SEND_ENDED, status] => ended = Some((*status).to_owned()),
-                [time, bytes, _] if time.len() == 8 && time.contains(':') => {
-                    if let Ok(bytes) = bytes.parse() {
-                        let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
-                        sent.insert(guid, bytes);
-                    }
-                }
-                _ if complaints.len() < MAX_LINE_BYTES as usize * 4 => complaints.push_str(&text),
-                _ => {}
-            }
-        }
-        (complaints.trim().to_owned(), ended)
-    }
-
     /// What compresses a stream of this kind.
     fn compression(&self, raw: bool, compressed: bool) -> Option<Compression> {
         self.compression.filter(|_| !raw && !compressed)
     }
 }
-
-/// What the shell says about the end of a send whose status is hidden behind
-/// that of what compresses it.
-const SEND_ENDED: &str = "zfs-replicate: send ended";
 
 /// Starts a program of this system.
 fn filter(words: &[&str], stdin: Stdio, stdout: Stdio) -> io::Result<Child> {
@@ -307,36 +247,6 @@ fn filter(words: &[&str], stdin: Stdio, stdout: Stdio) -> io::Result<Child> {
         .stdin(stdin)
         .stdout(stdout)
         .spawn()
-}
-
-fn owned(pipe: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    pipe.try_clone_to_owned()
-}
-
-/// How moving bytes ended.
-enum Moved {
-    /// Both sides are through.
-    All,
-    /// The reader has gone.
-    NobodyReads,
-    /// The sender's side broke, or was broken off.
-    Broken(io::Error),
-}
-
-fn move_bytes(mut from: impl Read, mut to: impl Write, moved: &mut u64) -> Moved {
-    let mut buffer = vec![0; BUFFER_BYTES];
-    loop {
-        let count = match from.read(&mut buffer) {
-            Ok(0) => return Moved::All,
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Moved::Broken(error),
-        };
-        if to.write_all(buffer.get(..count).unwrap_or(&[])).is_err() {
-            return Moved::NobodyReads;
-        }
-        *moved += count as u64;
-    }
 }
 
 impl Endpoint for Stock {
@@ -397,58 +307,14 @@ impl Endpoint for Stock {
     }
 
     fn send(&self, stream: &Stream, pipe: BorrowedFd<'_>) -> Result<(), Error> {
-        let arguments = self.send_arguments(stream)?;
-        let mut command = self.zfs(arguments.iter().map(String::as_str));
-        let compression = self.compression(stream.form.raw, stream.form.compressed);
-        if let Some(compression) = compression {
-            let compress = compression.compress().join(" ");
-            command =
-                format!("{{ {command}; printf '{SEND_ENDED}\\t%s\\n' $? >&2; }} | {compress}");
+        Senders::of_one(self, stream)?.send(stream, pipe)
+    }
+
+    fn sending<'e>(&'e self, range: &Range) -> Result<Option<Box<dyn Sending + 'e>>, Error> {
+        if range.marker.is_some() {
+            self.asides.prepare()?;
         }
-        let failed = |error: io::Error| remote::failed_to_run(&*self.transport, &command, &error);
-        let _channel = self.transport.channels().take();
-        tracing::debug!(host = self.transport.host(), command, "send");
-        let pipe = owned(pipe).map_err(failed)?;
-        let mut sender = self.transport.command(&command);
-        sender.stdin(Stdio::null()).stderr(Stdio::piped());
-        let mut between = None;
-        let mut child;
-        if let Some(compression) = compression {
-            child = sender.stdout(Stdio::piped()).spawn().map_err(failed)?;
-            let compressed = child.stdout.take().map_or_else(Stdio::null, Stdio::from);
-            match filter(compression.decompress(), compressed, Stdio::from(pipe)) {
-                Ok(decompress) => between = Some(decompress),
-                Err(error) => {
-                    let _ = child.kill();
-                    let _ = child.wait();
-                    return Err(failed(error));
-                }
-            }
-        } else {
-            child = sender.stdout(pipe).spawn().map_err(failed)?;
-        }
-        // The command holds the pipe's end until here.
-        drop(sender);
-        let stderr = child.stderr.take();
-        let guid = stream.to.guid;
-        let (said, ended) = stderr
-            .map(|stderr| self.follow(guid, stderr))
-            .unwrap_or_default();
-        let status = child.wait().map_err(failed)?;
-        let decompressed = between.map(|mut child| child.wait()).transpose();
-        let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
-        sent.remove(&guid);
-        drop(sent);
-        let sent = compression.is_none() || ended.is_some_and(|ended| ended == "0");
-        if !status.success() || !sent {
-            return Err(remote::refused(&*self.transport, &command, status, &said));
-        }
-        match decompressed.map_err(failed)? {
-            Some(status) if !status.success() => Err(failed(io::Error::other(format!(
-                "what came cannot be decompressed ({status})"
-            )))),
-            _ => Ok(()),
-        }
+        Ok(Some(Box::new(Senders::of_range(self, range)?)))
     }
 
     fn sent(&self, stream: &Stream, _: &Weak<OwnedFd>) -> Option<u64> {
@@ -457,70 +323,16 @@ impl Endpoint for Stock {
     }
 
     fn receive(&self, receive: &Receive, pipe: BorrowedFd<'_>) -> Result<u64, Error> {
-        let mut options: Vec<String> = Vec::new();
-        if receive.into != Into::Existing && receive.access == Access::ReadOnly {
-            options.push("readonly=on".to_owned());
-        }
-        for (name, value) in &receive.properties {
-            options.retain(|option| option.split('=').next() != Some(name));
-            options.push(format!("{name}={value}"));
-        }
-        if let Into::Clone(name) = &receive.into {
-            options.push(format!("origin={name}"));
-        }
-        let mut arguments = vec!["receive", "-s", "-u"];
-        for option in &options {
-            arguments.extend(["-o", option]);
-        }
-        arguments.push(receive.snapshot.as_str());
-        let mut command = self.zfs(arguments);
-        let compression = self.compression(receive.raw, receive.compressed);
-        if let Some(compression) = compression {
-            command = format!("{} | {command}", compression.decompress().join(" "));
-        }
-        let failed = |error: io::Error| remote::failed_to_run(&*self.transport, &command, &error);
-        let _channel = self.transport.channels().take();
-        tracing::debug!(host = self.transport.host(), command, "receive");
-        let mut receiver = self.transport.command(&command);
-        receiver
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
-        let mut child = receiver.spawn().map_err(failed)?;
-        let mut stdin = child.stdin.take().map(OwnedFd::from);
-        let mut between = None;
-        if let Some((compression, to)) = compression.and_then(|c| Some((c, stdin.take()?))) {
-            match filter(compression.compress(), Stdio::piped(), Stdio::from(to)) {
-                Ok(mut compress) => {
-                    stdin = compress.stdin.take().map(OwnedFd::from);
-                    between = Some(compress);
-                }
-                Err(error) => {
-                    let _ = child.kill();
-                    let _ = child.wait();
-                    return Err(failed(error));
-                }
-            }
-        }
-        let stderr = child.stderr.take();
-        let complaints = thread::spawn(move || stderr.map(remote::complaint).unwrap_or_default());
-        let from = File::from(owned(pipe).map_err(failed)?);
-        let mut bytes = 0;
-        let moved = match stdin {
-            Some(stdin) => move_bytes(from, File::from(stdin), &mut bytes),
-            None => Moved::NobodyReads,
-        };
-        if let Some(mut compress) = between {
-            // The receiver says what became of it.
-            let _ = compress.wait();
-        }
-        let status = child.wait().map_err(failed)?;
-        let said = complaints.join().unwrap_or_default();
-        match (status.success(), moved) {
-            (true, Moved::All | Moved::NobodyReads) => Ok(bytes),
-            (false, _) => Err(remote::refused(&*self.transport, &command, status, &said)),
-            (true, Moved::Broken(error)) => Err(failed(error)),
-        }
+        let receives = std::slice::from_ref(receive);
+        let arrived = Receivers::new(self, receives).receive(pipe)?;
+        Ok(arrived.bytes)
+    }
+
+    fn receiving<'e>(
+        &'e self,
+        receives: &'e [Receive],
+    ) -> Result<Option<Box<dyn Receiving + 'e>>, Error> {
+        Ok(Some(Box::new(Receivers::new(self, receives))))
     }
 
     fn has_partial(&self, dataset: &DatasetName) -> bool {
@@ -644,13 +456,12 @@ impl Endpoint for Stock {
     }
 
     fn bookmark(&self, of: &Base, name: &BookmarkName) -> Result<(), Error> {
-        self.run(["bookmark", of.as_str(), name.as_str()])?;
-        Ok(())
+        self.aside(None, ["bookmark", of.as_str(), name.as_str()])
     }
 
     fn destroy_bookmarks(&self, names: &[BookmarkName]) -> Result<(), Error> {
         for name in names {
-            self.run_unless("does not exist", ["destroy", name.as_str()])?;
+            self.aside(Some("does not exist"), ["destroy", name.as_str()])?;
         }
         Ok(())
     }

@@ -8,48 +8,67 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use zfs_core::SnapshotName;
+use zfs_core::{Guid, SnapshotName};
 use zfs_stream::verify::Kind;
 
 use super::Executor;
 use super::cancel::break_off;
 use super::event::{Event, Transfer};
 use super::pump::{Stopped, pump};
-use crate::endpoint::{Into, Receive};
+use crate::endpoint::{Arrived, Into, Receive, Receiving, Sending};
 use crate::error::Error;
 use crate::plan::{Step, Stream};
 
 /// How often progress is looked at, and a request to stop.
 pub(super) const TICK: Duration = Duration::from_millis(200);
 
+/// The ways that the streams of a range share, where an end has one.
+pub(super) struct Ways<'w> {
+    pub sending: Option<Box<dyn Sending + 'w>>,
+    pub receiving: Option<Box<dyn Receiving + 'w>>,
+}
+
 /// What ended a transfer, on each side.
 struct Ended {
     sent: Result<(), Error>,
-    received: Result<u64, Error>,
+    received: Result<Arrived, Error>,
     pumped: Result<(), Stopped>,
 }
 
 impl Executor<'_> {
+    /// How the target receives the streams of a range.
+    pub(super) fn receives(&self, step: &Step, streams: &[Stream]) -> Result<Vec<Receive>, Error> {
+        let properties = Arc::new(self.properties.of(&step.source).clone());
+        let receives = streams.iter().map(|stream| {
+            Ok(Receive {
+                snapshot: stream.to.name.on(&step.target)?,
+                into: match (&stream.origin, &stream.from) {
+                    (Some(origin), _) => Into::Clone(origin.clone()),
+                    (None, None) => Into::New,
+                    (None, Some(_)) => Into::Existing,
+                },
+                raw: stream.form.raw,
+                compressed: stream.form.compressed,
+                access: self.access,
+                properties: Arc::clone(&properties),
+            })
+        });
+        receives.collect()
+    }
+
     /// Sends a stream and returns how many bytes arrived.
-    pub(super) fn transfer(&self, step: &Step, stream: &Stream) -> Result<u64, Error> {
-        let snapshot = stream.to.name.on(&step.target)?;
+    pub(super) fn transfer(
+        &self,
+        step: &Step,
+        stream: &Stream,
+        receive: &Receive,
+        ways: &mut Ways<'_>,
+    ) -> Result<u64, Error> {
         let transfer = Transfer {
             source: &step.source,
             target: &step.target,
             stream,
             estimate: self.source.estimate(stream).ok().flatten(),
-        };
-        let receive = Receive {
-            snapshot,
-            into: match (&stream.origin, &stream.from) {
-                (Some(origin), _) => Into::Clone(origin.clone()),
-                (None, None) => Into::New,
-                (None, Some(_)) => Into::Existing,
-            },
-            raw: stream.form.raw,
-            compressed: stream.form.compressed,
-            access: self.access,
-            properties: self.properties.of(&step.source).clone(),
         };
         let copy = self
             .tap
@@ -57,9 +76,9 @@ impl Executor<'_> {
             .map_err(|source| tap_failed(stream, source))?;
         self.observer.event(&Event::Started(transfer));
         let began = Instant::now();
-        let ended = self.flow(transfer, &receive, copy)?;
-        let bytes = self.verdict(transfer, ended)?;
-        self.check(stream, &receive.snapshot)?;
+        let ended = self.flow(transfer, receive, copy, ways)?;
+        let Arrived { bytes, guid } = self.verdict(transfer, ended)?;
+        self.check(stream, &receive.snapshot, guid)?;
         self.observer.event(&Event::Finished {
             transfer,
             bytes,
@@ -77,6 +96,7 @@ impl Executor<'_> {
         transfer: Transfer<'_>,
         receive: &Receive,
         copy: Option<Box<dyn Write + Send>>,
+        ways: &mut Ways<'_>,
     ) -> Result<Ended, Error> {
         let stream = transfer.stream;
         let (mut reader, writer) = pipe(stream)?;
@@ -99,10 +119,14 @@ impl Executor<'_> {
         // Each thread drops its sender at its end, so the channel is
         // disconnected when all of them are through.
         let (done, running) = mpsc::channel::<()>();
+        let Ways { sending, receiving } = ways;
         Ok(thread::scope(|scope| {
             let done_sending = done.clone();
             let sender = scope.spawn(move || {
-                let result = self.source.send(stream, writer.as_fd());
+                let result = match sending {
+                    Some(sending) => sending.send(stream, writer.as_fd()),
+                    None => self.source.send(stream, writer.as_fd()),
+                };
                 // Closed before anything else: it is the stream's end.
                 drop(writer);
                 drop(done_sending);
@@ -120,7 +144,13 @@ impl Executor<'_> {
                 })
             });
             let receiver = scope.spawn(move || {
-                let result = self.target.receive(receive, reader.as_fd());
+                let result = match receiving {
+                    Some(receiving) => receiving.receive(reader.as_fd()),
+                    None => {
+                        let received = self.target.receive(receive, reader.as_fd());
+                        received.map(|bytes| Arrived { bytes, guid: None })
+                    }
+                };
                 drop(reader);
                 drop(done);
                 result
@@ -151,15 +181,15 @@ impl Executor<'_> {
     }
 
     /// Which of the errors is the cause, and which only its echo.
-    fn verdict(&self, transfer: Transfer<'_>, ended: Ended) -> Result<u64, Error> {
+    fn verdict(&self, transfer: Transfer<'_>, ended: Ended) -> Result<Arrived, Error> {
         let stream = transfer.stream;
         match ended {
             // A receive that completed is complete, whoever wanted what.
             Ended {
                 sent: Ok(()),
-                received: Ok(bytes),
+                received: Ok(arrived),
                 pumped: Ok(()),
-            } => Ok(bytes),
+            } => Ok(arrived),
             Ended {
                 pumped: Err(Stopped::Tap(source)),
                 ..
@@ -197,16 +227,24 @@ impl Executor<'_> {
             } => Err(error),
             Ended {
                 pumped: Err(Stopped::Cancelled | Stopped::Pipe),
-                received: Ok(bytes),
+                received: Ok(arrived),
                 ..
-            } => Ok(bytes),
+            } => Ok(arrived),
         }
     }
 
     /// A resumed stream is named by what the token said, so what arrived is
     /// looked at before a marker is made of it.
-    fn check(&self, stream: &Stream, snapshot: &SnapshotName) -> Result<(), Error> {
-        let found = self.target.guid(snapshot)?;
+    fn check(
+        &self,
+        stream: &Stream,
+        snapshot: &SnapshotName,
+        told: Option<Guid>,
+    ) -> Result<(), Error> {
+        let found = match told {
+            Some(guid) => guid,
+            None => self.target.guid(snapshot)?,
+        };
         if found == stream.to.guid {
             return Ok(());
         }
@@ -230,7 +268,11 @@ fn is_cut_off(problem: &std::io::Error) -> bool {
 }
 
 fn is_echo(sent: &Error) -> bool {
-    matches!(sent, Error::Zfs(error) if error.is_interrupted())
+    match sent {
+        Error::Zfs(error) => error.is_interrupted(),
+        Error::NobodyReads { .. } => true,
+        _ => false,
+    }
 }
 
 fn tap_failed(stream: &Stream, source: std::io::Error) -> Error {

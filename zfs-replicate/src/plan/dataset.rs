@@ -1,6 +1,8 @@
 //! The steps of one dataset.
 
-use zfs_core::{DatasetName, SnapshotName};
+use std::collections::HashSet;
+
+use zfs_core::{DatasetName, Guid, SnapshotName, Txg};
 
 use super::base::{self, Common};
 use super::clones::Origin;
@@ -139,7 +141,7 @@ impl<'a> Planner<'a> {
                 .retain(|s| !rollback.destroy.contains(&s.name));
         }
         let (missing, refused) = self.missing(pair, Some(&there), Some(&common));
-        let base = common.base;
+        let (base, after) = (common.base, common.createtxg);
         let form = self.form(pair.source, there.encryption.as_ref());
         let form = match form {
             Ok(form) if form.raw && !there.is_encrypted() => Err(Refusal::RawOntoPlain),
@@ -192,6 +194,7 @@ impl<'a> Planner<'a> {
             let range = Range {
                 base: Some(base),
                 origin: None,
+                gaps: gaps(pair.source, Some(after), &missing),
                 snapshots: missing,
                 resume,
                 form,
@@ -233,6 +236,7 @@ impl<'a> Planner<'a> {
                     let range = Range {
                         base,
                         origin,
+                        gaps: gaps(pair.source, None, &missing),
                         snapshots: missing,
                         resume: Some(point),
                         form,
@@ -295,6 +299,7 @@ impl<'a> Planner<'a> {
         let range = Range {
             base,
             origin,
+            gaps: gaps(pair.source, None, &missing),
             snapshots: missing,
             resume: None,
             form,
@@ -332,6 +337,24 @@ impl<'a> Planner<'a> {
         self.steps
             .extend(refused.into_iter().map(|refusal| pair.refuse(refusal)));
     }
+}
+
+/// Those of the snapshots to send before which the source has others.
+fn gaps(source: &Dataset, after: Option<Txg>, sent: &[Snapshot]) -> Vec<Guid> {
+    let sent: HashSet<Guid> = sent.iter().map(|snapshot| snapshot.guid).collect();
+    let mut gaps = Vec::new();
+    let mut skipped = false;
+    for snapshot in source.snapshots_by_age() {
+        if after.is_some_and(|after| snapshot.createtxg <= after) {
+            continue;
+        }
+        let is_sent = sent.contains(&snapshot.guid);
+        if is_sent && skipped {
+            gaps.push(snapshot.guid);
+        }
+        skipped = !is_sent;
+    }
+    gaps
 }
 
 fn parts(origin: Option<Origin>) -> (Option<Base>, Option<SnapshotName>) {

@@ -149,6 +149,9 @@ pub struct Range {
     pub origin: Option<SnapshotName>,
     /// The snapshots, the oldest first; at least one.
     pub snapshots: Vec<Snapshot>,
+    /// Those before which the source has others that are not sent: between
+    /// them and the one before, or the base.
+    pub gaps: Vec<Guid>,
     /// Where the first one's stream goes on, if it was interrupted.
     pub resume: Option<ResumePoint>,
     /// How the streams are made. That of a resumed one is its token's.
@@ -179,6 +182,12 @@ impl Range {
                     resume,
                 }
             })
+    }
+
+    /// Whether the source has snapshots before this one, after the one that
+    /// is sent before it or the base, that are not sent.
+    pub fn skips_before(&self, guid: Guid) -> bool {
+        self.gaps.contains(&guid)
     }
 
     /// The youngest snapshot in it.

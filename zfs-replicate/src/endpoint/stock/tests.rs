@@ -1,16 +1,20 @@
 //! Against a zfs(8) that is a shell script: what is asked, and what is made
 //! of the answers.
 
-use std::fs::{self, Permissions};
-use std::io::Read;
+use std::fs::{self, File, Permissions};
+use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
+use std::thread;
 
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 use zfs_core::Txg;
+use zfs_stream::token::ResumeToken;
 
+use super::split::tests::{package, stream as bytes_of};
 use super::*;
+use crate::endpoint::{Access, Into};
 use crate::tree::{Snapshot, StreamForm};
 
 /// A shell whose `zfs` is a script, which first notes how it was called.
@@ -149,29 +153,63 @@ fn garbage_and_other_failures_are_errors() {
     );
 }
 
+/// What a pipe is given, and what a sender says.
+fn sent(stock: &Stock, stream: &Stream) -> (Result<(), Error>, Vec<u8>) {
+    let (reader, writer) = zfs_core::stream_pipe().unwrap();
+    let result = stock.send(stream, writer.as_fd());
+    drop(writer);
+    let mut bytes = Vec::new();
+    File::from(reader).read_to_end(&mut bytes).unwrap();
+    (result, bytes)
+}
+
+/// A file with these bytes, to be shown by a script.
+fn file(bytes: &[u8]) -> (NamedTempFile, String) {
+    let mut file = NamedTempFile::new().unwrap();
+    file.write_all(bytes).unwrap();
+    let cat = format!("cat '{}'", file.path().display());
+    (file, cat)
+}
+
 #[test]
 fn a_stream_is_what_the_other_end_writes() {
-    let (stock, calls) =
-        stock("echo 'size\t5' >&2; printf '10:00:01\\t3\\ttank/a@two words\\n' >&2; printf hello");
-    let (reader, writer) = zfs_core::stream_pipe().unwrap();
-    stock.send(&stream(false), writer.as_fd()).unwrap();
-    drop(writer);
-    let mut text = String::new();
-    File::from(reader).read_to_string(&mut text).unwrap();
-    assert_eq!(text, "hello");
+    let (_file, cat) = file(&bytes_of(2));
+    let (stock, calls) = stock(&cat);
+    let (result, bytes) = sent(&stock, &stream(false));
+    result.unwrap();
+    assert!(bytes == bytes_of(2));
     assert_eq!(
         calls.calls(),
-        ["send -vP -w -L -c -i tank/a#itxs tank/a@two words"]
+        ["send -w -L -c -i tank/a#itxs tank/a@two words"]
     );
 }
 
 #[test]
+fn another_snapshot_than_what_was_meant_goes_nowhere() {
+    let (_file, cat) = file(&bytes_of(3));
+    let (stock, _) = stock(&cat);
+    let (result, bytes) = sent(&stock, &stream(false));
+    assert!(matches!(result, Err(Error::WrongSnapshot { .. })));
+    assert!(bytes.is_empty());
+}
+
+#[test]
+fn what_is_no_stream_goes_nowhere() {
+    for script in ["echo 'Welcome to far!'", "head -c 1000 /dev/zero", "true"] {
+        let (stock, _) = stock(script);
+        let (result, bytes) = sent(&stock, &stream(false));
+        assert!(matches!(result, Err(Error::Remote { .. })), "{script}");
+        assert!(bytes.is_empty(), "{script}");
+    }
+}
+
+#[test]
 fn a_resumed_stream_takes_a_token_of_our_own_making() {
-    let (stock, calls) = stock("true");
-    let (_reader, writer) = zfs_core::stream_pipe().unwrap();
-    stock.send(&stream(true), writer.as_fd()).unwrap();
+    let (_file, cat) = file(&bytes_of(2));
+    let (stock, calls) = stock(&cat);
+    sent(&stock, &stream(true)).0.unwrap();
     let call = calls.calls().remove(0);
-    let token = ResumeToken::decode(call.strip_prefix("send -vP -t ").unwrap()).unwrap();
+    let token = ResumeToken::decode(call.strip_prefix("send -t ").unwrap()).unwrap();
     assert_eq!(
         (token.to_guid, token.from_guid, token.object),
         (2, Some(1), 7)
@@ -180,16 +218,117 @@ fn a_resumed_stream_takes_a_token_of_our_own_making() {
 }
 
 #[test]
-fn what_a_failed_send_says_is_told_without_its_progress() {
-    let (stock, _) = stock(
-        "printf 'size\\t5\\n10:00:01\\t3\\ta\\n' >&2; echo 'cannot send: I/O error' >&2; exit 1",
+fn what_a_failed_send_says_is_told() {
+    let (_file, cat) = file(&bytes_of(2)[..700]);
+    for before in ["true", &cat] {
+        let (stock, _) = stock(&format!(
+            "{before}; echo 'cannot send: I/O error' >&2; exit 1"
+        ));
+        let error = sent(&stock, &stream(false)).0.unwrap_err().to_string();
+        assert!(error.ends_with("cannot send: I/O error"), "{error}");
+    }
+}
+
+#[test]
+fn a_sender_whose_reader_has_gone_says_so() {
+    let (_file, cat) = file(&bytes_of(2));
+    let (stock, _) = stock(&format!("{cat}; sleep 60"));
+    let (reader, writer) = zfs_core::stream_pipe().unwrap();
+    drop(reader);
+    let error = stock.send(&stream(false), writer.as_fd()).unwrap_err();
+    assert!(matches!(error, Error::NobodyReads { .. }), "{error}");
+}
+
+/// A range of so many snapshots.
+fn range(base: Option<Base>, guids: std::ops::RangeInclusive<u64>) -> Range {
+    let snapshots = guids.map(|guid| Snapshot {
+        name: format!("tank/a@{guid}").parse().unwrap(),
+        guid: Guid(guid),
+        createtxg: Txg(guid),
+    });
+    Range {
+        base,
+        origin: None,
+        snapshots: snapshots.collect(),
+        gaps: Vec::new(),
+        resume: None,
+        form: StreamForm::default(),
+        marker: None,
+    }
+}
+
+fn commands(range: &Range) -> Vec<(String, usize)> {
+    let stock = Stock::new(Arc::new(Shell::new()), Elevation::None);
+    let commands = send::commands(&stock, range).unwrap();
+    let words = commands.into_iter();
+    words.map(|(words, count)| (words.join(" "), count)).collect()
+}
+
+#[test]
+fn a_range_is_sent_at_once_where_that_sends_nothing_else() {
+    let snapshot = |guid: u64| Base::Snapshot {
+        name: format!("tank/a@{guid}").parse().unwrap(),
+        guid: Guid(guid),
+    };
+    let bookmark = Base::Bookmark {
+        name: "tank/a#1".parse().unwrap(),
+        guid: Guid(1),
+    };
+    let one = |line: &str, count| (line.to_owned(), count);
+    assert_eq!(
+        commands(&range(Some(snapshot(1)), 2..=9)),
+        [one("send -I tank/a@1 tank/a@9", 8)]
     );
-    let (_reader, writer) = zfs_core::stream_pipe().unwrap();
-    let error = stock
-        .send(&stream(false), writer.as_fd())
-        .unwrap_err()
-        .to_string();
-    assert!(error.ends_with("cannot send: I/O error"), "{error}");
+    assert_eq!(
+        commands(&range(Some(bookmark), 2..=4)),
+        [
+            one("send -i tank/a#1 tank/a@2", 1),
+            one("send -I tank/a@2 tank/a@4", 2)
+        ]
+    );
+    assert_eq!(
+        commands(&range(None, 2..=3)),
+        [
+            one("send tank/a@2", 1),
+            one("send -i tank/a@2 tank/a@3", 1)
+        ]
+    );
+    let mut gap = range(Some(snapshot(1)), 2..=6);
+    gap.gaps = vec![Guid(2), Guid(5)];
+    assert_eq!(
+        commands(&gap),
+        [
+            one("send -i tank/a@1 tank/a@2", 1),
+            one("send -I tank/a@2 tank/a@4", 2),
+            one("send -i tank/a@4 tank/a@5", 1),
+            one("send -i tank/a@5 tank/a@6", 1),
+        ]
+    );
+    let mut clone = range(Some(snapshot(1)), 2..=3);
+    clone.origin = Some("vault/o@1".parse().unwrap());
+    assert_eq!(commands(&clone).len(), 2);
+}
+
+#[test]
+fn the_streams_of_a_package_go_into_a_pipe_each() {
+    let streams = [bytes_of(2), bytes_of(3)];
+    let (_file, cat) = file(&package(&streams));
+    let (stock, calls) = stock(&cat);
+    let base = Base::Snapshot {
+        name: "tank/a@1".parse().unwrap(),
+        guid: Guid(1),
+    };
+    let range = range(Some(base), 2..=3);
+    let mut sending = stock.sending(&range).unwrap().unwrap();
+    for (stream, wanted) in range.streams().zip(streams) {
+        let (reader, writer) = zfs_core::stream_pipe().unwrap();
+        sending.send(&stream, writer.as_fd()).unwrap();
+        drop(writer);
+        let mut bytes = Vec::new();
+        File::from(reader).read_to_end(&mut bytes).unwrap();
+        assert!(bytes == wanted);
+    }
+    assert_eq!(calls.calls(), ["send -I tank/a@1 tank/a@3"]);
 }
 
 fn receive(into: Into) -> Receive {
@@ -199,31 +338,87 @@ fn receive(into: Into) -> Receive {
         raw: false,
         compressed: false,
         access: Access::ReadOnly,
-        properties: Properties::default(),
+        properties: Arc::default(),
     }
+}
+
+/// A zfs(8) that takes one stream of [`bytes_of`], and says the GUID 7.
+const TAKES_ONE: &str = "case $1 in
+    receive) dd bs=1 count=LENGTH of=/dev/null 2>/dev/null ;;
+    get) echo 7 ;;
+    esac";
+
+fn takes_one() -> String {
+    TAKES_ONE.replace("LENGTH", &bytes_of(1).len().to_string())
+}
+
+fn filled_pipe(bytes: &[u8]) -> OwnedFd {
+    let (reader, writer) = zfs_core::stream_pipe().unwrap();
+    File::from(writer).write_all(bytes).unwrap();
+    reader
 }
 
 #[test]
 fn what_is_received_is_counted_and_never_mounted() {
-    let (stock, calls) = stock("cat > /dev/null");
+    let (stock, calls) = stock(&takes_one());
     for into in [
         Into::New,
         Into::Existing,
         Into::Clone("vault/o@1".parse().unwrap()),
     ] {
-        let (reader, writer) = zfs_core::stream_pipe().unwrap();
-        File::from(writer).write_all(&vec![7; 70_000]).unwrap();
+        let reader = filled_pipe(&bytes_of(5));
         let bytes = stock.receive(&receive(into), reader.as_fd()).unwrap();
-        assert_eq!(bytes, 70_000);
+        assert_eq!(bytes, bytes_of(5).len() as u64);
     }
+    let calls = calls.calls();
+    let received: Vec<_> = calls.iter().step_by(2).map(String::as_str).collect();
     assert_eq!(
-        calls.calls(),
+        received,
         [
             "receive -s -u -o readonly=on vault/a@1",
             "receive -s -u vault/a@1",
             "receive -s -u -o readonly=on -o origin=vault/o@1 vault/a@1",
         ]
     );
+    assert_eq!(calls[1], "get -Hpo value guid vault/a@1");
+}
+
+#[test]
+fn the_streams_of_a_range_are_received_by_one_command_that_says_what_arrived() {
+    let (stock, calls) = stock(&takes_one());
+    let receives = ["1", "2", "3"].map(|name| Receive {
+        snapshot: format!("vault/a@{name}").parse().unwrap(),
+        ..receive(Into::Existing)
+    });
+    let mut receiving = stock.receiving(&receives).unwrap().unwrap();
+    for _ in &receives {
+        let reader = filled_pipe(&bytes_of(5));
+        let arrived = receiving.receive(reader.as_fd()).unwrap();
+        assert_eq!(arrived.guid, Some(Guid(7)));
+    }
+    // Were there another one, there would be no command for it.
+    assert_eq!(calls.calls().len(), 6);
+}
+
+#[test]
+fn a_stream_that_is_cut_off_ends_the_receiver_too() {
+    let (stock, _) = stock("cat > /dev/null; echo 'cannot receive: incomplete stream' >&2; exit 1");
+    let reader = filled_pipe(&bytes_of(5)[..500]);
+    let error = stock
+        .receive(&receive(Into::New), reader.as_fd())
+        .unwrap_err();
+    assert!(error.to_string().ends_with("incomplete stream"), "{error}");
+}
+
+#[test]
+fn what_arrives_is_told_in_numbers_or_it_is_an_error() {
+    let script = takes_one().replace("echo 7", "echo Welcome");
+    let (stock, _) = stock(&script);
+    let reader = filled_pipe(&bytes_of(5));
+    let error = stock
+        .receive(&receive(Into::New), reader.as_fd())
+        .unwrap_err();
+    assert!(matches!(error, Error::Listing { .. }), "{error}");
 }
 
 #[test]
@@ -232,7 +427,12 @@ fn where_the_other_end_gives_up_its_reason_is_told() {
     let (reader, writer) = zfs_core::stream_pipe().unwrap();
     let sender = thread::spawn(move || {
         let mut writer = File::from(writer);
-        while writer.write_all(&vec![7; 70_000]).is_ok() {}
+        let stream = bytes_of(5);
+        let mut result = writer.write_all(&stream[..stream.len() - 312]);
+        // Records without an end.
+        while result.is_ok() {
+            result = writer.write_all(&stream[312..stream.len() - 312]);
+        }
     });
     let error = stock
         .receive(&receive(Into::New), reader.as_fd())

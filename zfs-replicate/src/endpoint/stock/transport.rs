@@ -87,6 +87,12 @@ impl Channels {
 
     /// Waits for a place, and keeps it until what is returned is dropped.
     pub fn take(&self) -> Channel<'_> {
+        self.keep();
+        Channel(self)
+    }
+
+    /// Waits for a place, and keeps it until it is given back.
+    pub(super) fn keep(&self) {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         while *free == 0 {
             free = self
@@ -95,7 +101,13 @@ impl Channels {
                 .unwrap_or_else(PoisonError::into_inner);
         }
         *free -= 1;
-        Channel(self)
+    }
+
+    /// Gives back a place that was kept.
+    pub(super) fn give_back(&self) {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        *free += 1;
+        self.freed.notify_one();
     }
 }
 
@@ -105,9 +117,7 @@ pub struct Channel<'a>(&'a Channels);
 
 impl Drop for Channel<'_> {
     fn drop(&mut self) {
-        let mut free = self.0.free.lock().unwrap_or_else(PoisonError::into_inner);
-        *free += 1;
-        self.0.freed.notify_one();
+        self.0.give_back();
     }
 }
 

@@ -1,0 +1,256 @@
+//! Streams that the other end receives: those of a range by one command,
+//! which says what arrived after each.
+//!
+//! ```text
+//! a pipe for each stream -> ssh -> zfs receive A@1 && zfs get guid A@1 && zfs receive A@2 && …
+//!                        <- the GUID of each as soon as it is there
+//! ```
+//!
+//! A receive reads its stream and not a byte more, so the next one finds its
+//! own behind it.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::{Child, ChildStdout, Stdio};
+use std::thread::{self, JoinHandle};
+
+use zfs_core::Guid;
+
+use super::send::MAX_COMMAND_BYTES;
+use super::split::{Broken, Splitter};
+use super::transport::Channel;
+use super::{Stock, filter, remote};
+use crate::endpoint::{Access, Arrived, Into, Receive, Receiving};
+use crate::error::Error;
+
+/// The longest answer: a GUID.
+const MAX_ANSWER_BYTES: u64 = 64;
+
+/// The snapshots that a dataset receives.
+pub(super) struct Receivers<'a> {
+    stock: &'a Stock,
+    /// Those that no command was started for yet.
+    waiting: &'a [Receive],
+    running: Option<Running<'a>>,
+}
+
+struct Running<'a> {
+    command: String,
+    /// Those that the command is still to receive.
+    left: &'a [Receive],
+    child: Child,
+    compress: Option<Child>,
+    stdin: Option<OwnedFd>,
+    answers: Option<BufReader<ChildStdout>>,
+    complaints: Option<JoinHandle<String>>,
+    _channel: Channel<'a>,
+}
+
+impl Running<'_> {
+    /// Ends what it reads, and waits for it.
+    fn end(&mut self) -> io::Result<(std::process::ExitStatus, String)> {
+        self.stdin = None;
+        if let Some(mut compress) = self.compress.take() {
+            // The receiver says what became of it.
+            let _ = compress.wait();
+        }
+        let status = self.child.wait()?;
+        let said = self.complaints.take().map(JoinHandle::join);
+        Ok((status, said.and_then(Result::ok).unwrap_or_default()))
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.stdin = None;
+        for child in std::iter::once(&mut self.child).chain(&mut self.compress) {
+            // It has ended already unless something went wrong.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl<'a> Receivers<'a> {
+    pub fn new(stock: &'a Stock, receives: &'a [Receive]) -> Receivers<'a> {
+        Receivers {
+            stock,
+            waiting: receives,
+            running: None,
+        }
+    }
+
+    /// Starts a command for as many as fit into one.
+    fn start(&mut self) -> Result<Running<'a>, Error> {
+        let (command, count) = self.command();
+        let (left, waiting) = self.waiting.split_at_checked(count).unwrap_or_default();
+        self.waiting = waiting;
+        let transport = &*self.stock.transport;
+        let compression = left.first().and_then(|first| self.compression(first));
+        let line = match compression {
+            Some(compression) => {
+                let decompress = compression.decompress().join(" ");
+                format!("{decompress} | {{ {command}; }}")
+            }
+            None => command.clone(),
+        };
+        let failed = |error: io::Error| remote::failed_to_run(transport, &command, &error);
+        let channel = transport.channels().take();
+        tracing::debug!(host = transport.host(), command = line, "receive");
+        let mut child = transport
+            .command(&line)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(failed)?;
+        let stderr = child.stderr.take();
+        let complaints = thread::spawn(move || stderr.map(remote::complaint).unwrap_or_default());
+        let mut running = Running {
+            left,
+            stdin: child.stdin.take().map(OwnedFd::from),
+            answers: child.stdout.take().map(BufReader::new),
+            child,
+            compress: None,
+            complaints: Some(complaints),
+            command: command.clone(),
+            _channel: channel,
+        };
+        if let Some((compression, to)) = compression.and_then(|c| Some((c, running.stdin.take()?)))
+        {
+            let mut compress =
+                filter(compression.compress(), Stdio::piped(), Stdio::from(to)).map_err(failed)?;
+            running.stdin = compress.stdin.take().map(OwnedFd::from);
+            running.compress = Some(compress);
+        }
+        Ok(running)
+    }
+
+    fn compression(&self, receive: &Receive) -> Option<super::Compression> {
+        self.stock.compression(receive.raw, receive.compressed)
+    }
+
+    /// The command for the next ones, and how many they are.
+    fn command(&self) -> (String, usize) {
+        let mut command = String::new();
+        let mut count = 0;
+        for receive in self.waiting {
+            let one = one(self.stock, receive);
+            if count > 0 && command.len() + one.len() > MAX_COMMAND_BYTES {
+                break;
+            }
+            if count > 0 {
+                command.push_str(" && ");
+            }
+            command.push_str(&one);
+            count += 1;
+            // What decompresses waits for more before it gives away the end
+            // of a stream, and the answer is waited for here.
+            if self.compression(receive).is_some() {
+                break;
+            }
+        }
+        (command, count)
+    }
+
+    fn refused(&self, running: &mut Running<'_>) -> Error {
+        let transport = &*self.stock.transport;
+        match running.end() {
+            Ok((status, said)) => remote::refused(transport, &running.command, status, &said),
+            Err(error) => remote::failed_to_run(transport, &running.command, &error),
+        }
+    }
+
+    fn answer(&self, running: &mut Running<'_>, receive: &Receive) -> Result<Guid, Error> {
+        let mut line = Vec::new();
+        if let Some(answers) = &mut running.answers {
+            // What cannot be read is no answer.
+            let _ = answers
+                .take(MAX_ANSWER_BYTES)
+                .read_until(b'\n', &mut line);
+        }
+        if line.is_empty() {
+            return Err(self.refused(running));
+        }
+        let text = String::from_utf8_lossy(&line);
+        text.trim().parse().map(Guid).map_err(|_| {
+            let problem = format!("{:?} is no GUID", text.trim());
+            self.stock.malformed(receive.snapshot.as_str(), &problem)
+        })
+    }
+}
+
+impl Receiving for Receivers<'_> {
+    fn receive(&mut self, pipe: BorrowedFd<'_>) -> Result<Arrived, Error> {
+        let mut running = match self.running.take() {
+            Some(running) => running,
+            None => self.start()?,
+        };
+        let failed = |running: &Running<'_>, error: &io::Error| {
+            remote::failed_to_run(&*self.stock.transport, &running.command, error)
+        };
+        let Some((receive, left)) = running.left.split_first() else {
+            return Err(failed(&running, &io::ErrorKind::InvalidInput.into()));
+        };
+        running.left = left;
+        let to = running.stdin.as_ref().map(|stdin| stdin.as_fd());
+        let to = to.map(|stdin| stdin.try_clone_to_owned()).transpose();
+        let (Ok(Some(to)), Ok(from)) = (to, pipe.try_clone_to_owned()) else {
+            return Err(failed(&running, &io::ErrorKind::BrokenPipe.into()));
+        };
+        let mut streams = Splitter::new(File::from(from));
+        let moved = streams.begin().and_then(|head| {
+            let head = head.ok_or(Broken::CutOff)?;
+            streams.copy(&head, File::from(to), |_| {})
+        });
+        if left.is_empty() || moved.is_err() {
+            running.stdin = None;
+        }
+        let bytes = match moved {
+            Ok(bytes) => bytes,
+            Err(Broken::Nonsense(problem)) => {
+                // The sender's end is where it matters, and says more.
+                let _ = running.end();
+                return Err(Error::package(problem.to_owned()));
+            }
+            Err(Broken::CutOff | Broken::NobodyReads | Broken::Read(_)) => {
+                return Err(self.refused(&mut running));
+            }
+        };
+        let guid = self.answer(&mut running, receive)?;
+        if left.is_empty() {
+            // Everything has arrived, whatever ssh makes of the end.
+            let _ = running.end();
+        } else {
+            self.running = Some(running);
+        }
+        Ok(Arrived {
+            bytes,
+            guid: Some(guid),
+        })
+    }
+}
+
+/// Receives one, and says what arrived.
+fn one(stock: &Stock, receive: &Receive) -> String {
+    let mut options: Vec<String> = Vec::new();
+    if receive.into != Into::Existing && receive.access == Access::ReadOnly {
+        options.push("readonly=on".to_owned());
+    }
+    for (name, value) in &*receive.properties {
+        options.retain(|option| option.split('=').next() != Some(name));
+        options.push(format!("{name}={value}"));
+    }
+    if let Into::Clone(name) = &receive.into {
+        options.push(format!("origin={name}"));
+    }
+    let mut arguments = vec!["receive", "-s", "-u"];
+    for option in &options {
+        arguments.extend(["-o", option]);
+    }
+    let snapshot = receive.snapshot.as_str();
+    arguments.push(snapshot);
+    let answer = stock.zfs(["get", "-Hpo", "value", "guid", snapshot]);
+    format!("{} && {answer}", stock.zfs(arguments))
+}
