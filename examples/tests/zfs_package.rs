@@ -54,7 +54,8 @@ fn both(from: &Pool, to: &Pool, send: &str, force: &str) {
 /// Everything below a dataset that a receiver makes.
 fn all(pool: &Pool, name: &str) -> Vec<String> {
     let root = pool.dataset(name);
-    let columns = "name,type,guid,origin,userrefs,org.example:note,org.example:snap,compression";
+    let columns = "name,type,guid,origin,userrefs,org.example:note,org.example:snap,compression,\
+                   encryptionroot,keylocation,keystatus";
     let list = [
         "zfs",
         "list",
@@ -115,6 +116,96 @@ fn what_was_renamed_and_what_is_gone_is_followed() {
     both(&from, &to, "zfs send -R -I @two SRC@three", "-F");
     let arrived = all(&to, "ours").join("\n");
     assert!(arrived.contains("TARGET/disk@three") && !arrived.contains("TARGET/clone"));
+}
+
+#[test]
+fn promotions_and_swapped_names_are_followed() {
+    let (from, to) = (Pool::new(), Pool::new());
+    fill(&from);
+    from.filesystem("src/a");
+    from.filesystem("src/b");
+    let at = |name: &str| from.dataset("src").to_string() + name;
+    run(&["zfs", "destroy", "-r", &at("@two")]);
+    run(&["zfs", "snapshot", "-r", &at("@two")]);
+    both(&from, &to, "zfs send -R SRC@two", "");
+    run(&["zfs", "promote", &at("/clone")]);
+    for (old, new) in [("/a", "/c"), ("/b", "/a"), ("/c", "/b")] {
+        run(&["zfs", "rename", &at(old), &at(new)]);
+    }
+    run(&["zfs", "snapshot", "-r", &at("@three")]);
+    both(&from, &to, "zfs send -R -I @two SRC@three", "-F");
+    let origin = get(to.dataset("ours/child"), "origin");
+    assert_eq!(origin, to.snapshot("ours/clone@one").as_str());
+    assert_eq!(get(to.dataset("ours/clone"), "origin"), "-");
+}
+
+#[test]
+fn the_keys_of_a_raw_tree_are_as_they_were() {
+    let (from, to) = (Pool::new(), Pool::new());
+    let src = from.filesystem("src");
+    let key = from.path().join("key");
+    std::fs::write(&key, [7; 32]).unwrap();
+    let location = format!("keylocation=file://{}", key.display());
+    let secret = [
+        "-o",
+        "encryption=on",
+        "-o",
+        "keyformat=raw",
+        "-o",
+        &location,
+    ];
+    for (name, options) in [
+        ("secret", &secret[..]),
+        ("secret/uses", &[]),
+        ("secret/own", &secret),
+        ("secret/own/uses", &[]),
+    ] {
+        let name = format!("{src}/{name}");
+        run(&[&["zfs", "create"], options, &[&name]].concat());
+    }
+    let at = |name: &str| src.to_string() + name;
+    run(&["zfs", "snapshot", "-r", &at("@one")]);
+    let clone = at("/secret/clone");
+    run(&["zfs", "clone", &at("/secret/uses@one"), &clone]);
+    run(&["zfs", "snapshot", "-r", &at("@two")]);
+    both(&from, &to, "zfs send -Rw SRC/secret@two", "");
+    let root = |name: &str| get(to.dataset(name), "encryptionroot");
+    assert_eq!(root("ours/uses"), to.dataset("ours").as_str());
+    assert_eq!(root("ours/own/uses"), to.dataset("ours/own").as_str());
+    // What changes its key root, or leaves it.
+    run(&["zfs", "change-key", "-i", &at("/secret/own")]);
+    run(&["zfs", "promote", &clone]);
+    run(&[
+        "zfs",
+        "rename",
+        &at("/secret/own/uses"),
+        &at("/secret/moved"),
+    ]);
+    run(&["zfs", "snapshot", "-r", &at("/secret@three")]);
+    both(&from, &to, "zfs send -Rw -I @two SRC/secret@three", "-F");
+    for name in ["ours/own", "ours/moved", "ours/clone"] {
+        assert_eq!(root(name), to.dataset("ours").as_str(), "{name}");
+    }
+    run(&["zfs", "load-key", to.dataset("ours").as_str()]);
+    assert_eq!(get(to.dataset("ours/moved"), "keystatus"), "available");
+}
+
+#[test]
+fn names_go_below_the_target_as_with_d_and_e() {
+    let (from, to) = (Pool::new(), Pool::new());
+    fill(&from);
+    for name in ["ours", "theirs"] {
+        to.filesystem(name);
+    }
+    both(&from, &to, "zfs send -R SRC/child@one", "-d");
+    to.zfs
+        .dataset(&to.dataset("ours/src/child"))
+        .expect("below what was made for it");
+    both(&from, &to, "zfs send -R SRC/child@one", "-e");
+    both(&from, &to, "zfs send -R -I @one SRC/child@two", "-eF");
+    to.zfs
+        .dataset(&to.dataset("ours/child"))
+        .expect("directly below");
 }
 
 #[test]

@@ -27,6 +27,10 @@ pub const WRAPPING_KEY_BYTES: usize = 32;
 const NEW_KEY: u64 = 2;
 /// `dcp_cmd_t`: the key of the parent's encryption root from now on.
 const INHERIT: u64 = 3;
+/// The same two without any key being loaded (`DCP_CMD_FORCE_NEW_KEY`,
+/// `DCP_CMD_FORCE_INHERIT`).
+const FORCE_NEW_KEY: u64 = 4;
+const FORCE_INHERIT: u64 = 5;
 
 /// The 32 bytes that wrap the master keys of an encryption root: the content
 /// of a key file with `keyformat=raw`.
@@ -362,6 +366,33 @@ impl Zfs {
     pub fn inherit_key(&self, dataset: &DatasetName) -> Result<(), Error> {
         self.lzc
             .change_key(dataset.as_str(), INHERIT, None, None)
+            .map_err(|error| error.on(Operation::ChangeKey, dataset.as_str()))
+    }
+
+    /// Makes a dataset an encryption root of its own, with the wrapped key
+    /// that it uses now and without that being loaded: for receivers of raw
+    /// streams, who put right which dataset is a root.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Zfs`]: it is not encrypted, or is a root already.
+    pub fn force_key_root(&self, dataset: &DatasetName) -> Result<(), Error> {
+        self.lzc
+            .change_key(dataset.as_str(), FORCE_NEW_KEY, None, None)
+            .map_err(|error| error.on(Operation::ChangeKey, dataset.as_str()))
+    }
+
+    /// Makes an encryption root use the key of the dataset above it, without
+    /// either being loaded. Only the receiver of a raw stream knows that both
+    /// are the same key; were they not, the data could not be read any more.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Zfs`]: it is no encryption root, or what is above it is not
+    /// encrypted.
+    pub fn force_inherit_key(&self, dataset: &DatasetName) -> Result<(), Error> {
+        self.lzc
+            .change_key(dataset.as_str(), FORCE_INHERIT, None, None)
             .map_err(|error| error.on(Operation::ChangeKey, dataset.as_str()))
     }
 }

@@ -12,21 +12,24 @@
 //! goes only with [`Receiver::force`], as with `zfs receive -F`.
 
 mod contents;
+mod follow;
 mod input;
+mod keys;
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::os::fd::AsFd;
 
 use zfs_core::{
-    BeginRecord, DatasetName, Defer, Guid, ListDatasets, ListSnapshots, ReceiveRequest,
+    BeginRecord, CreateRequest, DatasetName, Guid, ListDatasets, ListSnapshots, ReceiveRequest,
     SnapshotName, Zfs,
 };
 
 use crate::endpoint::Access;
 use crate::error::Error;
 use crate::properties::Policy;
-use contents::{Contents, Filesystem};
+use contents::Filesystem;
+pub use contents::Naming;
 use input::{Input, Next};
 
 /// Receives packages.
@@ -36,6 +39,7 @@ pub struct Receiver<'a> {
     zfs: &'a Zfs,
     force: bool,
     access: Access,
+    naming: Naming,
     policy: Policy<'a>,
 }
 
@@ -50,6 +54,8 @@ pub struct Arrived {
     pub destroyed: Vec<String>,
     /// What was renamed: from, to.
     pub renamed: Vec<(String, String)>,
+    /// The clones that became the originals of what they were clones of.
+    pub promoted: Vec<String>,
     /// How many bytes were read.
     pub bytes: u64,
 }
@@ -62,6 +68,7 @@ impl<'a> Receiver<'a> {
             zfs,
             force: false,
             access: Access::Inherited,
+            naming: Naming::default(),
             policy: Policy::new().preserve(),
         }
     }
@@ -76,6 +83,12 @@ impl<'a> Receiver<'a> {
     /// Whether new datasets can be written to.
     pub fn access(mut self, access: Access) -> Receiver<'a> {
         self.access = access;
+        self
+    }
+
+    /// Which part of the names in the stream goes below the target.
+    pub fn naming(mut self, naming: Naming) -> Receiver<'a> {
+        self.naming = naming;
         self
     }
 
@@ -96,6 +109,7 @@ impl<'a> Receiver<'a> {
         let mut input = Input::new(stream);
         let mut arrived = Arrived::default();
         let (first, contents) = input.begin()?;
+        let contents = contents.named(self.naming);
         let mut there = There::list(self.zfs, target)?;
         let mut next = if let Some(begin) = first {
             Next::Begin(begin)
@@ -114,6 +128,9 @@ impl<'a> Receiver<'a> {
                 arrived.skipped.push(snapshot);
             } else {
                 let filesystem = contents.filesystem(begin.to_guid());
+                if self.naming == Naming::WithoutPool {
+                    self.make_above(&snapshot, target)?;
+                }
                 self.one(
                     stream,
                     begin,
@@ -136,7 +153,27 @@ impl<'a> Receiver<'a> {
             there = There::list(self.zfs, target)?;
             self.follow(&contents, target, &mut there, &mut arrived)?;
         }
+        if contents.is_raw {
+            self.put_keys_right(&contents, target, &there)?;
+        }
         Ok(arrived)
+    }
+
+    /// Makes what is missing between the target and what is below it.
+    fn make_above(&self, snapshot: &SnapshotName, target: &DatasetName) -> Result<(), Error> {
+        let above = snapshot.dataset().ancestors();
+        let mut missing: Vec<DatasetName> = Vec::new();
+        for name in above.take_while(|name| name.is_descendant_of(target)) {
+            match self.zfs.dataset(&name) {
+                Ok(_) => break,
+                Err(error) if error.is_not_found() => missing.push(name),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        for name in missing.into_iter().rev() {
+            self.zfs.create(&CreateRequest::filesystem(name))?;
+        }
+        Ok(())
     }
 
     /// The stream of one snapshot.
@@ -214,94 +251,30 @@ impl<'a> Receiver<'a> {
         }
         Ok(())
     }
-
-    /// Renames what was renamed on the source, and destroys what it no longer
-    /// has if that was asked for.
-    fn follow(
-        &self,
-        contents: &Contents,
-        target: &DatasetName,
-        there: &mut There,
-        arrived: &mut Arrived,
-    ) -> Result<(), Error> {
-        // The deepest first: nothing is moved from under what is looked at.
-        let mut names: Vec<DatasetName> = there.datasets.keys().cloned().collect();
-        names.sort_by_key(|name| std::cmp::Reverse(name.depth()));
-        for name in names {
-            let snapshots = there.datasets.get(&name).cloned().unwrap_or_default();
-            let known = snapshots
-                .iter()
-                .find_map(|(guid, _)| contents.filesystem(*guid));
-            let Some(filesystem) = known else {
-                if self.force && name != *target {
-                    self.destroy(&name, &snapshots, arrived)?;
-                }
-                continue;
-            };
-            let mut gone = Vec::new();
-            for (guid, snapshot) in &snapshots {
-                match filesystem.snapshots.get(guid) {
-                    None if self.force => gone.push(snapshot.clone()),
-                    Some(now) if now != snapshot.snapshot() => {
-                        let to = name.with_snapshot(now)?;
-                        self.zfs.rename_snapshot(snapshot, &to)?;
-                        arrived.renamed.push((snapshot.to_string(), to.to_string()));
-                    }
-                    _ => {}
-                }
-            }
-            if !gone.is_empty() {
-                self.zfs.destroy_snapshots(&gone, Defer::No)?;
-                arrived
-                    .destroyed
-                    .extend(gone.iter().map(ToString::to_string));
-            }
-            let place = contents.dataset(&filesystem.name, target)?;
-            let is_free = !there.datasets.contains_key(&place);
-            let has_parent = place
-                .parent()
-                .is_some_and(|parent| there.datasets.contains_key(&parent));
-            // What goes below something that is new comes later.
-            if place != name && name != *target && is_free && has_parent {
-                self.zfs.rename(&name, &place)?;
-                arrived.renamed.push((name.to_string(), place.to_string()));
-                *there = There::list(self.zfs, target)?;
-            }
-        }
-        *there = There::list(self.zfs, target)?;
-        Ok(())
-    }
-
-    fn destroy(
-        &self,
-        name: &DatasetName,
-        snapshots: &[(Guid, SnapshotName)],
-        arrived: &mut Arrived,
-    ) -> Result<(), Error> {
-        let names: Vec<&SnapshotName> = snapshots.iter().map(|(_, name)| name).collect();
-        if !names.is_empty() {
-            self.zfs.destroy_snapshots(names, Defer::No)?;
-        }
-        self.zfs.destroy(name)?;
-        arrived.destroyed.push(name.to_string());
-        Ok(())
-    }
 }
 
 /// What the target has.
 struct There {
     datasets: HashMap<DatasetName, Vec<(Guid, SnapshotName)>>,
+    /// What clones are clones of.
+    origins: HashMap<DatasetName, SnapshotName>,
 }
 
 impl There {
     fn list(zfs: &Zfs, target: &DatasetName) -> Result<There, Error> {
         let mut there = There {
             datasets: HashMap::new(),
+            origins: HashMap::new(),
         };
         let what = ListDatasets::new().recursive().without_properties();
         for dataset in zfs.list_datasets(target, what) {
             match dataset {
-                Ok(dataset) => there.list_again(zfs, &dataset.name)?,
+                Ok(dataset) => {
+                    there.list_again(zfs, &dataset.name)?;
+                    if let Some(origin) = dataset.origin {
+                        there.origins.insert(dataset.name, origin);
+                    }
+                }
                 Err(error) if error.is_not_found() => break,
                 Err(error) => return Err(error.into()),
             }

@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use anyhow::Context;
 use serde_json::json;
 use zfs_core::{DatasetName, Zfs};
-use zfs_replicate::package::Receiver;
+use zfs_replicate::package::{Naming, Receiver};
 
 use crate::exit::{Exit, UsageError};
 
@@ -18,13 +18,25 @@ use crate::exit::{Exit, UsageError};
 /// The command line is wrong, or the stream cannot be received.
 pub fn run(words: impl Iterator<Item = String>) -> anyhow::Result<Exit> {
     let (mut force, mut json, mut target) = (false, false, None);
+    let mut naming = Naming::Below;
     for word in words {
         match word.as_str() {
-            "-F" | "--force" => force = true,
+            "--force" => force = true,
             "--json" => json = true,
             "--help" => {
                 print!("{}", super::HELP);
                 return Ok(Exit::Done);
+            }
+            letters if is_letters(letters) => {
+                for letter in letters.chars() {
+                    match letter {
+                        'F' => force = true,
+                        'd' => naming = Naming::WithoutPool,
+                        'e' => naming = Naming::Last,
+                        // -s and -u are what it does anyway.
+                        _ => {}
+                    }
+                }
             }
             option if option.starts_with('-') => {
                 return Err(UsageError(format!("there is no option {option}")).into());
@@ -44,7 +56,7 @@ pub fn run(words: impl Iterator<Item = String>) -> anyhow::Result<Exit> {
     let stream = stdin.as_fd().try_clone_to_owned();
     let stream = File::from(stream.context("cannot read stdin")?);
     let zfs = Zfs::open()?;
-    let mut receiver = Receiver::new(&zfs);
+    let mut receiver = Receiver::new(&zfs).naming(naming);
     if force {
         receiver = receiver.force();
     }
@@ -58,6 +70,7 @@ pub fn run(words: impl Iterator<Item = String>) -> anyhow::Result<Exit> {
             "snapshots": names(&arrived.snapshots),
             "skipped": names(&arrived.skipped),
             "renamed": arrived.renamed,
+            "promoted": arrived.promoted,
             "destroyed": arrived.destroyed,
             "bytes": arrived.bytes,
         });
@@ -66,6 +79,9 @@ pub fn run(words: impl Iterator<Item = String>) -> anyhow::Result<Exit> {
     }
     for name in &arrived.destroyed {
         println!("destroyed {name}");
+    }
+    for name in &arrived.promoted {
+        println!("promoted {name}");
     }
     for (from, to) in &arrived.renamed {
         println!("renamed {from} to {to}");
@@ -79,4 +95,10 @@ pub fn run(words: impl Iterator<Item = String>) -> anyhow::Result<Exit> {
         arrived.bytes
     );
     Ok(Exit::Done)
+}
+
+/// Options of zfs receive: `-F`, `-d`, `-e`, `-s` and `-u`, also together.
+fn is_letters(word: &str) -> bool {
+    word.strip_prefix('-')
+        .is_some_and(|letters| !letters.is_empty() && letters.chars().all(|c| "Fdesu".contains(c)))
 }

@@ -15,8 +15,26 @@ pub(super) struct Contents {
     top: String,
     is_package: bool,
     is_incremental: bool,
-    filesystems: Vec<Filesystem>,
+    /// Whether encrypted data is as it lay on disk.
+    pub is_raw: bool,
+    pub filesystems: Vec<Filesystem>,
     by_guid: HashMap<Guid, usize>,
+    /// How names there become names here.
+    naming: Naming,
+}
+
+/// Which part of a dataset's name in a stream goes below the target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Naming {
+    /// What is below the topmost dataset that was sent: that one becomes the
+    /// target.
+    #[default]
+    Below,
+    /// All but the pool (`zfs receive -d`). What is missing above is made.
+    WithoutPool,
+    /// The last part of the topmost one, and what is below it
+    /// (`zfs receive -e`).
+    Last,
 }
 
 /// A dataset of the source.
@@ -27,6 +45,11 @@ pub(super) struct Filesystem {
     /// Its snapshots, without the dataset's name.
     pub snapshots: HashMap<Guid, String>,
     pub properties: BTreeMap<String, PropertyValue>,
+    /// What it is a clone of.
+    pub origin: Option<Guid>,
+    /// Whether it has a key of its own, and where that is.
+    pub is_key_root: bool,
+    pub key_location: Option<String>,
     of_snapshots: BTreeMap<String, BTreeMap<String, PropertyValue>>,
     holds: BTreeMap<String, Vec<String>>,
 }
@@ -43,6 +66,8 @@ impl Filesystem {
     fn read(list: &NvList) -> Result<Filesystem, Error> {
         let mut filesystem = Filesystem {
             name: text(list.get_str("name"), "a dataset without a name")?.to_owned(),
+            origin: list.get_u64("origin").filter(|guid| *guid != 0).map(Guid),
+            is_key_root: list.contains("is_encroot"),
             ..Filesystem::default()
         };
         for (name, value) in list.get_nvlist("snaps").into_iter().flatten() {
@@ -52,6 +77,7 @@ impl Filesystem {
         }
         if let Some(properties) = list.get_nvlist("props") {
             filesystem.properties = read_properties(properties);
+            filesystem.key_location = properties.get_str("keylocation").map(str::to_owned);
         }
         for (name, value) in list.get_nvlist("snapprops").into_iter().flatten() {
             if let (Some(name), Value::NvList(properties)) = (name.to_str(), value) {
@@ -99,8 +125,10 @@ impl Contents {
             top: top(begin)?,
             is_package: false,
             is_incremental: false,
+            is_raw: false,
             filesystems: Vec::new(),
             by_guid: HashMap::new(),
+            naming: Naming::default(),
         })
     }
 
@@ -110,8 +138,10 @@ impl Contents {
             top: top(begin)?,
             is_package: true,
             is_incremental: is_recursive && list.contains("fromsnap"),
+            is_raw: list.contains("raw"),
             filesystems: Vec::new(),
             by_guid: HashMap::new(),
+            naming: Naming::default(),
         };
         for (_, value) in list.get_nvlist("fss").into_iter().flatten() {
             let Value::NvList(list) = value else { continue };
@@ -123,6 +153,16 @@ impl Contents {
             contents.filesystems.push(filesystem);
         }
         Ok(contents)
+    }
+
+    /// Names what arrives in this manner.
+    pub fn named(self, naming: Naming) -> Contents {
+        Contents { naming, ..self }
+    }
+
+    /// Where the topmost dataset goes.
+    pub fn top(&self, target: &DatasetName) -> Result<DatasetName, Error> {
+        self.dataset(&self.top, target)
     }
 
     pub fn is_package(&self) -> bool {
@@ -145,7 +185,15 @@ impl Contents {
         let path = name.strip_prefix(&self.top);
         let path = path.filter(|path| path.is_empty() || path.starts_with('/'));
         let path = text(path, &format!("{name:?}, which is not in {:?}", self.top))?;
-        Ok(format!("{target}{path}").parse()?)
+        let above = match self.naming {
+            Naming::Below => "",
+            Naming::WithoutPool => self.top.find('/').map_or("", |at| self.top.split_at(at).1),
+            Naming::Last => {
+                let last = self.top.rsplit('/').next().unwrap_or(&self.top);
+                return Ok(format!("{target}/{last}{path}").parse()?);
+            }
+        };
+        Ok(format!("{target}{above}{path}").parse()?)
     }
 
     /// Where a snapshot of the source goes.
@@ -201,6 +249,34 @@ mod tests {
         let place = contents.place("tank/a/b@one", &target).unwrap();
         assert_eq!(place.as_str(), "vault/x/b@one");
         assert!(contents.filesystem(Guid(12)).is_none());
+    }
+
+    #[test]
+    fn names_go_below_the_target_as_asked() {
+        for (naming, place) in [
+            (Naming::Below, "vault/b@one"),
+            (Naming::WithoutPool, "vault/a/b@one"),
+            (Naming::Last, "vault/a/b@one"),
+        ] {
+            let contents = contents().named(naming);
+            let target = "vault".parse().unwrap();
+            let placed = contents.place("tank/a/b@one", &target).unwrap();
+            assert_eq!(placed.as_str(), place, "{naming:?}");
+        }
+        let deep = Contents {
+            top: "tank/x/y".to_owned(),
+            ..contents()
+        };
+        let place = |contents: &Contents| {
+            let target = "vault".parse().unwrap();
+            contents
+                .place("tank/x/y/z@one", &target)
+                .unwrap()
+                .to_string()
+        };
+        let deep = deep.named(Naming::WithoutPool);
+        assert_eq!(place(&deep), "vault/x/y/z@one");
+        assert_eq!(place(&deep.named(Naming::Last)), "vault/y/z@one");
     }
 
     #[test]
