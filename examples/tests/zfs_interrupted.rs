@@ -373,6 +373,47 @@ fn a_target_that_is_read_only_is_told_and_the_next_run_heals() {
 }
 
 #[test]
+fn a_target_pool_that_is_full_is_told_and_once_there_is_room_the_next_run_goes_on() {
+    let site = Site::filled();
+    // All but 14 MiB of what the target has.
+    let target = site.b.dataset("dst");
+    let ballast = site.b.filesystem("ballast");
+    let available: usize = get(&ballast, "available").parse().unwrap();
+    let fill = available.checked_sub(14 << 20).unwrap();
+    site.b.write(&ballast, "a", &noise(9, fill));
+    run(&["zpool", "sync", site.b.name().as_str()]);
+    let (code, said) = ended(site.command(None, &target, &["--retries=0"]));
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("no space left") && said.contains(target.as_str()),
+        "{said}"
+    );
+    assert!(said.contains("zfs list -o space"), "{said}");
+    // What had arrived is there, and the rest is known.
+    let arrived = site.arrived(&target);
+    assert_eq!(
+        arrived,
+        SNAPSHOTS[..arrived.len()]
+            .iter()
+            .map(|(n, _)| *n)
+            .collect::<Vec<_>>()
+    );
+    assert!(arrived.len() < SNAPSHOTS.len());
+    // A pool that is full cannot even forget; zfs destroy finds room for that.
+    run(&["zfs", "destroy", "-r", ballast.as_str()]);
+    run(&["zpool", "sync", site.b.name().as_str()]);
+    let rest = site.rest(&target);
+    let (code, said) = ended(site.command(None, &target, &["--json"]));
+    assert_eq!((code, said.as_str()), (Some(0), ""));
+    assert_eq!(site.arrived(&target), SNAPSHOTS.map(|(name, _)| name));
+    let whole: u64 = SNAPSHOTS.iter().map(|(_, bytes)| *bytes as u64).sum();
+    assert!(rest < whole, "{rest} of {whole}");
+    for (name, bytes) in SNAPSHOTS {
+        assert!(site.b.read(&target, name) == noise(bytes as u64, bytes));
+    }
+}
+
+#[test]
 fn a_key_that_is_not_loaded_is_told_and_the_next_run_heals() {
     let site = Site::new();
     let key = WrappingKey::from_slice(&[7; 32]).unwrap();
