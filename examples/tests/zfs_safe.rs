@@ -6,12 +6,16 @@ mod fixture;
 #[path = "../../zfs-replicate/tests/sshd/mod.rs"]
 mod sshd;
 
+use std::io::Write;
 use std::process::{Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use fixture::{Pool, get, noise, run};
 use serde_json::Value;
 use sshd::Sshd;
 use zfs_core::{CreateRequest, DatasetName, Encryption, WrappingKey};
+use zfs_stream::nvlist::ByteOrder;
+use zfs_stream::record::{Record, SliceReader, Writer};
 
 /// What a run said, and how it ended.
 #[derive(Debug)]
@@ -386,4 +390,169 @@ fn one_hold_follows_the_newest_common_snapshot_on_both_sides() {
         assert_eq!(held(&site.a, &format!("src{name}")), ["three"]);
         assert_eq!(held(&site.b, &format!("dst{name}")), ["three"]);
     }
+}
+
+/// A dataset with snapshots that are as old as that: a received snapshot says
+/// when its original was made, and that stands where its stream begins.
+fn aged(site: &Site, names: &[(&str, u64)]) {
+    let young = site.a.filesystem("young");
+    let old = site.a.dataset("src/old");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let mut base: Option<String> = None;
+    for (name, hours) in names {
+        let snapshot = site.a.take(&format!("young@{name}")).to_string();
+        let mut send = vec!["send"];
+        send.extend(base.iter().flat_map(|base| ["-i", base]));
+        send.push(&snapshot);
+        let sent = Command::new("zfs").args(&send).output().unwrap();
+        assert!(sent.status.success());
+        let mut writer = Writer::new(Vec::new(), ByteOrder::Little);
+        for record in SliceReader::new(&sent.stdout) {
+            let record = record.unwrap();
+            match record.parse() {
+                Record::Begin(mut begin) => {
+                    begin.creation_time = now.as_secs() - hours * 3600;
+                    writer.write(&Record::Begin(begin), record.payload).unwrap();
+                }
+                _ => writer.rewrite(&record).unwrap(),
+            }
+        }
+        let mut receive = Command::new("zfs")
+            .args(["receive", "-u", old.as_str()])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = receive.stdin.take().unwrap();
+        stdin.write_all(&writer.into_inner()).unwrap();
+        drop(stdin);
+        assert!(receive.wait().unwrap().success());
+        base = Some(snapshot);
+    }
+    run(&["zfs", "destroy", "-r", young.as_str()]);
+}
+
+#[test]
+fn snapshots_are_chosen_by_age_and_by_what_the_target_keeps() {
+    let site = Site::new();
+    let times = [
+        ("h90", 90),
+        ("h50", 50),
+        ("h30", 30),
+        ("h28", 28),
+        ("h2", 2),
+    ];
+    aged(&site, &times);
+    let source = site.a.dataset("src/old");
+    let chosen = |options: &[&str], name: &str| {
+        let to = site.b.dataset(name);
+        let ends = [source.as_str(), to.as_str()];
+        replicate(&[&["--safe"], options, &ends].concat()).well();
+        snapshots(&to)
+    };
+    assert_eq!(chosen(&["--newer-than=40h"], "a"), ["h30", "h28", "h2"]);
+    assert_eq!(chosen(&["--older-than=2d"], "b"), ["h90", "h50"]);
+    assert_eq!(chosen(&["--target-retention=last=2"], "c"), ["h28", "h2"]);
+    // The base stands, and what comes later goes onto it.
+    run(&["zfs", "destroy", &format!("{source}@h28")]);
+    run(&["zfs", "snapshot", &format!("{source}@now")]);
+    assert_eq!(
+        chosen(&["--target-retention=last=1"], "c"),
+        ["h28", "h2", "now"]
+    );
+    let again = ["--safe", "--target-retention=last=1", source.as_str()];
+    let to = site.b.dataset("c");
+    let ran = replicate(&[&again[..], &[to.as_str()]].concat()).well();
+    assert_eq!(ran.stdout, "nothing to do\n");
+    let wrong = replicate(&["--safe", "--newer-than=soon", source.as_str(), to.as_str()]);
+    assert_eq!(wrong.code, Some(64), "{wrong:#?}");
+}
+
+#[test]
+fn a_target_that_encrypted_what_it_received_is_told_before_anything_raw_is_sent() {
+    let site = Site::new();
+    let key = || Encryption::raw(WrappingKey::from_slice(&[7; 32]).unwrap());
+    let secret = site.a.dataset("secret");
+    let vault = site.b.dataset("vault");
+    for (pool, dataset) in [(&site.a, &secret), (&site.b, &vault)] {
+        let request = CreateRequest::filesystem(dataset.clone()).encryption(key());
+        pool.zfs.create(&request).unwrap();
+    }
+    let one = site.a.take("secret@one");
+    let copy = site.b.dataset("vault/copy");
+    // In plain, and encrypted there.
+    run(&[
+        "sh",
+        "-c",
+        &format!("zfs send {one} | zfs receive -u {copy}"),
+    ]);
+    site.a.take("secret@two");
+    let was = site.everything();
+    let ran = replicate(&["--safe", secret.as_str(), copy.as_str()]);
+    assert_eq!(ran.code, Some(1), "{ran:#?}");
+    assert!(
+        ran.stderr.contains("did not arrive raw") && ran.stderr.contains("--plaintext"),
+        "{ran:#?}"
+    );
+    assert_eq!(site.everything(), was);
+    // The word goes, and what was received raw takes raw increments.
+    replicate(&["--safe", "--plaintext", secret.as_str(), copy.as_str()]).well();
+    assert_eq!(snapshots(&copy), ["one", "two"]);
+    let raw = site.b.dataset("raw");
+    for name in ["", "three"] {
+        if !name.is_empty() {
+            site.a.take(&format!("secret@{name}"));
+            // The marker is the base then.
+            run(&["zfs", "destroy", &format!("{secret}@two")]);
+        }
+        replicate(&["--safe", secret.as_str(), raw.as_str()]).well();
+    }
+    assert_eq!(snapshots(&raw), ["one", "two", "three"]);
+    // Onto what is not encrypted at all.
+    let plain = site.b.dataset("plain");
+    replicate(&["--safe", "--plaintext", secret.as_str(), plain.as_str()]).well();
+    site.a.take("secret@four");
+    let ran = replicate(&["--safe", secret.as_str(), plain.as_str()]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stderr.contains("once received in plain"), "{ran:#?}");
+}
+
+#[test]
+fn a_push_goes_through_the_forced_command_of_the_guides() {
+    let site = Site::new();
+    let target = site.target();
+    let sshd = Sshd::with(&format!("command=\"zfs receive -F {target}\""));
+    let ssh = sshd.options_of_syncoid();
+    let ssh: Vec<&str> = ssh.iter().map(String::as_str).collect();
+    let source = site.source();
+    let far = format!("root@127.0.0.1:{target}");
+    let push = || {
+        let head = [
+            "--safe",
+            "--forced-command",
+            "--identifier=far",
+            "--retries=0",
+        ];
+        replicate(&[&head[..], &ssh, &[source.as_str(), &far]].concat())
+    };
+    push().well();
+    assert_eq!(snapshots(&target), ["one"]);
+    site.take("two");
+    site.take("three");
+    push().well();
+    assert_eq!(snapshots(&target), ["one", "two", "three"]);
+    assert_eq!(
+        bookmarks(&source),
+        [format!("replica-far-{:016x}", guid(&site.a, "src@three"))]
+    );
+    assert_eq!(push().well().stdout, "nothing to do\n");
+    // What it no longer has is told in words that say what to do.
+    run(&["zfs", "destroy", &format!("{target}@three")]);
+    site.take("four");
+    let ran = push();
+    assert_eq!(ran.code, Some(1), "{ran:#?}");
+    assert!(ran.stderr.contains("marker"), "{ran:#?}");
+    assert_eq!(snapshots(&target), ["one", "two"]);
+    // It cannot be asked, so some words do not go with it.
+    let ran = replicate(&["--safe", "-r", "--forced-command", source.as_str(), &far]);
+    assert_eq!(ran.code, Some(64), "{ran:#?}");
 }

@@ -1,5 +1,6 @@
 //! The two ends of a replication.
 
+mod forced;
 mod local;
 pub mod stock;
 
@@ -9,8 +10,9 @@ use std::sync::{Arc, Weak};
 
 use zfs_core::{BookmarkName, DatasetName, Guid, SnapshotName};
 
+pub use forced::{Forced, remembered};
 pub use local::Local;
-pub use stock::{Compression, Elevation, Ssh, SshOptions, Stock};
+pub use stock::{Compression, Elevation, Ssh, SshOptions, Stock, Transport};
 
 use crate::error::Error;
 use crate::plan::{Base, Range, Rollback, Stream};

@@ -135,6 +135,14 @@ pub enum Error {
         /// What is missing.
         parent: DatasetName,
     },
+    /// The other end runs one command whatever it is asked, and that is not it.
+    #[error("`{what}` cannot be had from {host}, which runs one command whatever it is asked")]
+    Forced {
+        /// The other end.
+        host: String,
+        /// What would have to be done there.
+        what: String,
+    },
     /// Whoever was to receive it has stopped.
     #[error("nobody reads the stream of {snapshot} any more")]
     NobodyReads {

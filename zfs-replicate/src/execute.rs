@@ -151,6 +151,9 @@ impl<'a> Executor<'a> {
     ///
     /// What went wrong is told to the observer and counted in the outcome.
     pub fn run(&self, plan: &Plan) -> Outcome {
+        if self.observer.wants_total() {
+            self.observer.event(&self.total(plan));
+        }
         let run = Run {
             executor: self,
             state: Mutex::new(State::default()),
@@ -174,6 +177,25 @@ impl<'a> Executor<'a> {
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner)
             .outcome
+    }
+}
+
+impl Executor<'_> {
+    /// How much a plan is.
+    fn total(&self, plan: &Plan) -> Event<'static> {
+        let ranges = plan.steps.iter().filter_map(|step| match &step.action {
+            Action::Send(range) => Some(range),
+            _ => None,
+        });
+        let (mut streams, mut estimate) = (0, Some(0_u64));
+        for stream in ranges.flat_map(Range::streams) {
+            streams += 1;
+            estimate = estimate.and_then(|sum| {
+                let one = self.source.estimate(&stream).ok().flatten()?;
+                Some(sum.saturating_add(one))
+            });
+        }
+        Event::Begun { streams, estimate }
     }
 }
 
@@ -341,9 +363,7 @@ impl<'e> Run<'_, 'e> {
         };
         let mut marker = range.marker.clone();
         for (stream, receive) in streams.into_iter().zip(&receives) {
-            let bytes = self
-                .executor
-                .transfer(step, &stream, receive, &mut ways)?;
+            let bytes = self.executor.transfer(step, &stream, receive, &mut ways)?;
             let mut state = self.state();
             state.outcome.streams += 1;
             state.outcome.bytes += bytes;

@@ -24,6 +24,8 @@
 //!         name: home.with_snapshot(name)?,
 //!         guid: Guid(guid),
 //!         createtxg: Txg(guid),
+//!         creation: None,
+//!         ivset: None,
 //!     });
 //! }
 //! let source = Tree { root: home, datasets: vec![dataset], above: None };

@@ -3,6 +3,8 @@
 //! An endpoint fills these from a listing; the planner reads them and asks
 //! nothing else of anybody.
 
+use std::time::SystemTime;
+
 use zfs_core::{BookmarkName, DatasetName, Guid, SnapshotName, Txg};
 
 /// A dataset and everything below it, on one side.
@@ -123,6 +125,13 @@ pub struct Snapshot {
     pub guid: Guid,
     /// When it was made, in the order of its own pool.
     pub createtxg: Txg,
+    /// When it was made, or its original where it was received; where the
+    /// listing says that.
+    pub creation: Option<SystemTime>,
+    /// The initialisation vectors of its encrypted data, which are the same
+    /// on every replica that was received raw; where it has any, and the
+    /// listing says so.
+    pub ivset: Option<Guid>,
 }
 
 /// A bookmark.
@@ -134,6 +143,8 @@ pub struct Bookmark {
     pub guid: Guid,
     /// When that snapshot was made, in the order of its own pool.
     pub createtxg: Txg,
+    /// The initialisation vectors of that snapshot.
+    pub ivset: Option<Guid>,
 }
 
 /// What an interrupted, resumable receive left: its resume token, read.

@@ -295,7 +295,10 @@ fn a_range_takes_one_command_and_all_markers_another() {
         assert!(took <= most - usize::from(most > 1), "{took}");
         let again = site.plan(way, &site.options());
         assert!(again.is_empty(), "{again:#?}");
-        assert_eq!(site.pool.read(&site.pool.dataset("dst"), "a"), noise(10, 50_000));
+        assert_eq!(
+            site.pool.read(&site.pool.dataset("dst"), "a"),
+            noise(10, 50_000)
+        );
         let list = ["zfs", "list", "-Hd1", "-t", "bookmark", source.as_str()];
         assert_eq!(run(&list).lines().count(), 1);
     }
@@ -381,12 +384,18 @@ fn what_arrived_of_an_interrupted_range_stays_and_the_rest_goes_on() {
         let marks = site.local.tree(&source).unwrap();
         let marks = &marks.datasets[0].bookmarks;
         assert_eq!(marks.len(), 1, "{marks:?}");
-        assert_eq!(Some(marks[0].guid), there.newest().map(|newest| newest.guid));
+        assert_eq!(
+            Some(marks[0].guid),
+            there.newest().map(|newest| newest.guid)
+        );
         let log = site.replicate(way);
         if outcome.streams == 2 && there.partial.is_some() {
             assert_eq!(words(&log), ["resume", "incremental"], "{log:?}");
         }
-        assert_eq!(site.pool.read(&site.pool.dataset("dst"), "a"), noise(4, 50_000));
+        assert_eq!(
+            site.pool.read(&site.pool.dataset("dst"), "a"),
+            noise(4, 50_000)
+        );
     }
 }
 

@@ -120,6 +120,8 @@ mod tests {
                 name: snapshot.parse().unwrap(),
                 guid: Guid(1),
                 createtxg: Txg(1),
+                creation: None,
+                ivset: None,
             },
             form: StreamForm::default(),
             resume: None,

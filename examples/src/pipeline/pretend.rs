@@ -33,6 +33,8 @@ pub fn snapshots(tree: &mut Tree, name: &str) -> Vec<Snapshot> {
                 name,
                 guid,
                 createtxg: Txg(after.saturating_add(1)),
+                creation: None,
+                ivset: None,
             };
             dataset.snapshots.push(snapshot.clone());
             taken.push(snapshot);
@@ -67,6 +69,8 @@ pub fn carry_out(plan: &Plan, id: &TargetId, source: &mut Tree, target: &mut Tre
                         name,
                         guid: snapshot.guid,
                         createtxg: Txg(after.saturating_add(1)),
+                        creation: None,
+                        ivset: None,
                     });
                 }
             }
@@ -109,6 +113,7 @@ fn mark(dataset: &mut Dataset, id: &TargetId, last: &Snapshot) {
             name,
             guid: last.guid,
             createtxg: last.createtxg,
+            ivset: None,
         });
     }
 }
@@ -126,6 +131,8 @@ mod tests {
                 name: dataset.name.with_snapshot(snapshot).unwrap(),
                 guid: Guid(*guid),
                 createtxg: Txg(*guid),
+                creation: None,
+                ivset: None,
             });
         }
         dataset

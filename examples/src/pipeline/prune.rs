@@ -273,6 +273,8 @@ policy = "short"
                 name: dataset.name.with_snapshot(&name).unwrap(),
                 guid,
                 createtxg: Txg(10 + u64::from(minute)),
+                creation: None,
+                ivset: None,
             });
             facts.insert(
                 guid,
@@ -293,6 +295,7 @@ policy = "short"
                 name: marker.bookmark(&dataset.name).unwrap(),
                 guid,
                 createtxg: Txg(10 + minute),
+                ivset: None,
             });
         }
         (
@@ -343,6 +346,7 @@ policy = "short"
             name: marker.bookmark(&dataset.name).unwrap(),
             guid: Guid(102),
             createtxg: Txg(12),
+            ivset: None,
         });
         let keep = job.keep.as_ref().unwrap();
         let doomed = decide(keep, Side::Source(&job), &dataset, &facts, now);

@@ -119,6 +119,8 @@ mod tests {
                 name: root.with_snapshot(snapshot).unwrap(),
                 guid: Guid(index as u64 + 10),
                 createtxg: Txg(index as u64 + 10),
+                creation: None,
+                ivset: None,
             });
         }
         Tree {

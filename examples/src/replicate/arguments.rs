@@ -91,6 +91,14 @@ pub struct Arguments {
     pub exclude_properties: Vec<Pattern>,
     /// `--snapshot`
     pub snapshot: Option<String>,
+    /// `--newer-than`
+    pub newer_than: Option<String>,
+    /// `--older-than`
+    pub older_than: Option<String>,
+    /// `--target-retention`
+    pub target_retention: Option<String>,
+    /// `--forced-command`
+    pub forced_command: bool,
     /// Whether this is the way back: the word `restore` before everything.
     pub restore: bool,
     /// `--jobs`
@@ -213,6 +221,10 @@ const OURS: &[(&str, Takes)] = &[
     ("include-properties", Takes::Text),
     ("exclude-properties", Takes::Text),
     ("snapshot", Takes::Text),
+    ("newer-than", Takes::Text),
+    ("older-than", Takes::Text),
+    ("target-retention", Takes::Text),
+    ("forced-command", Takes::Nothing),
 ];
 
 /// The option that a name stands for.
@@ -334,6 +346,7 @@ impl Arguments {
             "rollback" => &mut self.rollback,
             "retire" => &mut self.retire,
             "plaintext" => &mut self.plaintext,
+            "forced-command" => &mut self.forced_command,
             // no-command-checks and monitor-version do nothing in syncoid.
             _ => return,
         };
@@ -370,6 +383,9 @@ impl Arguments {
                 "exclude-properties" => self.exclude_properties.push(pattern(&value)?),
                 "retries" => self.retries = value.parse().ok(),
                 "snapshot" => self.snapshot = text(),
+                "newer-than" => self.newer_than = text(),
+                "older-than" => self.older_than = text(),
+                "target-retention" => self.target_retention = text(),
                 "jobs" => self.jobs = value.parse().ok(),
                 "sshconfig" => ssh.push((0, "-F", value)),
                 "sshcipher" | "c" => ssh.push((1, "-c", value)),

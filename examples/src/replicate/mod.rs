@@ -6,12 +6,15 @@
 //! ```
 
 pub mod arguments;
+pub mod limit;
 pub mod messages;
 pub mod properties;
 pub mod receive;
 pub mod safe;
 pub mod side;
 pub mod syncoid;
+pub mod told;
+pub mod wanted;
 
 /// What `--help` says.
 pub const HELP: &str = include_str!("help.txt");

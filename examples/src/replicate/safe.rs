@@ -5,30 +5,26 @@
 //! next increment is marked on the source, and every stream is checked on its
 //! way.
 
-use std::io::IsTerminal;
 use std::sync::Arc;
 
 use anyhow::Context;
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use serde::Serialize;
+use jiff::Zoned;
 use zfs_core::{DatasetName, Zfs};
 use zfs_replicate::endpoint::{
-    Access, Compression, Elevation, Endpoint, Local, Ssh, SshOptions, Stock,
+    Access, Compression, Elevation, Endpoint, Forced, Local, Ssh, SshOptions, Stock, remembered,
 };
-use zfs_replicate::execute::{Cancel, Event, Executor, Observer, Outcome, Retries};
+use zfs_replicate::execute::{Cancel, Executor, Retries};
 use zfs_replicate::marker::TargetId;
-use zfs_replicate::plan::{
-    Action, Blocks, Diverged, Encrypted, Gone, Hosts, Options, Plan, Step, Why, plan,
-};
-use zfs_replicate::tree::{Dataset, Snapshot, Tree};
-use zfs_stream::stage::Limit;
+use zfs_replicate::plan::{Action, Blocks, Diverged, Encrypted, Gone, Hosts, Options, Plan, plan};
+use zfs_replicate::tree::{Dataset, Snapshot};
 
 use super::arguments::{Arguments, Pattern};
+use super::limit::Limits;
 use super::properties;
 use super::side::Place;
-use super::syncoid::rate;
+use super::told::Told;
+use super::wanted::Wanted;
 use crate::exit::{Exit, UsageError};
-use crate::pipeline::observe::planned;
 use crate::stop;
 
 /// How many datasets are worked on at once where nobody says.
@@ -50,8 +46,18 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let to = Place::parse(&arguments.target, is_pool);
     let source_root = dataset(&from)?;
     let target_root = dataset(&to)?;
-    let source = endpoint(&from, arguments)?;
-    let target = endpoint(&to, arguments)?;
+    let choice = Wanted::new(arguments, Zoned::now())?;
+    let limits = Limits::new(arguments)?;
+    let forced = arguments.forced_command;
+    if forced {
+        fits_a_forced_command(arguments, &to)?;
+    }
+    let source = endpoint(&from, arguments, choice.needs_times())?;
+    let target: Box<dyn Endpoint> = if forced {
+        Box::new(Forced::new(Arc::new(Ssh::connect(ssh(&to, arguments))?)))
+    } else {
+        endpoint(&to, arguments, choice.needs_times())?
+    };
 
     let id = match &arguments.identifier {
         Some(name) => name
@@ -67,10 +73,19 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let told = Told::new(arguments);
     let planned = || -> Result<Plan, zfs_replicate::Error> {
         let source_tree = source.tree(&source_root)?;
-        let target_tree = target.tree(&target_root)?;
-        let wanted = |dataset: &DatasetName, snapshot: &Snapshot| {
-            is_wanted(arguments, &source_tree, dataset, snapshot)
+        let target_tree = if forced {
+            let encrypted = if arguments.plaintext {
+                Encrypted::Plaintext
+            } else {
+                Encrypted::Raw
+            };
+            remembered(&source_tree, &target_root, &id, encrypted)
+        } else {
+            target.tree(&target_root)?
         };
+        let chosen = choice.choose(&source_tree, &target_tree);
+        let wanted =
+            |dataset: &DatasetName, snapshot: &Snapshot| chosen.contains(dataset, snapshot);
         let datasets = |dataset: &Dataset| is_meant(arguments, &source_root, dataset);
         let options = options(arguments, &id)
             .wanted(&wanted)
@@ -94,15 +109,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         .jobs(arguments.jobs.unwrap_or(JOBS))
         .properties(properties::chosen(arguments, &*source, &source_root)?)
         .verify();
-    let limits = [&arguments.source_bwlimit, &arguments.target_bwlimit];
-    let limit = limits
-        .into_iter()
-        .flatten()
-        .filter_map(|limit| rate(limit))
-        .min();
-    if limit.is_some() {
-        executor = executor.limit(Limit::new(limit));
-    }
+    executor = limits.on(executor);
     if arguments.use_hold && !arguments.restore {
         executor = executor.hold(format!("replica-{id}"));
     }
@@ -170,15 +177,58 @@ fn dataset(place: &Place) -> anyhow::Result<DatasetName> {
     name.map_err(|error| UsageError(format!("{error}")).into())
 }
 
-fn endpoint(place: &Place, arguments: &Arguments) -> anyhow::Result<Box<dyn Endpoint>> {
-    if place.host.is_empty() {
-        return Ok(Box::new(Local::new(Zfs::open()?)));
-    }
-    let options = SshOptions {
+fn ssh(place: &Place, arguments: &Arguments) -> SshOptions {
+    SshOptions {
         destination: place.host.clone(),
         arguments: arguments.ssh.clone(),
         program: None,
-    };
+    }
+}
+
+/// What cannot be had from somebody who runs one command whatever is asked.
+fn fits_a_forced_command(arguments: &Arguments, to: &Place) -> Result<(), UsageError> {
+    let given = [
+        (to.host.is_empty(), "a target on this system"),
+        (arguments.recursive, "--recursive"),
+        (arguments.restore, "restore"),
+        (arguments.rollback, "--rollback"),
+        (arguments.retire, "--retire"),
+        (arguments.use_hold, "--use-hold"),
+        (arguments.preserve_properties, "--preserve-properties"),
+        (arguments.preserve_recordsize, "--preserve-recordsize"),
+        (
+            !arguments.include_properties.is_empty(),
+            "--include-properties",
+        ),
+        (!arguments.recv_options.is_empty(), "--recvoptions"),
+        (arguments.target_retention.is_some(), "--target-retention"),
+        (
+            arguments
+                .compress
+                .as_deref()
+                .is_some_and(|name| name != "none"),
+            "--compress",
+        ),
+    ];
+    match given.iter().find(|(given, _)| *given) {
+        Some((_, what)) => Err(UsageError(format!(
+            "--forced-command and {what} do not go together: the other end can be sent streams \
+             into one dataset, and asked nothing"
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn endpoint(
+    place: &Place,
+    arguments: &Arguments,
+    times: bool,
+) -> anyhow::Result<Box<dyn Endpoint>> {
+    if place.host.is_empty() {
+        let local = Local::new(Zfs::open()?);
+        return Ok(Box::new(if times { local.with_times() } else { local }));
+    }
+    let options = ssh(place, arguments);
     let elevation = if place.is_root_user || arguments.no_privilege_elevation {
         Elevation::None
     } else {
@@ -193,297 +243,4 @@ fn endpoint(place: &Place, arguments: &Arguments) -> anyhow::Result<Box<dyn Endp
         stock = stock.compressed(compression)?;
     }
     Ok(Box::new(stock))
-}
-
-fn is_wanted(
-    arguments: &Arguments,
-    source: &Tree,
-    dataset: &DatasetName,
-    snapshot: &Snapshot,
-) -> bool {
-    let name = snapshot.name.snapshot();
-    let included = Pattern::any(&arguments.exclude_snaps, name).is_none()
-        && (arguments.include_snaps.is_empty()
-            || Pattern::any(&arguments.include_snaps, name).is_some());
-    if let Some(only) = &arguments.snapshot {
-        return name == only.trim_start_matches('@');
-    }
-    if arguments.restore || arguments.no_stream {
-        let newest = source.get(dataset).and_then(|dataset| {
-            let mut by_age = dataset.snapshots_by_age().into_iter().rev();
-            by_age.find(|snapshot| {
-                let name = snapshot.name.snapshot();
-                Pattern::any(&arguments.exclude_snaps, name).is_none()
-                    && (arguments.include_snaps.is_empty()
-                        || Pattern::any(&arguments.include_snaps, name).is_some())
-            })
-        });
-        return newest.is_some_and(|newest| newest.guid == snapshot.guid);
-    }
-    included
-}
-
-/// Says what is done: to people, or to machines.
-struct Told {
-    json: bool,
-    quiet: bool,
-    verbose: bool,
-    bars: Option<MultiProgress>,
-    open: std::sync::Mutex<std::collections::HashMap<String, ProgressBar>>,
-}
-
-/// What happened, for machines.
-#[derive(Serialize)]
-#[serde(tag = "event", rename_all = "kebab-case")]
-enum Record<'a> {
-    Plan(crate::pipeline::report::Planned<'a>),
-    Sent {
-        dataset: &'a str,
-        target: &'a str,
-        snapshot: &'a str,
-        guid: String,
-        kind: &'a str,
-        bytes: u64,
-        seconds: f64,
-    },
-    Failed {
-        dataset: &'a str,
-        target: &'a str,
-        error: String,
-        resumable: bool,
-    },
-    Again {
-        seconds: f64,
-    },
-    Done {
-        streams: u64,
-        bytes: u64,
-        failed: u64,
-        refused: u64,
-    },
-}
-
-impl Told {
-    fn new(arguments: &Arguments) -> Told {
-        let bars = !arguments.json && !arguments.quiet && std::io::stderr().is_terminal();
-        Told {
-            json: arguments.json,
-            quiet: arguments.quiet,
-            verbose: arguments.debug,
-            bars: bars.then(MultiProgress::new),
-            open: std::sync::Mutex::default(),
-        }
-    }
-
-    fn say(&self, text: &str) {
-        if self.json || self.quiet {
-            return;
-        }
-        match &self.bars {
-            Some(bars) => bars.suspend(|| println!("{text}")),
-            None => println!("{text}"),
-        }
-    }
-
-    fn record(&self, record: &Record<'_>) {
-        if !self.json {
-            return;
-        }
-        match serde_json::to_string(record) {
-            Ok(line) => println!("{line}"),
-            Err(error) => tracing::warn!(%error, "cannot be told"),
-        }
-    }
-
-    fn plan(&self, plan: &Plan) {
-        for step in &plan.steps {
-            self.record(&Record::Plan(planned(step)));
-            if step.why != Why::Excluded || self.verbose {
-                self.say(&step.to_string());
-            }
-        }
-        if plan.steps.is_empty() {
-            self.say("nothing to do");
-        }
-    }
-
-    /// Tells machines what is about to be done; people are told as it is.
-    fn begin(&self, plan: &Plan) {
-        if self.json {
-            self.plan(plan);
-        }
-        for step in &plan.steps {
-            if step.action == Action::Nothing
-                && !matches!(step.why, Why::Excluded | Why::UpToDate { .. })
-            {
-                self.say(&step.to_string());
-            }
-        }
-    }
-
-    fn end(&self, something: bool, outcome: &Outcome) {
-        self.record(&Record::Done {
-            streams: outcome.streams,
-            bytes: outcome.bytes,
-            failed: outcome.failed,
-            refused: outcome.refused,
-        });
-        if something {
-            self.say(&format!(
-                "{} streams, {} bytes",
-                outcome.streams, outcome.bytes
-            ));
-        } else {
-            self.say("nothing to do");
-        }
-    }
-
-    fn failed(&self, step: &Step, error: &str, resumable: bool) {
-        self.record(&Record::Failed {
-            dataset: step.source.as_str(),
-            target: step.target.as_str(),
-            error: error.to_owned(),
-            resumable,
-        });
-        if !self.json {
-            let again = if resumable {
-                " (run again to go on)"
-            } else {
-                ""
-            };
-            let text = format!("{} to {}: {error}{again}", step.source, step.target);
-            match &self.bars {
-                Some(bars) => bars.suspend(|| eprintln!("{text}")),
-                None => eprintln!("{text}"),
-            }
-        }
-    }
-
-    fn open(&self) -> std::sync::MutexGuard<'_, std::collections::HashMap<String, ProgressBar>> {
-        self.open
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-}
-
-impl Observer for Told {
-    fn event(&self, event: &Event<'_>) {
-        match event {
-            Event::Started(transfer) => {
-                self.say(&format!(
-                    "{} {} to {}",
-                    transfer.stream.word(),
-                    transfer.stream.to.name,
-                    transfer.target
-                ));
-                if let Some(bars) = &self.bars {
-                    let bar = bars.add(ProgressBar::new(transfer.estimate.unwrap_or(0)));
-                    let style = "{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
-                    if let Ok(style) = ProgressStyle::with_template(style) {
-                        bar.set_style(style);
-                    }
-                    bar.set_message(transfer.target.to_string());
-                    self.open().insert(transfer.target.to_string(), bar);
-                }
-            }
-            Event::Progress { transfer, bytes } => {
-                if let Some(bar) = self.open().get(transfer.target.as_str()) {
-                    bar.set_length((*bytes).max(bar.length().unwrap_or(0)));
-                    bar.set_position(*bytes);
-                }
-            }
-            Event::Finished {
-                transfer,
-                bytes,
-                elapsed,
-            } => {
-                if let Some(bar) = self.open().remove(transfer.target.as_str()) {
-                    bar.finish_and_clear();
-                }
-                self.record(&Record::Sent {
-                    dataset: transfer.source.as_str(),
-                    target: transfer.target.as_str(),
-                    snapshot: transfer.stream.to.name.as_str(),
-                    guid: transfer.stream.to.guid.to_string(),
-                    kind: transfer.stream.word(),
-                    bytes: *bytes,
-                    seconds: elapsed.as_secs_f64(),
-                });
-            }
-            Event::Failed {
-                step,
-                error,
-                resumable,
-            } => {
-                if let Some(bar) = self.open().remove(step.target.as_str()) {
-                    bar.finish_and_clear();
-                }
-                self.failed(step, &error.to_string(), *resumable);
-            }
-            Event::Again { pause } => {
-                self.record(&Record::Again {
-                    seconds: pause.as_secs_f64(),
-                });
-                self.say(&format!("trying again in {} s", pause.as_secs()));
-            }
-            Event::Refused { step } => self.failed(step, &step.why.to_string(), false),
-            Event::Changed { step } | Event::Created { step } | Event::Aborted { step } => {
-                self.say(&step.to_string());
-            }
-            Event::Marked { step } if matches!(step.action, Action::Mark(_)) && self.verbose => {
-                self.say(&step.to_string());
-            }
-            _ => {}
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use zfs_core::{Guid, Txg};
-
-    use super::*;
-
-    fn tree() -> Tree {
-        let root: DatasetName = "vault/a".parse().unwrap();
-        let mut dataset = Dataset::new(root.clone(), Guid(1));
-        for (name, guid) in [("auto-1", 1), ("mine", 2), ("auto-2", 3), ("mine-2", 4)] {
-            dataset.snapshots.push(Snapshot {
-                name: root.with_snapshot(name).unwrap(),
-                guid: Guid(guid),
-                createtxg: Txg(guid),
-            });
-        }
-        Tree {
-            root,
-            datasets: vec![dataset],
-            above: None,
-        }
-    }
-
-    fn wanted(line: &str) -> Vec<u64> {
-        let words = line.split(' ').map(str::to_owned);
-        let Ok(super::super::arguments::Command::Run(arguments)) =
-            super::super::arguments::parse(words)
-        else {
-            panic!("{line}");
-        };
-        let tree = tree();
-        let dataset = &tree.datasets[0];
-        let snapshots = dataset.snapshots.iter();
-        snapshots
-            .filter(|snapshot| is_wanted(&arguments, &tree, &dataset.name, snapshot))
-            .map(|snapshot| snapshot.guid.0)
-            .collect()
-    }
-
-    #[test]
-    fn snapshots_are_chosen_by_pattern_or_by_name() {
-        assert_eq!(wanted("--safe a b"), [1, 2, 3, 4]);
-        assert_eq!(wanted("--safe --include-snaps=^auto a b"), [1, 3]);
-        assert_eq!(wanted("--safe --exclude-snaps=^auto a b"), [2, 4]);
-        assert_eq!(wanted("--safe --no-stream --include-snaps=^auto a b"), [3]);
-        assert_eq!(wanted("restore a b"), [4]);
-        assert_eq!(wanted("restore --snapshot=@mine a b"), [2]);
-    }
 }

@@ -29,20 +29,41 @@ const LISTERS: usize = 4;
 #[derive(Clone, Debug)]
 pub struct Local {
     zfs: Zfs,
+    times: bool,
 }
 
 impl Local {
     /// With a handle that is open already.
     pub fn new(zfs: Zfs) -> Local {
-        Local { zfs }
+        Local { zfs, times: false }
+    }
+
+    /// Says when each snapshot was made, which takes the kernel a little
+    /// longer.
+    #[must_use]
+    pub fn with_times(mut self) -> Local {
+        self.times = true;
+        self
     }
 
     /// A dataset with its snapshots and bookmarks.
     fn contents(&self, listed: &zfs_core::Dataset) -> Result<Dataset, Error> {
         let mut dataset = plain(listed);
-        for snapshot in self.zfs.list_snapshots(&listed.name, ListSnapshots::new()) {
+        // The kernel tells both only together with everything else.
+        let mut what = ListSnapshots::new();
+        if self.times || dataset.is_encrypted() {
+            what = what.with_properties();
+        }
+        for snapshot in self.zfs.list_snapshots(&listed.name, what) {
             let snapshot = snapshot?;
             dataset.snapshots.push(Snapshot {
+                creation: snapshot.creation(),
+                ivset: snapshot
+                    .properties
+                    .as_ref()
+                    .and_then(|properties| properties.number("ivsetguid"))
+                    .filter(|number| *number != 0)
+                    .map(Guid),
                 name: snapshot.name,
                 guid: snapshot.guid,
                 createtxg: snapshot.createtxg,
@@ -50,12 +71,29 @@ impl Local {
         }
         for bookmark in self.zfs.bookmarks(&listed.name)? {
             dataset.bookmarks.push(Bookmark {
+                ivset: if dataset.is_encrypted() {
+                    self.ivset(&bookmark.name)
+                } else {
+                    None
+                },
                 name: bookmark.name,
                 guid: bookmark.guid,
                 createtxg: bookmark.createtxg,
             });
         }
         Ok(dataset)
+    }
+
+    /// What a bookmark of an encrypted dataset says about its snapshot's
+    /// blocks. Bookmarks of old pools do not, and some are gone by then.
+    fn ivset(&self, bookmark: &BookmarkName) -> Option<Guid> {
+        let properties = self.zfs.bookmark_properties(bookmark).ok()?;
+        let property = properties.get_nvlist("ivsetguid");
+        let number = match property {
+            Some(property) => property.get_u64("value"),
+            None => properties.get_u64("ivsetguid"),
+        };
+        number.filter(|number| *number != 0).map(Guid)
     }
 
     /// Fills the datasets side by side, in their order. One that went away
@@ -397,6 +435,8 @@ mod tests {
                 name: "tank/a@2".parse().unwrap(),
                 guid: Guid(2),
                 createtxg: Txg(20),
+                creation: None,
+                ivset: None,
             },
             form: StreamForm {
                 raw: true,

@@ -12,11 +12,11 @@
 mod asides;
 mod compression;
 mod listing;
-mod quote;
+pub(super) mod quote;
 mod receive;
-mod remote;
+pub(super) mod remote;
 mod send;
-mod split;
+pub(super) mod split;
 mod ssh;
 mod transport;
 
@@ -140,7 +140,12 @@ impl Stock {
         }
         // In the form in which a shell's own end would come.
         let status = ExitStatus::from_raw(ended.code << 8);
-        Err(remote::refused(&*self.transport, &command, status, &ended.said))
+        Err(remote::refused(
+            &*self.transport,
+            &command,
+            status,
+            &ended.said,
+        ))
     }
 
     fn malformed(&self, what: &str, problem: &impl ToString) -> Error {

@@ -32,6 +32,14 @@ pub enum Event<'a> {
         /// The step.
         step: &'a Step,
     },
+    /// A plan begins; only told to those who [want](Observer::wants_total) it.
+    Begun {
+        /// How many streams there will be.
+        streams: u64,
+        /// How many bytes they will have together, as ZFS estimates it;
+        /// `None` where it cannot say for one of them.
+        estimate: Option<u64>,
+    },
     /// A stream begins.
     Started(Transfer<'a>),
     /// A stream goes on. This comes several times a second, from another
@@ -89,6 +97,12 @@ pub struct Transfer<'a> {
 
 /// Who is told.
 pub trait Observer: Sync {
+    /// Whether [`Event::Begun`] is wanted: ZFS is asked about every stream for
+    /// it, before anything is sent.
+    fn wants_total(&self) -> bool {
+        false
+    }
+
     /// Something happened. It should not take long.
     fn event(&self, event: &Event<'_>);
 }

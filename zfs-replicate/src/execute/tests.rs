@@ -212,6 +212,8 @@ fn dataset(name: &str, snapshots: &[u64]) -> Dataset {
             name: name.with_snapshot(&guid.to_string()).unwrap(),
             guid: Guid(*guid),
             createtxg: Txg(*guid),
+            creation: None,
+            ivset: None,
         });
     }
     dataset

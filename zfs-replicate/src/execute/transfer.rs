@@ -144,12 +144,11 @@ impl Executor<'_> {
                 })
             });
             let receiver = scope.spawn(move || {
-                let result = match receiving {
-                    Some(receiving) => receiving.receive(reader.as_fd()),
-                    None => {
-                        let received = self.target.receive(receive, reader.as_fd());
-                        received.map(|bytes| Arrived { bytes, guid: None })
-                    }
+                let result = if let Some(receiving) = receiving {
+                    receiving.receive(reader.as_fd())
+                } else {
+                    let received = self.target.receive(receive, reader.as_fd());
+                    received.map(|bytes| Arrived { bytes, guid: None })
                 };
                 drop(reader);
                 drop(done);

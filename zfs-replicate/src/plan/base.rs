@@ -14,6 +14,8 @@ pub(super) struct Common {
     pub base: Base,
     /// Its age on the source.
     pub createtxg: Txg,
+    /// The initialisation vectors of its encrypted data.
+    pub ivset: Option<Guid>,
 }
 
 /// Finds the target's youngest snapshot on the source.
@@ -50,6 +52,7 @@ fn known(source: &Dataset, guid: Guid, id: Option<&TargetId>) -> Option<Common> 
                 guid: snapshot.guid,
             },
             createtxg: snapshot.createtxg,
+            ivset: snapshot.ivset,
         });
     }
     let bookmark = bookmark(source, guid, id)?;
@@ -59,6 +62,7 @@ fn known(source: &Dataset, guid: Guid, id: Option<&TargetId>) -> Option<Common> 
             guid: bookmark.guid,
         },
         createtxg: bookmark.createtxg,
+        ivset: bookmark.ivset,
     })
 }
 

@@ -141,12 +141,12 @@ impl<'a> Planner<'a> {
                 .retain(|s| !rollback.destroy.contains(&s.name));
         }
         let (missing, refused) = self.missing(pair, Some(&there), Some(&common));
-        let (base, after) = (common.base, common.createtxg);
         let form = self.form(pair.source, there.encryption.as_ref());
         let form = match form {
-            Ok(form) if form.raw && !there.is_encrypted() => Err(Refusal::RawOntoPlain),
+            Ok(form) if form.raw => received_raw(&there, &common).map(|()| form),
             other => other,
         };
+        let (base, after) = (common.base, common.createtxg);
         let form = match form {
             Ok(form) => form,
             // Nothing is about to be sent, so nothing is in the way.
@@ -282,7 +282,7 @@ impl<'a> Planner<'a> {
             },
             (_, None) => Why::NotOnTarget,
         };
-        let mut made = Dataset::new(pair.target.clone(), zfs_core::Guid(0));
+        let mut made = Dataset::new(pair.target.clone(), Guid(0));
         made.kind = pair.source.kind;
         made.encryption = match &origin {
             Some(origin) => origin.encryption.clone(),
@@ -336,6 +336,20 @@ impl<'a> Planner<'a> {
     fn refusals(&mut self, pair: &Pair<'a>, refused: Vec<Refusal>) {
         self.steps
             .extend(refused.into_iter().map(|refusal| pair.refuse(refusal)));
+    }
+}
+
+/// Whether a raw increment fits onto what the target has.
+fn received_raw(there: &Dataset, common: &Common) -> Result<(), Refusal> {
+    if !there.is_encrypted() {
+        return Err(Refusal::RawOntoPlain);
+    }
+    let newest = there.newest();
+    match newest.and_then(|newest| Some((newest, newest.ivset?, common.ivset?))) {
+        Some((newest, here, on_source)) if here != on_source => Err(Refusal::OtherIvSet {
+            newest: newest.name.clone(),
+        }),
+        _ => Ok(()),
     }
 }
 

@@ -205,11 +205,14 @@ impl Side {
                     name: name.with_snapshot(&point.name).unwrap(),
                     guid: Guid(point.guid),
                     createtxg: Txg(point.txg),
+                    creation: None,
+                    ivset: None,
                 };
                 let bookmark = |point: &Point| Bookmark {
                     name: name.with_bookmark(&point.name).unwrap(),
                     guid: Guid(point.guid),
                     createtxg: Txg(point.txg),
+                    ivset: None,
                 };
                 Dataset {
                     name: name.clone(),
@@ -245,6 +248,7 @@ impl Side {
 
 /// What an executor does in one go: it happens or it does not.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "there are few of them")]
 pub enum Op {
     Create(DatasetName),
     Abort(DatasetName),

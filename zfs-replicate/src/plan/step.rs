@@ -517,6 +517,12 @@ pub enum Refusal {
     },
     /// Raw streams cannot go onto what was received in plain.
     RawOntoPlain,
+    /// Raw streams cannot go onto what the target encrypted itself when it
+    /// received it.
+    OtherIvSet {
+        /// The target's youngest snapshot.
+        newest: SnapshotName,
+    },
     /// A dataset below which this one should go is a volume.
     ParentIsVolume {
         /// The volume.
@@ -545,6 +551,7 @@ impl Refusal {
             Refusal::SourceKeyUnavailable { .. } => "source-key-unavailable",
             Refusal::TargetKeyUnavailable { .. } => "target-key-unavailable",
             Refusal::RawOntoPlain => "raw-onto-plain",
+            Refusal::OtherIvSet { .. } => "other-iv-set",
             Refusal::ParentIsVolume { .. } => "parent-is-volume",
         }
     }

@@ -21,6 +21,8 @@ pub fn dataset(path: &str, snapshots: &[(&str, u64)]) -> Dataset {
             name: path.with_snapshot(snapshot).unwrap(),
             guid: Guid(*guid),
             createtxg: Txg(10 * (index as u64 + 1)),
+            creation: None,
+            ivset: None,
         });
     }
     dataset
@@ -32,6 +34,7 @@ pub fn bookmarked(mut dataset: Dataset, bookmarks: &[(&str, u64, u64)]) -> Datas
             name: dataset.name.with_bookmark(bookmark).unwrap(),
             guid: Guid(*guid),
             createtxg: Txg(*txg),
+            ivset: None,
         });
     }
     dataset
@@ -530,6 +533,67 @@ fn raw_streams_do_not_go_onto_what_was_received_in_plain() {
         vec![dataset("vault/a", &[("1", 1)])],
     );
     assert_eq!(only_refusal(&plan), Refusal::RawOntoPlain);
+}
+
+#[test]
+fn raw_increments_do_not_go_onto_what_the_target_encrypted_itself() {
+    let on = |name: &str, ivset: Option<u64>, snapshots: &[(&str, u64)]| {
+        let mut dataset = encrypted(dataset(name, snapshots), Key::Loaded);
+        for snapshot in &mut dataset.snapshots {
+            snapshot.ivset = ivset.map(Guid);
+        }
+        dataset
+    };
+    let source = || on("tank/a", Some(7), &[("1", 1), ("2", 2)]);
+    let plan_onto = |ivset| planned(vec![source()], vec![on("vault/a", ivset, &[("1", 1)])]);
+    assert_eq!(
+        only_refusal(&plan_onto(Some(8))),
+        Refusal::OtherIvSet {
+            newest: "vault/a@1".parse().unwrap()
+        }
+    );
+    for fits in [Some(7), None] {
+        assert!(matches!(plan_onto(fits).steps[0].action, Action::Send(_)));
+    }
+    // The same where the base is a bookmark.
+    let mut pruned = source();
+    let gone = pruned.snapshots.remove(0);
+    pruned.bookmarks.push(Bookmark {
+        name: "tank/a#1".parse().unwrap(),
+        guid: gone.guid,
+        createtxg: gone.createtxg,
+        ivset: gone.ivset,
+    });
+    let onto_bookmark = planned(vec![pruned], vec![on("vault/a", Some(8), &[("1", 1)])]);
+    assert_eq!(only_refusal(&onto_bookmark).word(), "other-iv-set");
+    // In plain it is the target that encrypts, with its own.
+    let there = target(vec![on("vault/a", Some(8), &[("1", 1)])]);
+    let options = Options::new().encrypted(Encrypted::Plaintext);
+    let plan = plan(&self::source(vec![source()]), &there, &options).unwrap();
+    assert!(matches!(plan.steps[0].action, Action::Send(_)), "{plan:#?}");
+}
+
+#[test]
+fn what_is_left_out_between_others_is_known_to_the_range() {
+    let source = source(vec![dataset(
+        "tank/a",
+        &[("1", 1), ("2", 2), ("3", 3), ("4", 4), ("5", 5)],
+    )]);
+    let target = target(vec![dataset("vault/a", &[("1", 1)])]);
+    let gaps = |left_out: &[&str]| {
+        let wanted =
+            |_: &DatasetName, snapshot: &Snapshot| !left_out.contains(&snapshot.name.snapshot());
+        let plan = plan(&source, &target, &Options::new().wanted(&wanted)).unwrap();
+        match &plan.steps[0].action {
+            Action::Send(range) => range.gaps.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(gaps(&[]), []);
+    assert_eq!(gaps(&["5"]), []);
+    assert_eq!(gaps(&["2"]), [Guid(3)]);
+    assert_eq!(gaps(&["2", "4"]), [Guid(3), Guid(5)]);
+    assert_eq!(gaps(&["3", "4"]), [Guid(5)]);
 }
 
 #[test]

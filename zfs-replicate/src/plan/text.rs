@@ -325,7 +325,14 @@ impl fmt::Display for Refusal {
             ),
             Refusal::RawOntoPlain => f.write_str(
                 "the source is encrypted and is sent raw, and the target's dataset is not \
-                 encrypted, so it was once received in plain; choose another target",
+                 encrypted, so it was once received in plain; choose another target, or say \
+                 that plaintext may leave (--plaintext)",
+            ),
+            Refusal::OtherIvSet { newest } => write!(
+                f,
+                "the source is encrypted and is sent raw, and {newest} did not arrive raw: the \
+                 target encrypted it itself, so its blocks are others (IV set); choose another \
+                 target, or say that plaintext may leave (--plaintext) and load the target's key"
             ),
             Refusal::ParentIsVolume { volume } => {
                 write!(f, "{volume} is a volume, and nothing can be below a volume")

@@ -107,8 +107,8 @@ impl<'a> View<'a> {
             if let Ok(name) = snapshot.name.on(name) {
                 dataset.snapshots.push(Snapshot {
                     name,
-                    guid: snapshot.guid,
                     createtxg: Txg(txg),
+                    ..snapshot.clone()
                 });
             }
         }

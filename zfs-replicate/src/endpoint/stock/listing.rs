@@ -6,6 +6,7 @@
 //! because of it.
 
 use std::collections::{HashMap, HashSet};
+use std::time::{Duration, SystemTime};
 
 use zfs_core::{DatasetName, Guid, SnapshotOrBookmark, Txg};
 
@@ -14,9 +15,8 @@ use crate::properties::Properties;
 use crate::tree::{Bookmark, Dataset, Encryption, Key, Kind, Snapshot};
 
 /// The columns that are asked for, in this order.
-pub(super) const COLUMNS: &str =
-    "name,type,guid,createtxg,origin,encryptionroot,keystatus,receive_resume_token";
-const COLUMN_COUNT: usize = 8;
+pub(super) const COLUMNS: &str = "name,type,guid,createtxg,origin,encryptionroot,keystatus,receive_resume_token,creation,ivsetguid";
+const COLUMN_COUNT: usize = 10;
 
 /// The longest line: a resume token is the longest of what it has.
 const MAX_LINE_BYTES: usize = 64 << 10;
@@ -32,7 +32,7 @@ pub struct Malformed {
 }
 
 /// Reads the output of
-/// `zfs list -Hp -o name,type,guid,createtxg,origin,encryptionroot,keystatus,receive_resume_token`
+/// `zfs list -Hp -o name,type,guid,createtxg,origin,encryptionroot,keystatus,receive_resume_token,creation,ivsetguid`
 /// for everything within `root`: datasets in the order in which they come,
 /// with their snapshots and bookmarks.
 ///
@@ -82,6 +82,8 @@ pub fn parse(
                             name,
                             guid,
                             createtxg,
+                            creation: row.creation().map_err(wrong)?,
+                            ivset: row.ivset().map_err(wrong)?,
                         });
                     }
                     (SnapshotOrBookmark::Bookmark(name), "bookmark") => {
@@ -89,6 +91,7 @@ pub fn parse(
                             name,
                             guid,
                             createtxg,
+                            ivset: row.ivset().map_err(wrong)?,
                         });
                     }
                     (name, kind) => return Err(wrong(format!("{name} is no {kind}"))),
@@ -169,6 +172,8 @@ struct Row<'a> {
     encryption_root: Option<&'a str>,
     key_status: Option<&'a str>,
     token: Option<&'a str>,
+    creation: Option<&'a str>,
+    ivset: Option<&'a str>,
 }
 
 impl<'a> Row<'a> {
@@ -180,7 +185,18 @@ impl<'a> Row<'a> {
         let columns: Vec<&str> = line.splitn(COLUMN_COUNT + 1, '\t').collect();
         let given = |value: &'a str| Some(value).filter(|value| *value != "-" && !value.is_empty());
         match columns.as_slice() {
-            [name, kind, guid, createtxg, origin, root, status, token] => Ok(Row {
+            [
+                name,
+                kind,
+                guid,
+                createtxg,
+                origin,
+                root,
+                status,
+                token,
+                creation,
+                ivset,
+            ] => Ok(Row {
                 name,
                 kind,
                 guid,
@@ -189,6 +205,8 @@ impl<'a> Row<'a> {
                 encryption_root: given(root),
                 key_status: given(status),
                 token: given(token),
+                creation: given(creation),
+                ivset: given(ivset),
             }),
             columns => Err(format!(
                 "it has {} columns instead of {COLUMN_COUNT}",
@@ -203,6 +221,20 @@ impl<'a> Row<'a> {
 
     fn createtxg(&self) -> Result<Txg, String> {
         number(self.createtxg).map(Txg)
+    }
+
+    fn creation(&self) -> Result<Option<SystemTime>, String> {
+        let seconds = self.creation.map(number).transpose()?;
+        let Some(seconds) = seconds.map(Duration::from_secs) else {
+            return Ok(None);
+        };
+        let time = SystemTime::UNIX_EPOCH.checked_add(seconds);
+        time.map(Some)
+            .ok_or_else(|| format!("{} s is no time", seconds.as_secs()))
+    }
+
+    fn ivset(&self) -> Result<Option<Guid>, String> {
+        Ok(self.ivset.map(number).transpose()?.map(Guid))
     }
 
     fn dataset(&self) -> Result<Dataset, String> {
@@ -252,10 +284,10 @@ mod tests {
         true
     }
 
-    const LISTING: &str = "tank/a\tfilesystem\t11\t5\t-\t-\t-\t-\n\
-        tank/a@one two\tsnapshot\t21\t6\t-\t-\t-\t-\n\
-        tank/a#mark\tbookmark\t21\t6\t-\t-\t-\t-\n\
-        tank/a/v\tvolume\t12\t7\ttank/a@one two\ttank\tunavailable\t1-x\n";
+    const LISTING: &str = "tank/a\tfilesystem\t11\t5\t-\t-\t-\t-\t1000\t-\n\
+        tank/a@one two\tsnapshot\t21\t6\t-\t-\t-\t-\t2000\t77\n\
+        tank/a#mark\tbookmark\t21\t6\t-\t-\t-\t-\t2000\t77\n\
+        tank/a/v\tvolume\t12\t7\ttank/a@one two\ttank\tunavailable\t1-x\t3000\t-\n";
 
     #[test]
     fn a_listing_becomes_datasets() {
@@ -265,6 +297,10 @@ mod tests {
         };
         assert_eq!(a.snapshots[0].name.snapshot(), "one two");
         assert_eq!(a.bookmarks[0].guid, Guid(21));
+        let made = SystemTime::UNIX_EPOCH + Duration::from_secs(2000);
+        assert_eq!(a.snapshots[0].creation, Some(made));
+        assert_eq!(a.snapshots[0].ivset, Some(Guid(77)));
+        assert_eq!(a.bookmarks[0].ivset, Some(Guid(77)));
         assert_eq!(v.kind, Kind::Volume);
         assert_eq!(v.origin, Some(a.snapshots[0].name.clone()));
         assert_eq!(v.encryption.as_ref().unwrap().key, Key::Unavailable);
@@ -290,30 +326,36 @@ mod tests {
         for (listing, problem) in [
             ("garbage", "columns"),
             ("tank/a\tfilesystem\t11\t5\t-\t-\t-\t-\t-", "columns"),
-            ("tank/a\tfilesystem\t-1\t5\t-\t-\t-\t-", "no number"),
+            ("tank/a\tfilesystem\t11\t5\t-\t-\t-\t-\t-\t-\t-", "columns"),
+            ("tank/a\tfilesystem\t-1\t5\t-\t-\t-\t-\t-\t-", "no number"),
             (
-                "tank/a\tfilesystem\t18446744073709551616\t5\t-\t-\t-\t-",
+                "tank/a\tfilesystem\t18446744073709551616\t5\t-\t-\t-\t-\t-\t-",
                 "no number",
             ),
-            ("tank/a\tfilesystem\t+1\t5\t-\t-\t-\t-", "no number"),
-            ("tank//a\tfilesystem\t1\t5\t-\t-\t-\t-", "tank//a"),
-            ("tank/a@x\tfilesystem\t1\t5\t-\t-\t-\t-", "tank/a@x"),
-            ("tank/a\tfloppy\t1\t5\t-\t-\t-\t-", "kind"),
+            ("tank/a\tfilesystem\t+1\t5\t-\t-\t-\t-\t-\t-", "no number"),
+            ("tank//a\tfilesystem\t1\t5\t-\t-\t-\t-\t-\t-", "tank//a"),
+            ("tank/a@x\tfilesystem\t1\t5\t-\t-\t-\t-\t-\t-", "tank/a@x"),
+            ("tank/a\tfloppy\t1\t5\t-\t-\t-\t-\t-\t-", "kind"),
             (
-                "tank/a@x\tsnapshot\t1\t5\t-\t-\t-\t-",
+                "tank/a@x\tsnapshot\t1\t5\t-\t-\t-\t-\t-\t-",
                 "belongs to no dataset",
             ),
             (
-                "tank/a\tfilesystem\t1\t5\t-\ttank\tmaybe\t-",
+                "tank\tfilesystem\t1\t5\t-\t-\t-\t-\t1\t-\n\
+                 tank@x\tsnapshot\t1\t5\t-\t-\t-\t-\tnow\t-",
+                "no number",
+            ),
+            (
+                "tank/a\tfilesystem\t1\t5\t-\ttank\tmaybe\t-\t-\t-",
                 "status of a key",
             ),
-            ("\u{0}\tfilesystem\t1\t5\t-\t-\t-\t-", "\\0"),
+            ("\u{0}\tfilesystem\t1\t5\t-\t-\t-\t-\t-\t-", "\\0"),
         ] {
             let error = parse(listing.as_bytes(), all).unwrap_err();
-            assert_eq!(error.line, 1, "{listing}");
+            assert_eq!(error.line, listing.lines().count(), "{listing}");
             assert!(error.problem.contains(problem), "{listing}: {error}");
         }
-        let twice = "tank\tfilesystem\t1\t5\t-\t-\t-\t-\n".repeat(2);
+        let twice = "tank\tfilesystem\t1\t5\t-\t-\t-\t-\t-\t-\n".repeat(2);
         assert_eq!(parse(twice.as_bytes(), all).unwrap_err().line, 2);
         let outside = parse(LISTING.as_bytes(), |name| name.as_str() == "tank/a");
         assert_eq!(outside.unwrap_err().line, 4);

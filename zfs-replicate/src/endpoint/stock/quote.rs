@@ -29,7 +29,7 @@ pub fn quote(word: &str) -> Cow<'_, str> {
 }
 
 /// Words, one after the other.
-pub(super) fn command<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+pub(in crate::endpoint) fn command<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     let words: Vec<_> = words.into_iter().map(quote).collect();
     words.join(" ")
 }

@@ -166,9 +166,7 @@ impl<'a> Receivers<'a> {
         let mut line = Vec::new();
         if let Some(answers) = &mut running.answers {
             // What cannot be read is no answer.
-            let _ = answers
-                .take(MAX_ANSWER_BYTES)
-                .read_until(b'\n', &mut line);
+            let _ = answers.take(MAX_ANSWER_BYTES).read_until(b'\n', &mut line);
         }
         if line.is_empty() {
             return Err(self.refused(running));

@@ -14,14 +14,14 @@ const MAX_OUTPUT_BYTES: u64 = 512 << 20;
 const MAX_COMPLAINT_BYTES: usize = 16 << 10;
 
 /// What a command said.
-pub(super) struct Output {
+pub(in crate::endpoint) struct Output {
     pub status: ExitStatus,
     pub stdout: Vec<u8>,
     pub stderr: String,
 }
 
 /// Runs a command to its end.
-pub(super) fn run(transport: &dyn Transport, command: &str) -> Result<Output, Error> {
+pub(in crate::endpoint) fn run(transport: &dyn Transport, command: &str) -> Result<Output, Error> {
     let _channel = transport.channels().take();
     tracing::debug!(host = transport.host(), command, "run");
     let failed = |error: io::Error| failed_to_run(transport, command, &error);
@@ -63,7 +63,10 @@ pub(super) fn run(transport: &dyn Transport, command: &str) -> Result<Output, Er
 }
 
 /// Runs a command that has to succeed.
-pub(super) fn run_well(transport: &dyn Transport, command: &str) -> Result<Vec<u8>, Error> {
+pub(in crate::endpoint) fn run_well(
+    transport: &dyn Transport,
+    command: &str,
+) -> Result<Vec<u8>, Error> {
     let output = run(transport, command)?;
     if output.status.success() {
         return Ok(output.stdout);
@@ -72,7 +75,7 @@ pub(super) fn run_well(transport: &dyn Transport, command: &str) -> Result<Vec<u
 }
 
 /// What a command complains about, its end if it is long.
-pub(super) fn complaint(stderr: ChildStderr) -> String {
+pub(in crate::endpoint) fn complaint(stderr: ChildStderr) -> String {
     let mut kept: Vec<u8> = Vec::new();
     let mut buffer = [0; 4096];
     let mut stderr = stderr;
@@ -90,7 +93,11 @@ pub(super) fn complaint(stderr: ChildStderr) -> String {
     String::from_utf8_lossy(&kept).trim().to_owned()
 }
 
-pub(super) fn failed_to_run(transport: &dyn Transport, command: &str, error: &io::Error) -> Error {
+pub(in crate::endpoint) fn failed_to_run(
+    transport: &dyn Transport,
+    command: &str,
+    error: &io::Error,
+) -> Error {
     Error::Remote {
         host: transport.host().to_owned(),
         command: command.to_owned(),
@@ -99,7 +106,7 @@ pub(super) fn failed_to_run(transport: &dyn Transport, command: &str, error: &io
 }
 
 /// What a failed command means.
-pub(super) fn refused(
+pub(in crate::endpoint) fn refused(
     transport: &dyn Transport,
     command: &str,
     status: ExitStatus,
@@ -138,7 +145,7 @@ pub(super) fn refused(
 }
 
 /// Whether it failed since there is no such dataset.
-pub(super) fn is_missing(stderr: &str) -> bool {
+pub(in crate::endpoint) fn is_missing(stderr: &str) -> bool {
     stderr.contains("dataset does not exist") || stderr.contains("no such pool")
 }
 

@@ -88,9 +88,7 @@ impl<'a> Senders<'a> {
 
     fn start(&self, batch: Batch) -> Result<Running<'a>, Error> {
         let transport = &*self.stock.transport;
-        let compression = self
-            .stock
-            .compression(self.form.raw, self.form.compressed);
+        let compression = self.stock.compression(self.form.raw, self.form.compressed);
         let line = compressed(&batch.command, compression);
         let failed = |error: io::Error| remote::failed_to_run(transport, &batch.command, &error);
         let channel = transport.channels().take();
@@ -213,7 +211,12 @@ impl Sending for Senders<'_> {
                 found: head.to_guid,
             });
         }
-        let sent = || self.stock.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        let sent = || {
+            self.stock
+                .sent
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
         let copied = running.streams.copy(&head, File::from(pipe), |bytes| {
             sent().insert(stream.to.guid, bytes);
         });

@@ -16,7 +16,7 @@ const MAX_LIST_BYTES: u64 = 64 << 20;
 
 /// Why a stream did not get through.
 #[derive(Debug)]
-pub(super) enum Broken {
+pub(in crate::endpoint) enum Broken {
     /// There is no more of it.
     CutOff,
     /// It is none.
@@ -28,7 +28,7 @@ pub(super) enum Broken {
 }
 
 /// How a stream begins.
-pub(super) struct Head {
+pub(in crate::endpoint) struct Head {
     bytes: [u8; HEADER_LEN],
     payload: u64,
     /// The snapshot that it brings.
@@ -36,7 +36,7 @@ pub(super) struct Head {
 }
 
 /// Streams that come one after the other.
-pub(super) struct Splitter<R> {
+pub(in crate::endpoint) struct Splitter<R> {
     from: BufReader<R>,
     order: ByteOrder,
 }
@@ -173,7 +173,7 @@ fn parse(bytes: &[u8; HEADER_LEN], order: ByteOrder) -> Result<Header<'_>, Broke
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::endpoint) mod tests {
     use proptest::prelude::*;
     use zfs_stream::nvlist::{Encoding, NvList};
     use zfs_stream::record::{Begin, End, Features, Write as WriteRecord, Writer};

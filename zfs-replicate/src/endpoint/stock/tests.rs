@@ -88,6 +88,8 @@ fn stream(resume: bool) -> Stream {
             name: "tank/a@two words".parse().unwrap(),
             guid: Guid(2),
             createtxg: Txg(20),
+            creation: None,
+            ivset: None,
         },
         form,
         resume: resume.then(|| crate::tree::ResumePoint {
@@ -106,9 +108,9 @@ fn stream(resume: bool) -> Stream {
 #[test]
 fn a_tree_takes_one_command() {
     let (stock, calls) = stock(
-        "printf 'tank/a\\tfilesystem\\t1\\t5\\t-\\t-\\t-\\t-\\n'
-         printf 'tank/a@x\\tsnapshot\\t2\\t6\\t-\\t-\\t-\\t-\\n'
-         printf 'tank/a/b\\tvolume\\t3\\t7\\t-\\t-\\t-\\t-\\n'",
+        "printf 'tank/a\\tfilesystem\\t1\\t5\\t-\\t-\\t-\\t-\\t9\\t-\\n'
+         printf 'tank/a@x\\tsnapshot\\t2\\t6\\t-\\t-\\t-\\t-\\t9\\t-\\n'
+         printf 'tank/a/b\\tvolume\\t3\\t7\\t-\\t-\\t-\\t-\\t9\\t-\\n'",
     );
     let tree = stock.tree(&name("tank/a")).unwrap();
     assert_eq!(tree.datasets.len(), 2);
@@ -120,7 +122,7 @@ fn a_tree_that_is_not_there_takes_two_and_says_what_is_above() {
     let (stock, calls) = stock(
         "case \"$*\" in
          *'-r '*) echo \"cannot open 'tank/a/b': dataset does not exist\" >&2; exit 1 ;;
-         *) printf 'tank\\tfilesystem\\t1\\t5\\t-\\ttank\\tunavailable\\t-\\n'
+         *) printf 'tank\\tfilesystem\\t1\\t5\\t-\\ttank\\tunavailable\\t-\\t9\\t-\\n'
             echo \"cannot open 'tank/a': dataset does not exist\" >&2; exit 1 ;;
          esac",
     );
@@ -245,6 +247,8 @@ fn range(base: Option<Base>, guids: std::ops::RangeInclusive<u64>) -> Range {
         name: format!("tank/a@{guid}").parse().unwrap(),
         guid: Guid(guid),
         createtxg: Txg(guid),
+        creation: None,
+        ivset: None,
     });
     Range {
         base,
@@ -261,7 +265,9 @@ fn commands(range: &Range) -> Vec<(String, usize)> {
     let stock = Stock::new(Arc::new(Shell::new()), Elevation::None);
     let commands = send::commands(&stock, range).unwrap();
     let words = commands.into_iter();
-    words.map(|(words, count)| (words.join(" "), count)).collect()
+    words
+        .map(|(words, count)| (words.join(" "), count))
+        .collect()
 }
 
 #[test]
@@ -288,10 +294,7 @@ fn a_range_is_sent_at_once_where_that_sends_nothing_else() {
     );
     assert_eq!(
         commands(&range(None, 2..=3)),
-        [
-            one("send tank/a@2", 1),
-            one("send -i tank/a@2 tank/a@3", 1)
-        ]
+        [one("send tank/a@2", 1), one("send -i tank/a@2 tank/a@3", 1)]
     );
     let mut gap = range(Some(snapshot(1)), 2..=6);
     gap.gaps = vec![Guid(2), Guid(5)];
@@ -446,8 +449,8 @@ fn where_the_other_end_gives_up_its_reason_is_told() {
 fn a_rollback_touches_nothing_where_other_snapshots_are() {
     let (stock, calls) = stock(
         "case $1 in list)
-         printf 'tank/a\\tfilesystem\\t1\\t5\\t-\\t-\\t-\\t-\\n'
-         for n in 1 2 3; do printf \"tank/a@$n\\tsnapshot\\t$n\\t1$n\\t-\\t-\\t-\\t-\\n\"; done ;;
+         printf 'tank/a\\tfilesystem\\t1\\t5\\t-\\t-\\t-\\t-\\t9\\t-\\n'
+         for n in 1 2 3; do printf \"tank/a@$n\\tsnapshot\\t$n\\t1$n\\t-\\t-\\t-\\t-\\t9\\t-\\n\"; done ;;
          esac",
     );
     let mut rollback = Rollback {

@@ -1,0 +1,306 @@
+//! What our own way says while it works: to people, or to machines.
+
+use std::collections::HashMap;
+use std::io::IsTerminal;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use serde::Serialize;
+use zfs_replicate::execute::{Event, Observer, Outcome};
+use zfs_replicate::plan::{Action, Plan, Step, Why};
+
+use super::arguments::Arguments;
+use crate::pipeline::observe::planned;
+
+/// Says what is done: to people, or to machines.
+pub struct Told {
+    json: bool,
+    quiet: bool,
+    verbose: bool,
+    bars: Option<MultiProgress>,
+    open: Mutex<Open>,
+}
+
+/// The bars that are to be seen.
+#[derive(Default)]
+struct Open {
+    each: HashMap<String, ProgressBar>,
+    total: Option<Total>,
+}
+
+/// The bar of everything together.
+struct Total {
+    bar: ProgressBar,
+    streams: u64,
+    through: u64,
+    /// What the streams had that are through.
+    bytes: u64,
+}
+
+impl Open {
+    /// Where everything together is by now.
+    fn advance(&self) {
+        let Some(total) = &self.total else { return };
+        let flowing = self.each.values().map(ProgressBar::position);
+        let bytes = flowing.fold(total.bytes, u64::saturating_add);
+        total
+            .bar
+            .set_length(bytes.max(total.bar.length().unwrap_or(0)));
+        total.bar.set_position(bytes);
+        total
+            .bar
+            .set_message(format!("{} of {} streams", total.through, total.streams));
+    }
+
+    /// A stream has ended, and had so many bytes.
+    fn close(&mut self, target: &str, bytes: u64) {
+        if let Some(bar) = self.each.remove(target) {
+            bar.finish_and_clear();
+        }
+        if let Some(total) = &mut self.total {
+            total.bytes = total.bytes.saturating_add(bytes);
+        }
+        self.advance();
+    }
+}
+
+/// A bar for so many bytes.
+fn bar(bars: &MultiProgress, bytes: u64) -> ProgressBar {
+    let bar = bars.add(ProgressBar::new(bytes));
+    let style = "{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
+    if let Ok(style) = ProgressStyle::with_template(style) {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// What happened, for machines.
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+enum Record<'a> {
+    Plan(crate::pipeline::report::Planned<'a>),
+    Sent {
+        dataset: &'a str,
+        target: &'a str,
+        snapshot: &'a str,
+        guid: String,
+        kind: &'a str,
+        bytes: u64,
+        seconds: f64,
+    },
+    Failed {
+        dataset: &'a str,
+        target: &'a str,
+        error: String,
+        resumable: bool,
+    },
+    Again {
+        seconds: f64,
+    },
+    Done {
+        streams: u64,
+        bytes: u64,
+        failed: u64,
+        refused: u64,
+    },
+}
+
+impl Told {
+    /// As much as was asked for.
+    pub fn new(arguments: &Arguments) -> Told {
+        let bars = !arguments.json && !arguments.quiet && std::io::stderr().is_terminal();
+        Told {
+            json: arguments.json,
+            quiet: arguments.quiet,
+            verbose: arguments.debug,
+            bars: bars.then(MultiProgress::new),
+            open: Mutex::default(),
+        }
+    }
+
+    fn say(&self, text: &str) {
+        if self.json || self.quiet {
+            return;
+        }
+        match &self.bars {
+            Some(bars) => bars.suspend(|| println!("{text}")),
+            None => println!("{text}"),
+        }
+    }
+
+    fn record(&self, record: &Record<'_>) {
+        if !self.json {
+            return;
+        }
+        match serde_json::to_string(record) {
+            Ok(line) => println!("{line}"),
+            Err(error) => tracing::warn!(%error, "cannot be told"),
+        }
+    }
+
+    /// Tells all of a plan.
+    pub fn plan(&self, plan: &Plan) {
+        for step in &plan.steps {
+            self.record(&Record::Plan(planned(step)));
+            if step.why != Why::Excluded || self.verbose {
+                self.say(&step.to_string());
+            }
+        }
+        if plan.steps.is_empty() {
+            self.say("nothing to do");
+        }
+    }
+
+    /// Tells machines what is about to be done; people are told as it is.
+    pub fn begin(&self, plan: &Plan) {
+        if self.json {
+            self.plan(plan);
+        }
+        for step in &plan.steps {
+            if step.action == Action::Nothing
+                && !matches!(step.why, Why::Excluded | Why::UpToDate { .. })
+            {
+                self.say(&step.to_string());
+            }
+        }
+    }
+
+    /// Tells what came of it.
+    pub fn end(&self, something: bool, outcome: &Outcome) {
+        if let Some(total) = self.open().total.take() {
+            total.bar.finish_and_clear();
+        }
+        self.record(&Record::Done {
+            streams: outcome.streams,
+            bytes: outcome.bytes,
+            failed: outcome.failed,
+            refused: outcome.refused,
+        });
+        if something {
+            self.say(&format!(
+                "{} streams, {} bytes",
+                outcome.streams, outcome.bytes
+            ));
+        } else {
+            self.say("nothing to do");
+        }
+    }
+
+    fn failed(&self, step: &Step, error: &str, resumable: bool) {
+        self.record(&Record::Failed {
+            dataset: step.source.as_str(),
+            target: step.target.as_str(),
+            error: error.to_owned(),
+            resumable,
+        });
+        if !self.json {
+            let again = if resumable {
+                " (run again to go on)"
+            } else {
+                ""
+            };
+            let text = format!("{} to {}: {error}{again}", step.source, step.target);
+            match &self.bars {
+                Some(bars) => bars.suspend(|| eprintln!("{text}")),
+                None => eprintln!("{text}"),
+            }
+        }
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observer for Told {
+    fn wants_total(&self) -> bool {
+        self.bars.is_some()
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        match event {
+            Event::Begun { streams, estimate } => {
+                let mut open = self.open();
+                if let Some(old) = open.total.take() {
+                    old.bar.finish_and_clear();
+                }
+                // One stream has a bar of its own.
+                open.total = self
+                    .bars
+                    .as_ref()
+                    .filter(|_| *streams > 1)
+                    .map(|bars| Total {
+                        bar: bar(bars, estimate.unwrap_or(0)),
+                        streams: *streams,
+                        through: 0,
+                        bytes: 0,
+                    });
+                open.advance();
+            }
+            Event::Started(transfer) => {
+                self.say(&format!(
+                    "{} {} to {}",
+                    transfer.stream.word(),
+                    transfer.stream.to.name,
+                    transfer.target
+                ));
+                if let Some(bars) = &self.bars {
+                    let bar = bar(bars, transfer.estimate.unwrap_or(0));
+                    bar.set_message(transfer.target.to_string());
+                    self.open().each.insert(transfer.target.to_string(), bar);
+                }
+            }
+            Event::Progress { transfer, bytes } => {
+                let open = self.open();
+                if let Some(bar) = open.each.get(transfer.target.as_str()) {
+                    bar.set_length((*bytes).max(bar.length().unwrap_or(0)));
+                    bar.set_position(*bytes);
+                }
+                open.advance();
+            }
+            Event::Finished {
+                transfer,
+                bytes,
+                elapsed,
+            } => {
+                let mut open = self.open();
+                if let Some(total) = &mut open.total {
+                    total.through += 1;
+                }
+                open.close(transfer.target.as_str(), *bytes);
+                drop(open);
+                self.record(&Record::Sent {
+                    dataset: transfer.source.as_str(),
+                    target: transfer.target.as_str(),
+                    snapshot: transfer.stream.to.name.as_str(),
+                    guid: transfer.stream.to.guid.to_string(),
+                    kind: transfer.stream.word(),
+                    bytes: *bytes,
+                    seconds: elapsed.as_secs_f64(),
+                });
+            }
+            Event::Failed {
+                step,
+                error,
+                resumable,
+            } => {
+                self.open().close(step.target.as_str(), 0);
+                self.failed(step, &error.to_string(), *resumable);
+            }
+            Event::Again { pause } => {
+                self.record(&Record::Again {
+                    seconds: pause.as_secs_f64(),
+                });
+                self.say(&format!("trying again in {} s", pause.as_secs()));
+            }
+            Event::Refused { step } => self.failed(step, &step.why.to_string(), false),
+            Event::Changed { step } | Event::Created { step } | Event::Aborted { step } => {
+                self.say(&step.to_string());
+            }
+            Event::Marked { step } if matches!(step.action, Action::Mark(_)) && self.verbose => {
+                self.say(&step.to_string());
+            }
+            _ => {}
+        }
+    }
+}
