@@ -16,37 +16,40 @@ pub struct Measured<T> {
     pub lines: Vec<T>,
 }
 
-/// Runs `bench-zfs` with these arguments in a fresh machine, with `zfs-list`
-/// beside it.
-pub fn run<T: DeserializeOwned>(
-    suite: Suite,
-    memory_mib: u32,
-    arguments: &str,
-) -> Result<Measured<T>> {
-    let image = vm::build(suite)?;
-    let programs = cargo::build(
-        Destination::Guest(&image.root),
-        &[
-            "build",
-            "--release",
-            "-p",
-            "benches",
-            "-p",
-            "examples",
-            "--bin",
-            "bench-zfs",
-            "--bin",
-            "zfs-list",
-        ],
-    )?;
-    let mut machine = Machine::new(suite);
-    machine.timeout = Duration::from_secs(3600);
-    machine.memory_mib = memory_mib;
+/// What `bench-zfs` runs in.
+pub struct Guest<'a> {
+    pub suite: Suite,
+    pub memory_mib: u32,
+    /// The binaries beside it.
+    pub programs: &'a [&'a str],
+    /// Other files, and what they are called there.
+    pub files: Vec<(PathBuf, PathBuf)>,
+    /// A shell's commands before it.
+    pub prepare: &'a str,
+}
+
+/// Runs `bench-zfs` with these arguments in a fresh machine.
+pub fn run<T: DeserializeOwned>(guest: &Guest<'_>, arguments: &str) -> Result<Measured<T>> {
+    let image = vm::build(guest.suite)?;
+    let mut build = vec!["build", "--release", "-p", "benches", "-p", "examples"];
+    for name in guest.programs.iter().chain(&["bench-zfs"]) {
+        build.extend(["--bin", name]);
+    }
+    let programs = cargo::build(Destination::Guest(&image.root), &build)?;
+    let mut machine = Machine::new(guest.suite);
+    machine.timeout = Duration::from_secs(2 * 3600);
+    machine.memory_mib = guest.memory_mib;
+    machine.copy_in.clone_from(&guest.files);
     for program in programs {
         let inside = PathBuf::from("bin").join(&program.name);
         machine.copy_in.push((program.file, inside));
     }
-    let script = format!("cat /sys/module/zfs/version; exec bench-zfs {arguments}");
+    let prepare = if guest.prepare.is_empty() {
+        "true"
+    } else {
+        guest.prepare
+    };
+    let script = format!("cat /sys/module/zfs/version; {prepare} && exec bench-zfs {arguments}");
     let mut text = Vec::new();
     let outcome = machine.run(
         &["sh".into(), "-c".into(), script.into()],

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use super::{
     Lists, emulated,
-    guest::{self, Measured},
+    guest::{self, Guest, Measured},
     series::Series,
 };
 
@@ -29,7 +29,14 @@ struct Run {
 
 pub fn list(what: &Lists) -> Result<String> {
     let arguments = format!("list {} {} {}", what.snapshots, what.datasets, what.runs);
-    let measured = guest::run(what.suite, 4096, &arguments)?;
+    let guest = Guest {
+        suite: what.suite,
+        memory_mib: 4096,
+        programs: &["zfs-list"],
+        files: Vec::new(),
+        prepare: "",
+    };
+    let measured = guest::run(&guest, &arguments)?;
     table(&measured, what)
 }
 

@@ -4,6 +4,7 @@ mod autosnap;
 mod compare;
 mod guest;
 mod list;
+mod peers;
 mod retention;
 mod series;
 mod stream;
@@ -22,7 +23,8 @@ use crate::vm::{self, Suite};
   cargo xtask bench list --snapshots 2000 --runs 3     a small one, while developing
   cargo xtask bench retention       plans over many snapshots, on this machine
   cargo xtask bench stream          zfs-stream against zstream, mbuffer and pv, on this host
-  cargo xtask bench autosnap        zfs-autosnap against sanoid, in the ZFS machine")]
+  cargo xtask bench autosnap        zfs-autosnap against sanoid, in the ZFS machine
+  cargo xtask bench peers           zfs-replicate against syncoid, bzfs and a bare pipe")]
 pub struct Bench {
     #[command(subcommand)]
     what: What,
@@ -55,6 +57,9 @@ enum What {
         #[arg(long)]
         write: bool,
     },
+    /// Datasets replicated to another pool: zfs-replicate against syncoid and bzfs
+    /// (which pip brings), and one large one against `zfs send | zfs receive`
+    Peers(Peers),
     /// zfs-autosnap --cron against sanoid --cron, both with their caches warm
     Autosnap {
         /// Debian release of the machine: bookworm has OpenZFS 2.1, trixie 2.3, sid 2.4
@@ -92,6 +97,31 @@ struct Streams {
 }
 
 #[derive(clap::Args)]
+struct Peers {
+    /// Debian release of the machine: bookworm has OpenZFS 2.1, trixie 2.3, sid 2.4
+    #[arg(long, value_enum, default_value_t = Suite::Trixie)]
+    suite: Suite,
+    /// How many datasets
+    #[arg(long, default_value_t = 100)]
+    datasets: u64,
+    /// Snapshots of each before the first run
+    #[arg(long, default_value_t = 10)]
+    snapshots: u64,
+    /// Runs of each program, in turn
+    #[arg(long, default_value_t = 3)]
+    runs: u32,
+    /// Size of the one large dataset
+    #[arg(long, value_name = "MIB", default_value_t = 512)]
+    size: u64,
+    /// Runs with that, in turn
+    #[arg(long, default_value_t = 9)]
+    pipe_runs: u32,
+    /// Put the tables into docs/COMPARE.md
+    #[arg(long)]
+    write: bool,
+}
+
+#[derive(clap::Args)]
 struct Lists {
     /// Debian release of the machine: bookworm has OpenZFS 2.1, trixie 2.3, sid 2.4
     #[arg(long, value_enum, default_value_t = Suite::Trixie)]
@@ -116,6 +146,7 @@ impl Bench {
             What::Send(what) => ("send", transfer::send(what)?, what.write),
             What::Replicate(what) => ("replicate", transfer::replicate(what)?, what.write),
             What::List(what) => ("list", list::list(what)?, what.write),
+            What::Peers(what) => ("peers", peers::peers(what)?, what.write),
             What::Stream { size, runs, write } => ("stream", stream::stream(*size, *runs)?, *write),
             What::Retention { write } => ("retention", retention::section()?, *write),
             What::Autosnap {

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use super::{
     Streams, emulated,
-    guest::{self, Measured},
+    guest::{self, Guest, Measured},
     series::Series,
 };
 use crate::vm;
@@ -31,7 +31,14 @@ fn measure(bench: &str, what: &Streams, peer: &str) -> Result<String> {
     // The pool's data must fit the cache, which takes half of the memory.
     let memory = 4096.max(u32::try_from(what.size * 4)?);
     let arguments = format!("{bench} {} {}", what.size, what.runs);
-    table(&guest::run(what.suite, memory, &arguments)?, peer)
+    let guest = Guest {
+        suite: what.suite,
+        memory_mib: memory,
+        programs: &[],
+        files: Vec::new(),
+        prepare: "",
+    };
+    table(&guest::run(&guest, &arguments)?, peer)
 }
 
 fn table(measured: &Measured<Pair>, peer: &str) -> Result<String> {

@@ -19,7 +19,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 pub use self::{
-    build::{build, oldest_rust},
+    build::{build, cache_folder, oldest_rust},
     machine::{Interrupted, Machine, Outcome, PowerCut, Stream},
     qemu::has_kvm,
     recipe::Suite,

@@ -1,6 +1,7 @@
 //! What is measured inside the ZFS machine, run there by `cargo xtask bench`.
 
 mod list;
+mod peers;
 mod pool;
 mod stream;
 
@@ -17,9 +18,13 @@ fn main() -> ExitCode {
         ["list", snapshots, datasets, runs] => {
             numbers([snapshots, datasets, runs]).and_then(list::list)
         }
+        ["peers", datasets, snapshots, runs, mib, pipes] => numbers([datasets, snapshots, runs])
+            .and_then(peers::many)
+            .and_then(|()| numbers([mib, pipes]).and_then(peers::one)),
         _ => {
             eprintln!(
-                "usage: bench-zfs send MIB RUNS | replicate MIB RUNS | list SNAPSHOTS DATASETS RUNS"
+                "usage: bench-zfs send MIB RUNS | replicate MIB RUNS | list SNAPSHOTS DATASETS RUNS \
+                 | peers DATASETS SNAPSHOTS RUNS MIB PIPE-RUNS"
             );
             return ExitCode::from(64);
         }

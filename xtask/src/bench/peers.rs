@@ -1,0 +1,183 @@
+//! Replication programs against each other: zfs-replicate, syncoid, bzfs, and
+//! a bare pipe.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use super::{
+    Peers, emulated,
+    guest::{self, Guest, Measured},
+    series::Series,
+};
+use crate::vm;
+
+/// The version of bzfs that is measured.
+const BZFS: &str = "1.25.0";
+
+const OURS: &str = "zfs-replicate --safe";
+
+#[derive(serde::Deserialize)]
+struct Run {
+    row: String,
+    program: String,
+    seconds: f64,
+}
+
+pub fn peers(what: &Peers) -> Result<String> {
+    let prepare = "python3 -m zipfile -e bzfs.whl /tmp/bzfs && python3 -m compileall -q /tmp/bzfs \
+                   && export PYTHONPATH=/tmp/bzfs";
+    let guest = Guest {
+        suite: what.suite,
+        memory_mib: 4096,
+        programs: &["zfs-replicate"],
+        files: vec![(bzfs()?, PathBuf::from("bzfs.whl"))],
+        prepare,
+    };
+    let arguments = format!(
+        "peers {} {} {} {} {}",
+        what.datasets, what.snapshots, what.runs, what.size, what.pipe_runs
+    );
+    table(&guest::run(&guest, &arguments)?, what)
+}
+
+/// bzfs as its authors publish it, kept beside the machines.
+fn bzfs() -> Result<PathBuf> {
+    let folder = vm::cache_folder()?.join("bzfs");
+    let file = folder.join(format!("bzfs-{BZFS}-py3-none-any.whl"));
+    if file.exists() {
+        return Ok(file);
+    }
+    fs::create_dir_all(&folder)?;
+    let status = Command::new("python3")
+        .args(["-m", "pip", "download", "--quiet", "--no-deps", "--dest"])
+        .arg(&folder)
+        .arg(format!("bzfs=={BZFS}"))
+        .status()
+        .context("bzfs comes by pip, and python3 cannot be started")?;
+    if !status.success() || !file.exists() {
+        bail!("pip did not bring {}", file.display());
+    }
+    Ok(file)
+}
+
+fn table(measured: &Measured<Run>, what: &Peers) -> Result<String> {
+    let runs = |row: &str, program: &str| -> Vec<f64> {
+        let own = measured.lines.iter();
+        let own = own.filter(|run| run.row == row && run.program == program);
+        own.map(|run| run.seconds).collect()
+    };
+    // Each run against ours of the same round.
+    let ratios = |row: &str, peer: &str, ours: &str| {
+        let (peers, ours) = (runs(row, peer), runs(row, ours));
+        let ratios = peers.iter().zip(&ours).map(|(peer, ours)| peer / ours);
+        Series::new(ratios.collect()).with_context(|| format!("no run of {peer}: {row}"))
+    };
+    let mut text = format!(
+        "OpenZFS {}, syncoid 2.3, bzfs {BZFS}, {} datasets with {} snapshots at first, two processors, {} runs of each in turn, {}.\n\n\
+         | | syncoid ÷ zfs-replicate, wall time: median (least to most) | bzfs ÷ zfs-replicate |\n\
+         | --- | --- | --- |\n",
+        measured.version,
+        what.datasets,
+        what.snapshots,
+        what.runs,
+        emulated(),
+    );
+    let mut rows: Vec<&str> = Vec::new();
+    for run in &measured.lines {
+        let many = !["one", "memory"].contains(&run.row.as_str());
+        if many && !rows.contains(&run.row.as_str()) {
+            rows.push(&run.row);
+        }
+    }
+    for row in rows {
+        let spread = |peer| -> Result<String> {
+            let series = ratios(row, peer, OURS)?;
+            Ok(format!(
+                "{:.1} ({:.1} to {:.1})",
+                series.median(),
+                series.least(),
+                series.most()
+            ))
+        };
+        writeln!(
+            text,
+            "| {row} | {} | {} |",
+            spread("syncoid")?,
+            spread("bzfs")?
+        )?;
+        for program in [OURS, "syncoid", "bzfs"] {
+            eprintln!("bench: {row}: {program}: {:?} s", runs(row, program));
+        }
+    }
+    write!(
+        text,
+        "\nOne dataset of {} MiB, {} runs of each in turn; wall time ÷ that of `zfs send -Lc | zfs receive -u`.\n\n\
+         | | median | least | most | most anonymous memory, MiB |\n\
+         | --- | --- | --- | --- | --- |\n",
+        what.size, what.pipe_runs
+    )?;
+    for (program, told) in [
+        ("unverified", "the engine, verification off"),
+        ("verified", "the engine, verification on"),
+    ] {
+        let series = ratios("one", "pipe", program)?;
+        let memory = Series::new(runs("memory", program)).context("no memory")?;
+        writeln!(
+            text,
+            "| {told} | {:.3} | {:.3} | {:.3} | {:.1} |",
+            1.0 / series.median(),
+            1.0 / series.most(),
+            1.0 / series.least(),
+            memory.most() / 1024.0
+        )?;
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_compared_within_their_round() {
+        let run = |row: &str, program: &str, seconds: f64| Run {
+            row: row.to_owned(),
+            program: program.to_owned(),
+            seconds,
+        };
+        let idle = "nothing to do, local";
+        let mut lines = Vec::new();
+        for round in [1.0, 2.0, 3.0] {
+            lines.push(run(idle, OURS, round));
+            lines.push(run(idle, "syncoid", round * 40.0));
+            lines.push(run(idle, "bzfs", round * 5.0));
+            lines.push(run("one", "pipe", round));
+            lines.push(run("one", "unverified", round));
+            lines.push(run("one", "verified", round * 1.25));
+            lines.push(run("memory", "unverified", 1024.0));
+            lines.push(run("memory", "verified", 2048.0));
+        }
+        let measured = Measured {
+            version: "2.3.9".to_owned(),
+            lines,
+        };
+        let what = Peers {
+            suite: vm::Suite::Trixie,
+            datasets: 100,
+            snapshots: 10,
+            runs: 3,
+            size: 512,
+            pipe_runs: 3,
+            write: false,
+        };
+        let text = table(&measured, &what).unwrap();
+        let row = format!("| {idle} | 40.0 (40.0 to 40.0) | 5.0 (5.0 to 5.0) |");
+        assert!(text.contains(&row), "{text}");
+        let row = "| the engine, verification on | 1.250 | 1.250 | 1.250 | 2.0 |";
+        assert!(text.contains(row), "{text}");
+    }
+}
