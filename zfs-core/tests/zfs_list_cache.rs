@@ -23,7 +23,14 @@ fn settle() {
     thread::sleep(Duration::from_millis(2100));
 }
 
+/// Of which no tree is kept, since it chooses among the datasets: what is
+/// known of each is known by its own marks.
 fn request(pool: &Pool) -> ListRequest {
+    whole(pool).datasets_matching("*".parse().unwrap())
+}
+
+/// Of which the tree is kept.
+fn whole(pool: &Pool) -> ListRequest {
     ListRequest::new()
         .root(pool.name().root())
         .kinds(EntryKinds::SNAPSHOT)
@@ -382,4 +389,174 @@ fn many_can_use_it_at_once_while_snapshots_come_and_go() {
     if has_cache() {
         assert!(case.file().extension() == Some(Path::new("snapshots").as_os_str()));
     }
+}
+
+/// Lists a tree with the cache and without, and tells how many datasets came
+/// from it. Nothing settles here, so that can be by the pool's events alone.
+#[track_caller]
+fn known(case: &Case, request: &ListRequest) -> usize {
+    let zfs = &case.pool.zfs;
+    let (plain, _) = lines(zfs, request.clone());
+    let cache = ListCache::new(&case.folder);
+    let (cached, hits) = lines(zfs, request.clone().cache(cache));
+    assert_eq!(cached, plain);
+    hits
+}
+
+#[test]
+fn where_nothing_came_went_or_was_renamed_not_even_the_datasets_are_listed() {
+    let case = Case::new();
+    let pool = &case.pool;
+    for name in ["a", "a/b", "c"] {
+        pool.filesystem(name);
+        pool.take(&format!("{name}@one"));
+    }
+    let all = whole(pool);
+    assert_eq!(known(&case, &all), 0);
+    assert_eq!(known(&case, &all), 4);
+    let name = |name: &str| pool.snapshot(name).to_string();
+    let fs = |name: &str| pool.dataset(name).to_string();
+
+    // What leaves names alone.
+    let other = Pool::new();
+    other.filesystem("x");
+    other.take("x@y");
+    for command in [
+        vec!["zfs", "set", "a:b=c", &fs("a")],
+        vec!["zfs", "hold", "tag", &name("a@one")],
+        vec!["zfs", "release", "tag", &name("a@one")],
+        vec!["zfs", "bookmark", &name("a@one"), &format!("{}#m", fs("a"))],
+    ] {
+        run(&command);
+        assert_eq!(known(&case, &all), 4, "{command:?}");
+    }
+
+    // What does not.
+    let stream = send(&pool.zfs, &SendRequest::snapshot(pool.snapshot("a@one"))).unwrap();
+    let received = ReceiveRequest::new(pool.snapshot("received@one"));
+    let (mut count, mut seen) = (4, 0);
+    let mut after = |what: &str, more: usize, less: usize| {
+        // Nothing of the tree is believed: its datasets are listed again, and
+        // so are its snapshots as none of this has settled.
+        count = count + more - less;
+        let hits = known(&case, &all);
+        assert_eq!(hits, 0, "after {what}");
+        assert_eq!(known(&case, &all), count, "after {what}, again");
+        seen += 1;
+    };
+    pool.take("a@two");
+    after("a snapshot", 0, 0);
+    run(&["zfs", "rename", &name("a@one"), &name("a@first")]);
+    after("the renaming of one that is not the youngest", 0, 0);
+    run(&["zfs", "destroy", &name("a@first")]);
+    after("its end", 0, 0);
+    pool.filesystem("d");
+    after("a new dataset", 1, 0);
+    run(&["zfs", "rename", &fs("d"), &fs("e")]);
+    after("another name", 0, 0);
+    run(&["zfs", "clone", &name("c@one"), &fs("clone")]);
+    after("a clone", 1, 0);
+    run(&["zfs", "promote", &fs("clone")]);
+    after("a promotion", 0, 0);
+    run(&["zfs", "promote", &fs("c")]);
+    run(&["zfs", "destroy", "-d", &name("c@one")]);
+    after("a snapshot that waits for its clone's end", 0, 0);
+    run(&["zfs", "destroy", &fs("clone")]);
+    after("that end, and with it the snapshot's", 0, 1);
+    receive(&pool.zfs, &received, &stream).unwrap();
+    after("a new dataset from a stream", 1, 0);
+    pool.take("received@more");
+    run(&["zfs", "rollback", "-r", &name("received@one")]);
+    after("a rollback", 0, 0);
+    run(&["zfs", "destroy", "-r", &fs("received")]);
+    after("a dataset's end", 0, 1);
+    assert_eq!(seen, 12);
+}
+
+#[test]
+fn a_tree_serves_what_is_below_it_and_says_what_the_kernel_says() {
+    let case = Case::new();
+    let pool = &case.pool;
+    for name in ["a", "a/b", "a/b/c", "ab"] {
+        pool.filesystem(name);
+        pool.take(&format!("{name}@one"));
+    }
+    run(&["zfs", "create", "-V", "1M", pool.dataset("v").as_str()]);
+    run(&[
+        "zfs",
+        "clone",
+        pool.snapshot("ab@one").as_str(),
+        pool.dataset("clone").as_str(),
+    ]);
+    assert_eq!(known(&case, &whole(pool)), 0);
+    let below = |name: &str| {
+        ListRequest::new()
+            .root(pool.dataset(name))
+            .kinds(EntryKinds::SNAPSHOT)
+            .details(Details::Creation)
+    };
+    assert_eq!(known(&case, &below("a")), 3);
+    assert_eq!(known(&case, &below("a").depth(1)), 1);
+    assert_eq!(known(&case, &below("a").depth(2)), 2);
+    assert_eq!(known(&case, &below("ab")), 1);
+    let datasets = EntryKinds::DATASET | EntryKinds::SNAPSHOT;
+    assert_eq!(known(&case, &whole(pool).kinds(datasets)), 7);
+    assert_eq!(known(&case, &whole(pool).kinds(EntryKinds::all())), 7);
+    let volumes = EntryKinds::VOLUME | EntryKinds::SNAPSHOT;
+    assert_eq!(known(&case, &whole(pool).kinds(volumes)), 7);
+    assert_eq!(known(&case, &whole(pool).order(ListOrder::Kernel)), 7);
+    assert_eq!(known(&case, &whole(pool).threads(2).kinds(datasets)), 7);
+
+    let about = |cached: bool| {
+        let mut request = whole(pool).kinds(datasets);
+        if cached {
+            request = request.cache(ListCache::new(&case.folder));
+        }
+        let entries = pool.zfs.list(request).map(|entry| match entry.unwrap() {
+            zfs_core::Entry::Dataset(dataset) => format!(
+                "{} {} {:?} {:?} {} {}",
+                dataset.name,
+                dataset.kind,
+                dataset.origin,
+                dataset.creation(),
+                dataset.inconsistent,
+                dataset.redacted
+            ),
+            other => other.name().to_owned(),
+        });
+        entries.collect::<Vec<_>>()
+    };
+    assert_eq!(about(true), about(false));
+
+    // A listing that left something out is no tree.
+    std::fs::remove_dir_all(&case.folder).unwrap();
+    assert_eq!(known(&case, &below("a").depth(1)), 0);
+    assert_eq!(known(&case, &below("a").depth(1)), 1);
+    assert_eq!(known(&case, &below("a")), 0);
+    assert_eq!(known(&case, &below("a")), 3);
+}
+
+#[test]
+fn an_ordinary_user_knows_no_events_and_lists_all_the_same() {
+    if let Some(name) = fixture::argument_as_user() {
+        let zfs = fixture::zfs();
+        let folder = tempfile::tempdir().unwrap();
+        let request = ListRequest::new()
+            .root(name.parse().unwrap())
+            .kinds(EntryKinds::SNAPSHOT)
+            .cache(ListCache::new(folder.path()));
+        for _ in 0..2 {
+            let (names, hits) = lines(&zfs, request.clone());
+            assert_eq!((names.len(), hits), (1, 0));
+        }
+        return;
+    }
+    let pool = Pool::new();
+    pool.filesystem("a");
+    pool.take("a@one");
+    fixture::again_as_user(
+        &pool,
+        "an_ordinary_user_knows_no_events_and_lists_all_the_same",
+        pool.name().as_str(),
+    );
 }

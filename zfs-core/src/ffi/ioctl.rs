@@ -320,6 +320,34 @@ impl Device {
         Ok(cmd.value().to_vec())
     }
 
+    /// Puts `place` behind the event of that number, or with 0 before all of
+    /// them. False where there is none of that number.
+    pub(crate) fn seek_event(&self, place: &DevZfs, event: u64) -> Result<bool, CallError> {
+        let mut cmd = command("")?;
+        cmd.set_guid(event);
+        cmd.set_cleanup(place.as_fd());
+        match self.read(zfs_ioc_t::ZFS_IOC_EVENTS_SEEK, &mut cmd) {
+            Ok(()) => Ok(true),
+            Err(Errno::ENOENT) => Ok(false),
+            Err(errno) => Err(CallError::Zfs(errno)),
+        }
+    }
+
+    /// The next event, if there is one already.
+    pub(crate) fn next_event(&self, place: &DevZfs) -> Result<Option<NvList>, CallError> {
+        /// Not to wait for one.
+        const NONBLOCK: u64 = 1;
+        let mut cmd = command("")?;
+        cmd.set_guid(NONBLOCK);
+        cmd.set_cleanup(place.as_fd());
+        cmd.want_answer(ANSWER);
+        match self.read(zfs_ioc_t::ZFS_IOC_EVENTS_NEXT, &mut cmd) {
+            Ok(()) => answer(&cmd).map(Some),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(errno) => Err(CallError::Zfs(errno)),
+        }
+    }
+
     /// What is delegated on a dataset and those above it.
     pub(crate) fn delegations(&self, dataset: &str) -> Result<NvList, CallError> {
         let mut cmd = command(dataset)?;

@@ -11,7 +11,12 @@
 //! counts whole seconds, so nothing is kept that was listed within two seconds
 //! of it. A clock that was set back could bring an old value again: the file
 //! is of no use after a step of the clock, a reboot, or an import of the pool.
+//!
+//! Where the kernel's events say that nothing at all has come, gone or been
+//! renamed in the pool since a whole tree was listed, the datasets are not
+//! listed either: see [`events`]. That needs no clock, and root.
 
+mod events;
 mod file;
 
 use std::collections::HashMap;
@@ -19,15 +24,16 @@ use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-pub(super) use file::{Record, Version};
+pub(super) use file::{Known, Member, MemberFlags, Record, Version};
 
-use self::file::{File, State};
+use self::events::Events;
+use self::file::{File, State, Tree};
 use crate::ffi::process;
-use crate::name::PoolName;
+use crate::name::{DatasetName, PoolName};
 use crate::zfs::Zfs;
 
 /// A file larger than this is neither read nor written: two million
@@ -76,36 +82,68 @@ pub(super) struct Session {
     cache: ListCache,
     /// The machine's boot id, and how far the clock is ahead.
     now: Option<([u8; 16], i64)>,
+    /// The last event before this listing, where a tree is to be kept.
+    event: Option<u64>,
     pools: Mutex<HashMap<PoolName, Option<PoolFile>>>,
     hits: AtomicUsize,
+    /// Whether everything that was asked for could be listed.
+    whole: AtomicBool,
 }
 
 #[derive(Debug)]
 struct PoolFile {
     path: PathBuf,
     file: File,
+    /// Of the file's trees those that are still right.
+    trees: Vec<Tree>,
+    /// Whether one of them was moved on to a younger event.
+    moved: bool,
+    new_trees: Vec<Tree>,
     new: HashMap<u64, Vec<u8>>,
 }
 
+/// So many trees are kept of each pool.
+const MAX_TREES: usize = 8;
+
+/// The kernel keeps several hundred events, so a tree is moved on before its
+/// own is gone.
+const MOVE_ON_AFTER: usize = 100;
+
 impl Session {
-    /// Reads the files of these pools.
-    pub(super) fn start(cache: ListCache, zfs: &Zfs, pools: &[PoolName]) -> Session {
-        let now = boot_id().zip(process::clock_offset());
-        let session = Session {
+    /// Reads the files of these pools. With `roots` whole trees are asked for,
+    /// of so many levels below each.
+    pub(super) fn start(
+        cache: ListCache,
+        zfs: &Zfs,
+        pools: &[PoolName],
+        roots: &[(&DatasetName, usize)],
+    ) -> Session {
+        let mut session = Session {
             cache,
-            now,
+            now: boot_id().zip(process::clock_offset()),
+            event: None,
             pools: Mutex::default(),
             hits: AtomicUsize::new(0),
+            whole: AtomicBool::new(true),
         };
+        let events = Events::open(&zfs.device);
         let files = pools
             .iter()
-            .map(|pool| (pool.clone(), session.open(zfs, pool)))
+            .map(|pool| (pool.clone(), session.open(zfs, pool, events.as_ref())))
             .collect();
         *session.lock() = files;
+        if roots
+            .iter()
+            .any(|(root, levels)| session.tree(root, *levels).is_none())
+        {
+            // Before anything is listed: what comes later is seen, or counts
+            // as a change.
+            session.event = events.and_then(|events| events.last());
+        }
         session
     }
 
-    fn open(&self, zfs: &Zfs, pool: &PoolName) -> Option<PoolFile> {
+    fn open(&self, zfs: &Zfs, pool: &PoolName, events: Option<&Events<'_>>) -> Option<PoolFile> {
         let (boot, clock) = self.now?;
         let (guid, imported) = zfs.device.pool_identity(pool.as_str()).ok()??;
         let state = State {
@@ -114,15 +152,31 @@ impl Session {
             boot,
         };
         let path = self.cache.folder.join(format!("{guid}.snapshots"));
-        let file = read(&path)
+        let mut file = read(&path)
             .and_then(File::decode)
             .filter(|file| {
                 file.state == state && file.clock.abs_diff(clock) <= DRIFT_MILLISECONDS as u64
             })
             .unwrap_or_else(|| File::new(state, clock));
+        let mut moved = false;
+        let mut trees = std::mem::take(&mut file.trees);
+        trees.retain_mut(|tree| {
+            let since = events.and_then(|events| events.since(tree.event));
+            let Some(since) = since.filter(|since| !since.changed.contains(&guid)) else {
+                return false;
+            };
+            if since.count > MOVE_ON_AFTER {
+                tree.event = since.last;
+                moved = true;
+            }
+            true
+        });
         Some(PoolFile {
             path,
             file,
+            trees,
+            moved,
+            new_trees: Vec::new(),
             new: HashMap::new(),
         })
     }
@@ -132,13 +186,58 @@ impl Session {
     pub(super) fn get(
         &self,
         pool: &PoolName,
-        version: &Version,
+        known: Known<'_>,
         creation: bool,
     ) -> Option<Vec<Record>> {
         let pools = self.lock();
-        let records = pools.get(pool)?.as_ref()?.file.get(version, creation)?;
+        let records = pools.get(pool)?.as_ref()?.file.get(known, creation)?;
         self.hits.fetch_add(1, Ordering::Relaxed);
         Some(records)
+    }
+
+    /// The datasets of a tree, in the kernel's order, where nothing in their
+    /// pool has come, gone or been renamed since they were listed.
+    pub(super) fn tree(&self, root: &DatasetName, levels: usize) -> Option<Vec<Member>> {
+        let pools = self.lock();
+        let pool = pools.get(&root.pool())?.as_ref()?;
+        let tree = pool.trees.iter().find(|tree| {
+            let all = tree.levels == u64::MAX;
+            let above = || tree.root.parse().is_ok_and(|top| root.is_within(&top));
+            tree.root == root.as_str() && tree.levels >= levels as u64 || all && above()
+        })?;
+        // A level more is a slash more.
+        let deepest = root.depth().saturating_add(levels);
+        let own = |member: &&Member| {
+            let name = member.name.strip_prefix(root.as_str());
+            let within = name.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            within && member.name.matches('/').count() <= deepest
+        };
+        Some(tree.members.iter().filter(own).cloned().collect())
+    }
+
+    /// Whether a tree that is listed now can be kept.
+    pub(super) fn records(&self) -> bool {
+        self.event.is_some()
+    }
+
+    /// Keeps a tree. Of its datasets those marked so were, or will be, given
+    /// to [`Session::put`], or came out of [`Session::get`].
+    pub(super) fn put_tree(&self, root: &DatasetName, levels: usize, members: Vec<Member>) {
+        let mut pools = self.lock();
+        let (Some(event), Some(Some(pool))) = (self.event, pools.get_mut(&root.pool())) else {
+            return;
+        };
+        pool.new_trees.push(Tree {
+            event,
+            levels: levels as u64,
+            root: root.as_str().to_owned(),
+            members,
+        });
+    }
+
+    /// Something could not be listed, so no tree is whole.
+    pub(super) fn not_whole(&self) {
+        self.whole.store(false, Ordering::Relaxed);
     }
 
     /// How many datasets were known.
@@ -146,23 +245,28 @@ impl Session {
         self.hits.load(Ordering::Relaxed)
     }
 
-    /// Keeps a dataset's snapshots, which were listed after `read_at`, when
-    /// the dataset was at that version.
+    /// Keeps a dataset's snapshots, which were listed after the given time,
+    /// when the dataset was at that version. With `in_tree` also where no
+    /// version tells them from others.
     pub(super) fn put(
         &self,
         pool: &PoolName,
-        version: &Version,
-        read_at: SystemTime,
+        guid: u64,
+        version: Option<&(Version, SystemTime)>,
+        in_tree: bool,
         records: &[Record],
     ) {
-        if !settled(version.changed, read_at) {
+        let version = version
+            .filter(|(version, read_at)| settled(version.changed, *read_at))
+            .map(|(version, _)| version);
+        if version.is_none() && !in_tree {
             return;
         }
-        let Some(block) = file::block(version, records) else {
-            return;
+        let Some(block) = file::block(guid, version, records) else {
+            return self.not_whole();
         };
         if let Some(Some(pool)) = self.lock().get_mut(pool) {
-            pool.new.insert(version.guid, block);
+            pool.new.insert(guid, block);
         }
     }
 
@@ -180,13 +284,21 @@ impl Session {
             .is_some_and(|((_, before), after)| {
                 before.abs_diff(after) <= DRIFT_MILLISECONDS as u64
             });
+        let whole = self.whole.load(Ordering::Relaxed);
         let mut result = Ok(());
         for pool in self.lock().values_mut().flatten() {
             let new = std::mem::take(&mut pool.new);
-            if new.is_empty() || !steady {
+            let mut trees = std::mem::take(&mut pool.new_trees);
+            trees.truncate(if whole { MAX_TREES } else { 0 });
+            if !steady || new.is_empty() && trees.is_empty() && !pool.moved {
                 continue;
             }
-            let Some(bytes) = pool.file.encode(&new, MAX_BYTES) else {
+            for old in std::mem::take(&mut pool.trees) {
+                if trees.len() < MAX_TREES && trees.iter().all(|tree| tree.root != old.root) {
+                    trees.push(old);
+                }
+            }
+            let Some(bytes) = pool.file.encode(&trees, &new, MAX_BYTES) else {
                 continue;
             };
             let written = write(&self.cache.folder, &pool.path, &bytes);

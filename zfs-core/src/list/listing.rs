@@ -16,7 +16,6 @@ use super::step::{Context, Entries, Step, Steps};
 use super::threads::Threads;
 use crate::error::{Error, Operation};
 use crate::name::{DatasetName, PoolName};
-use crate::version::Version;
 use crate::zfs::Zfs;
 
 /// Steps that are under way or done ahead of their turn, for each thread.
@@ -173,13 +172,21 @@ impl Zfs {
 
     /// The cache, where it can be of use.
     fn session(&self, request: &ListRequest, roots: &[(DatasetName, bool)]) -> Option<Session> {
-        let useful = request.details < Details::Properties
-            && request.kinds.contains(EntryKinds::SNAPSHOT)
-            && self.version() > Version::OLDEST;
+        let useful =
+            request.details < Details::Properties && request.kinds.contains(EntryKinds::SNAPSHOT);
         let cache = request.cache.clone().filter(|_| useful)?;
         let mut pools: Vec<PoolName> = roots.iter().map(|(root, _)| root.pool()).collect();
         pools.sort();
         pools.dedup();
-        Some(Session::start(cache, self, &pools))
+        // What leaves snapshots out has seen no tree whole.
+        let whole =
+            request.datasets.is_none() && request.min_txg.is_none() && request.max_txg.is_none();
+        let levels = request.levels();
+        let trees: Vec<_> = roots
+            .iter()
+            .filter(|_| whole)
+            .map(|(root, _)| (root, levels))
+            .collect();
+        Some(Session::start(cache, self, &pools, &trees))
     }
 }

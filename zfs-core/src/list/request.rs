@@ -42,8 +42,8 @@ impl From<DatasetKind> for EntryKinds {
 pub enum Details {
     /// Name, GUID and createtxg.
     Identity,
-    /// The time of creation as well, which OpenZFS tells of a snapshot only
-    /// with all its properties. A [`ListCache`] keeps it.
+    /// The time of creation as well, which OpenZFS tells only with all
+    /// properties. A [`ListCache`] keeps it, and nothing of the others.
     Creation,
     /// All properties.
     Properties,
@@ -222,6 +222,22 @@ pub struct ListRequest {
 }
 
 impl ListRequest {
+    /// Whether what is in a dataset below `root` is within the depth.
+    pub(super) fn lists_members(&self, root: &DatasetName, dataset: &DatasetName) -> bool {
+        let depth = dataset.depth().saturating_sub(root.depth());
+        self.depth.is_none_or(|most| depth < most)
+    }
+
+    /// How many levels of datasets are gone down below each root.
+    pub(super) fn levels(&self) -> usize {
+        match self.depth {
+            None => usize::MAX,
+            Some(depth) if self.kinds.intersects(EntryKinds::DATASET) => depth,
+            // Of the lowest datasets that count, the members do not.
+            Some(depth) => depth.saturating_sub(1),
+        }
+    }
+
     /// All filesystems and volumes of all imported pools, with name, GUID and
     /// createtxg, in the order of their names.
     pub fn new() -> ListRequest {

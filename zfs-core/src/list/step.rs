@@ -6,14 +6,17 @@ use std::iter;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::cache::{Session, Version};
-use super::dataset::{Dataset, Datasets, ListDatasets};
+use zfs_stream::nvlist::NvList;
+
+use super::cache::{Known, Member, MemberFlags, Session, Version};
+use super::dataset::{Dataset, DatasetKind, Datasets, ListDatasets};
 use super::request::{
     BookmarkEntry, Details, Entry, EntryKinds, ListOrder, ListRequest, SnapshotEntry,
 };
 use super::snapshot::ListSnapshots;
-use crate::error::Error;
-use crate::name::DatasetName;
+use crate::error::{Error, Operation};
+use crate::ffi::CallError;
+use crate::name::{DatasetName, Guid, Txg};
 use crate::property::DatasetProperties;
 use crate::zfs::Zfs;
 
@@ -42,7 +45,17 @@ pub(super) struct Members {
     /// It was asked for by name, and must not go away without a word.
     named: bool,
     /// What a cache knows it by, and when that was read.
-    version: Option<(Version, SystemTime)>,
+    guid: u64,
+    found: Found,
+}
+
+/// How a dataset was found, which says what is known of its snapshots.
+#[derive(Debug)]
+enum Found {
+    /// In the kernel's list, at that time.
+    Listed(Option<(Version, SystemTime)>),
+    /// In a tree that was kept with them.
+    InTree,
 }
 
 impl Step {
@@ -78,9 +91,13 @@ impl Members {
         let request = &context.request;
         let pool = self.dataset.pool();
         let creation = request.details >= Details::Creation;
-        let cached = context.session.as_ref().zip(self.version.as_ref());
-        if let Some((session, (version, _))) = cached {
-            if let Some(records) = session.get(&pool, version, creation) {
+        let session = context.session.as_ref();
+        let known = match &self.found {
+            Found::InTree => Some(Known::InTree(self.guid)),
+            Found::Listed(version) => version.as_ref().map(|(version, _)| Known::By(version)),
+        };
+        if let Some((session, known)) = session.zip(known) {
+            if let Some(records) = session.get(&pool, known, creation) {
                 let request = request.clone();
                 let dataset = self.dataset;
                 let wanted = records.into_iter().filter(move |record| {
@@ -108,7 +125,10 @@ impl Members {
             .zfs
             .list_snapshots(&self.dataset, what)
             .map(move |snapshot| snapshot.map(|snapshot| SnapshotEntry::of(snapshot, details)));
-        let keep = cached.filter(|_| request.min_txg.is_none() && request.max_txg.is_none());
+        let in_tree = matches!(self.found, Found::InTree);
+        let all_of_them = request.min_txg.is_none() && request.max_txg.is_none();
+        let keep = session
+            .filter(|session| all_of_them && (known.is_some() || in_tree || session.records()));
         let members = request.members.clone();
         let wanted = move |entry: &SnapshotEntry| {
             let own = entry.name.snapshot();
@@ -123,13 +143,23 @@ impl Members {
         }
         let mut all = match unless_gone(all.collect::<Result<Vec<_>, _>>(), named) {
             Some(Ok(all)) => all,
-            Some(Err(error)) => return Box::new(iter::once(Err(error))),
-            None => return Box::new(iter::empty()),
+            other => {
+                if let Some(session) = session {
+                    session.not_whole();
+                }
+                let error = other.and_then(Result::err);
+                return Box::new(error.map(Err).into_iter());
+            }
         };
         all.sort_by(|a, b| (a.createtxg, &a.name).cmp(&(b.createtxg, &b.name)));
-        if let Some((session, (version, read_at))) = keep {
+        if let Some(session) = keep {
             let records: Vec<_> = all.iter().map(SnapshotEntry::to_record).collect();
-            session.put(&pool, version, *read_at, &records);
+            let version = match &self.found {
+                Found::Listed(version) => version.as_ref(),
+                Found::InTree => None,
+            };
+            let in_tree = in_tree || session.records();
+            session.put(&pool, self.guid, version, in_tree, &records);
         }
         all.retain(wanted);
         Box::new(
@@ -228,52 +258,111 @@ pub(super) struct Walk {
 struct Below {
     root: DatasetName,
     named: bool,
-    datasets: Datasets,
+    datasets: Source,
+}
+
+/// Where the datasets below a root come from.
+enum Source {
+    Kernel {
+        datasets: Box<Datasets>,
+        /// What is kept of them.
+        kept: Option<Vec<Member>>,
+    },
+    Tree(std::vec::IntoIter<Member>),
 }
 
 impl Walk {
     fn begin(&self, root: DatasetName, named: bool) -> Below {
         let request = &self.context.request;
-        let datasets = request.kinds.intersects(EntryKinds::DATASET);
-        // Of the lowest datasets that count, the members do not.
-        let depth = match request.depth {
-            None => usize::MAX,
-            Some(depth) if datasets => depth,
-            Some(depth) => depth.saturating_sub(1),
+        let session = self.context.session.as_ref();
+        let levels = request.levels();
+        let datasets = if let Some(tree) = session.and_then(|session| session.tree(&root, levels)) {
+            Source::Tree(tree.into_iter())
+        } else {
+            let datasets = request.kinds.intersects(EntryKinds::DATASET);
+            let mut what = ListDatasets::new().depth(levels);
+            if session.is_none() && !(datasets && request.details >= Details::Creation) {
+                what = what.without_properties();
+            }
+            let kept = session.filter(|session| session.records());
+            Source::Kernel {
+                datasets: Box::new(self.context.zfs.list_datasets(&root, what)),
+                kept: kept.map(|_| Vec::new()),
+            }
         };
-        let properties =
-            self.context.session.is_some() || (datasets && request.details >= Details::Creation);
-        let mut what = ListDatasets::new().depth(depth);
-        if !properties {
-            what = what.without_properties();
-        }
         Below {
-            datasets: self.context.zfs.list_datasets(&root, what),
             root,
             named,
+            datasets,
         }
     }
 
-    /// The steps that a dataset makes, found at that time.
-    fn steps(&mut self, mut dataset: Dataset, at: SystemTime, below: &Below) {
+    /// The next dataset below a root.
+    fn next_below(&self, below: &mut Below) -> Option<Result<(Dataset, Found), Error>> {
+        match &mut below.datasets {
+            Source::Tree(members) => {
+                let member = members.next()?;
+                let found = if member.flags.contains(MemberFlags::LISTED) {
+                    Found::InTree
+                } else {
+                    Found::Listed(None)
+                };
+                let dataset = kept_dataset(&member, self.context.zfs.version());
+                Some(dataset.map(|dataset| (dataset, found)))
+            }
+            Source::Kernel { datasets, kept } => {
+                let at = SystemTime::now();
+                match datasets.next() {
+                    Some(Ok(dataset)) => {
+                        let listed = self
+                            .context
+                            .request
+                            .lists_members(&below.root, &dataset.name);
+                        if let Some(kept) = kept {
+                            kept.push(member(&dataset, listed));
+                        }
+                        let version = version(&dataset)
+                            .filter(|_| self.context.session.is_some())
+                            .map(|version| (version, at));
+                        Some(Ok((dataset, Found::Listed(version))))
+                    }
+                    Some(Err(error)) => {
+                        *kept = None;
+                        if let Some(session) = &self.context.session {
+                            session.not_whole();
+                        }
+                        Some(Err(error))
+                    }
+                    None => {
+                        let session = self.context.session.as_ref();
+                        if let Some((session, kept)) = session.zip(kept.take()) {
+                            session.put_tree(&below.root, self.context.request.levels(), kept);
+                        }
+                        None
+                    }
+                }
+            }
+        }
+    }
+
+    /// The steps that a dataset makes.
+    fn steps(&mut self, mut dataset: Dataset, found: Found, below: &Below) {
         let request = &self.context.request;
         if !request.wants_dataset(&dataset.name) {
             return;
         }
-        let depth = dataset.name.depth().saturating_sub(below.root.depth());
-        let listed = request.depth.is_none_or(|most| depth < most);
-        let members = |kind, version| {
+        let listed = request.lists_members(&below.root, &dataset.name);
+        let guid = dataset.guid.0;
+        let members = |kind, found| {
             (listed && request.kinds.contains(kind)).then(|| Members {
                 dataset: dataset.name.clone(),
                 named: below.named && dataset.name == below.root,
-                version,
+                guid,
+                found,
             })
         };
-        let version = version(&dataset)
-            .filter(|_| self.context.session.is_some())
-            .map(|version| (version, at));
-        let snapshots = members(EntryKinds::SNAPSHOT, version);
-        let bookmarks = members(EntryKinds::BOOKMARK, None);
+        let snapshots = members(EntryKinds::SNAPSHOT, found);
+        let bookmarks = members(EntryKinds::BOOKMARK, Found::Listed(None));
         if request.kinds.contains(dataset.kind.into()) && request.wants_txg(dataset.createtxg) {
             if request.details == Details::Identity {
                 dataset.properties = None;
@@ -283,6 +372,51 @@ impl Walk {
         self.ready.extend(snapshots.map(Step::Snapshots));
         self.ready.extend(bookmarks.map(Step::Bookmarks));
     }
+}
+
+/// What is kept of a dataset.
+fn member(dataset: &Dataset, listed: bool) -> Member {
+    let mut flags = MemberFlags::empty();
+    flags.set(MemberFlags::VOLUME, dataset.kind == DatasetKind::Volume);
+    flags.set(MemberFlags::INCONSISTENT, dataset.inconsistent);
+    flags.set(MemberFlags::REDACTED, dataset.redacted);
+    flags.set(MemberFlags::LISTED, listed);
+    let properties = dataset.properties.as_ref();
+    Member {
+        name: dataset.name.as_str().to_owned(),
+        guid: dataset.guid.0,
+        createtxg: dataset.createtxg.0,
+        creation: properties
+            .and_then(|properties| properties.number("creation"))
+            .unwrap_or_default(),
+        origin: dataset.origin.as_ref().map(ToString::to_string),
+        flags,
+    }
+}
+
+/// A dataset of which that was kept: of its properties the time of creation.
+fn kept_dataset(member: &Member, version: crate::version::Version) -> Result<Dataset, Error> {
+    let answer = |error| CallError::Answer(error).on(Operation::List, &member.name);
+    let mut creation = NvList::new();
+    creation.insert("value", member.creation).map_err(answer)?;
+    let mut properties = NvList::new();
+    properties.insert("creation", creation).map_err(answer)?;
+    let name: DatasetName = member.name.parse()?;
+    let origin = member.origin.as_deref().map(str::parse).transpose()?;
+    Ok(Dataset {
+        kind: if member.flags.contains(MemberFlags::VOLUME) {
+            DatasetKind::Volume
+        } else {
+            DatasetKind::Filesystem
+        },
+        guid: Guid(member.guid),
+        createtxg: Txg(member.createtxg),
+        origin,
+        inconsistent: member.flags.contains(MemberFlags::INCONSISTENT),
+        redacted: member.flags.contains(MemberFlags::REDACTED),
+        properties: Some(DatasetProperties::new(&member.name, version, properties)),
+        name,
+    })
 }
 
 /// What its snapshots are known by, where the kernel tells.
@@ -318,10 +452,9 @@ impl Iterator for Walk {
                 let (root, named) = self.roots.next()?;
                 self.begin(root, named)
             };
-            let at = SystemTime::now();
-            match below.datasets.next() {
-                Some(Ok(dataset)) => {
-                    self.steps(dataset, at, &below);
+            match self.next_below(&mut below) {
+                Some(Ok((dataset, found))) => {
+                    self.steps(dataset, found, &below);
                     self.at = Some(below);
                 }
                 // What comes after an error is the next root.

@@ -1,8 +1,10 @@
 //! The bytes of a cache file.
 //!
 //! ```text
-//! file:    magic, version u32, checksum u64 of the rest, state, dataset*
+//! file:    magic, version u32, checksum u64 of the rest, state, count u32, tree*, dataset*
 //! state:   pool's GUID u64, time of import 2 × u64, boot id [16], clock i64
+//! tree:    event u64, levels u64, root u16 + bytes, count u32, member*
+//! member:  GUID u64, createtxg u64, creation u64, flags u8, name u16 + bytes, origin u16 + bytes
 //! dataset: GUID u64, snapshots_changed u64, marks u16 + bytes, count u32, length u32, snapshot*
 //! snapshot: GUID u64, createtxg u64, creation u64, name u8 + bytes
 //! ```
@@ -15,11 +17,15 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 const MAGIC: &[u8; 8] = b"zfs-list";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Magic, version, checksum.
 const HEAD: usize = 20;
 /// Where the time of creation was not asked for.
 const UNKNOWN: u64 = u64::MAX;
+/// `snapshots_changed` of a dataset whose snapshots are right for a tree alone.
+const UNSETTLED: u64 = 0;
+/// A tree of more datasets is not kept.
+const MAX_MEMBERS: usize = 1 << 20;
 
 /// What must be the same for anything in a file to be worth a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +61,49 @@ pub(in crate::list) struct Record {
     pub(in crate::list) creation: Option<u64>,
 }
 
+/// The datasets of a tree as they were after an event, in the order in which
+/// the kernel lists them. Of each the file has the snapshots of that time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Tree {
+    pub(super) event: u64,
+    /// How many levels below the root are in it.
+    pub(super) levels: u64,
+    pub(super) root: String,
+    pub(super) members: Vec<Member>,
+}
+
+/// A dataset of a tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::list) struct Member {
+    pub(in crate::list) name: String,
+    pub(in crate::list) guid: u64,
+    pub(in crate::list) createtxg: u64,
+    pub(in crate::list) creation: u64,
+    pub(in crate::list) origin: Option<String>,
+    pub(in crate::list) flags: MemberFlags,
+}
+
+bitflags::bitflags! {
+    /// What else a listing says of a dataset.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(in crate::list) struct MemberFlags: u8 {
+        const VOLUME = 1;
+        const INCONSISTENT = 2;
+        const REDACTED = 4;
+        /// Its snapshots were listed, and are in the file.
+        const LISTED = 8;
+    }
+}
+
+/// Which state of a dataset's snapshots is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::list) enum Known<'a> {
+    /// The one that goes with this.
+    By(&'a Version),
+    /// That of the tree, of the dataset with this GUID.
+    InTree(u64),
+}
+
 /// A file's content.
 #[derive(Debug)]
 pub(super) struct File {
@@ -62,6 +111,7 @@ pub(super) struct File {
     /// How far the clock was ahead of the time since boot, in milliseconds,
     /// when the oldest entry was made.
     pub(super) clock: i64,
+    pub(super) trees: Vec<Tree>,
     bytes: Vec<u8>,
     datasets: HashMap<u64, Block>,
 }
@@ -117,6 +167,7 @@ impl File {
         File {
             state,
             clock,
+            trees: Vec::new(),
             bytes: Vec::new(),
             datasets: HashMap::new(),
         }
@@ -142,6 +193,10 @@ impl File {
             boot: reader.array()?,
         };
         let clock = i64::from_le_bytes(reader.array()?);
+        let mut trees = Vec::new();
+        for _ in 0..reader.u32()? {
+            trees.push(reader.tree()?);
+        }
         let mut datasets = HashMap::new();
         while reader.at < bytes.len() {
             let start = reader.at;
@@ -164,18 +219,26 @@ impl File {
         Some(File {
             state,
             clock,
+            trees,
             bytes,
             datasets,
         })
     }
 
     /// The snapshots of a dataset, where it is still the same.
-    pub(super) fn get(&self, version: &Version, creation: bool) -> Option<Vec<Record>> {
-        let block = self.datasets.get(&version.guid)?;
-        let marks = self.bytes.get(block.marks.clone())?;
-        if block.changed != version.changed || marks != version.marks.as_bytes() {
-            return None;
-        }
+    pub(super) fn get(&self, known: Known<'_>, creation: bool) -> Option<Vec<Record>> {
+        let block = match known {
+            Known::InTree(guid) => self.datasets.get(&guid)?,
+            Known::By(version) => {
+                let block = self.datasets.get(&version.guid)?;
+                let marks = self.bytes.get(block.marks.clone())?;
+                let same = block.changed == version.changed && marks == version.marks.as_bytes();
+                if !same || block.changed == UNSETTLED {
+                    return None;
+                }
+                block
+            }
+        };
         let mut reader = Reader {
             bytes: self.bytes.get(..block.snapshots.end)?,
             at: block.snapshots.start,
@@ -201,7 +264,12 @@ impl File {
 
     /// The file with `new` in place of what was known of the same datasets,
     /// and of the others as many as fit.
-    pub(super) fn encode(&self, new: &HashMap<u64, Vec<u8>>, limit: usize) -> Option<Vec<u8>> {
+    pub(super) fn encode(
+        &self,
+        trees: &[Tree],
+        new: &HashMap<u64, Vec<u8>>,
+        limit: usize,
+    ) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&VERSION.to_le_bytes());
@@ -212,6 +280,10 @@ impl File {
         }
         bytes.extend_from_slice(&state.boot);
         bytes.extend_from_slice(&self.clock.to_le_bytes());
+        bytes.extend_from_slice(&u32::try_from(trees.len()).ok()?.to_le_bytes());
+        for tree in trees {
+            tree.encode(&mut bytes)?;
+        }
         let old = self
             .datasets
             .iter()
@@ -230,8 +302,73 @@ impl File {
     }
 }
 
-/// A dataset as it stands in a file. None where that cannot be: a name too long, more snapshots than 2^32.
-pub(super) fn block(version: &Version, records: &[Record]) -> Option<Vec<u8>> {
+impl Reader<'_> {
+    fn text(&mut self) -> Option<String> {
+        let length = u16::from_le_bytes(self.array()?);
+        let bytes = self.take(usize::from(length))?;
+        std::str::from_utf8(bytes).ok().map(str::to_owned)
+    }
+
+    fn tree(&mut self) -> Option<Tree> {
+        let (event, levels) = (self.u64()?, self.u64()?);
+        let root = self.text()?;
+        let count = self.u32()?;
+        let mut members = Vec::new();
+        for _ in 0..count {
+            let [guid, createtxg, creation] = [self.u64()?, self.u64()?, self.u64()?];
+            let [flags] = self.array()?;
+            let (name, origin) = (self.text()?, self.text()?);
+            members.push(Member {
+                name,
+                guid,
+                createtxg,
+                creation,
+                origin: (!origin.is_empty()).then_some(origin),
+                flags: MemberFlags::from_bits(flags)?,
+            });
+        }
+        Some(Tree {
+            event,
+            levels,
+            root,
+            members,
+        })
+    }
+}
+
+impl Tree {
+    fn encode(&self, bytes: &mut Vec<u8>) -> Option<()> {
+        fn text(bytes: &mut Vec<u8>, text: &str) -> Option<()> {
+            bytes.extend_from_slice(&u16::try_from(text.len()).ok()?.to_le_bytes());
+            bytes.extend_from_slice(text.as_bytes());
+            Some(())
+        }
+        if self.members.len() > MAX_MEMBERS {
+            return None;
+        }
+        bytes.extend_from_slice(&self.event.to_le_bytes());
+        bytes.extend_from_slice(&self.levels.to_le_bytes());
+        text(bytes, &self.root)?;
+        bytes.extend_from_slice(&u32::try_from(self.members.len()).ok()?.to_le_bytes());
+        for member in &self.members {
+            for number in [member.guid, member.createtxg, member.creation] {
+                bytes.extend_from_slice(&number.to_le_bytes());
+            }
+            bytes.push(member.flags.bits());
+            text(bytes, &member.name)?;
+            text(bytes, member.origin.as_deref().unwrap_or_default())?;
+        }
+        Some(())
+    }
+}
+
+/// A dataset as it stands in a file, right for a tree alone where no version
+/// is given. None where that cannot be: a name too long, more snapshots than
+/// 2^32.
+pub(super) fn block(guid: u64, version: Option<&Version>, records: &[Record]) -> Option<Vec<u8>> {
+    let (changed, marks) = version.map_or((UNSETTLED, ""), |version| {
+        (version.changed, version.marks.as_str())
+    });
     let mut snapshots = Vec::new();
     for record in records {
         let creation = record.creation.unwrap_or(UNKNOWN);
@@ -242,10 +379,10 @@ pub(super) fn block(version: &Version, records: &[Record]) -> Option<Vec<u8>> {
         snapshots.extend_from_slice(record.name.as_bytes());
     }
     let mut block = Vec::with_capacity(snapshots.len() + 64);
-    block.extend_from_slice(&version.guid.to_le_bytes());
-    block.extend_from_slice(&version.changed.to_le_bytes());
-    block.extend_from_slice(&u16::try_from(version.marks.len()).ok()?.to_le_bytes());
-    block.extend_from_slice(version.marks.as_bytes());
+    block.extend_from_slice(&guid.to_le_bytes());
+    block.extend_from_slice(&changed.to_le_bytes());
+    block.extend_from_slice(&u16::try_from(marks.len()).ok()?.to_le_bytes());
+    block.extend_from_slice(marks.as_bytes());
     block.extend_from_slice(&u32::try_from(records.len()).ok()?.to_le_bytes());
     block.extend_from_slice(&u32::try_from(snapshots.len()).ok()?.to_le_bytes());
     block.extend_from_slice(&snapshots);
@@ -314,10 +451,15 @@ mod tests {
     fn encoded(datasets: &[(Version, Vec<Record>)]) -> Vec<u8> {
         let new = datasets
             .iter()
-            .map(|(version, records)| (version.guid, block(version, records).expect("it fits")))
+            .map(|(version, records)| {
+                (
+                    version.guid,
+                    block(version.guid, Some(version), records).expect("it fits"),
+                )
+            })
             .collect();
         File::new(state(), -5)
-            .encode(&new, usize::MAX)
+            .encode(&[], &new, usize::MAX)
             .expect("bytes")
     }
 
@@ -334,15 +476,15 @@ mod tests {
                 last.insert(dataset.0.guid, dataset);
             }
             for (version, records) in last.into_values() {
-                prop_assert_eq!(file.get(version, false), Some(records.clone()));
+                prop_assert_eq!(file.get(Known::By(version), false), Some(records.clone()));
                 let whole = records.iter().all(|record| record.creation.is_some());
-                prop_assert_eq!(file.get(version, true).is_some(), whole);
+                prop_assert_eq!(file.get(Known::By(version), true).is_some(), whole);
                 // Anything that is not the same is not the same.
                 for other in [
                     Version { changed: version.changed ^ 1, ..version.clone() },
                     Version { marks: format!("{}x", version.marks), ..version.clone() },
                 ] {
-                    prop_assert_eq!(file.get(&other, false), None);
+                    prop_assert_eq!(file.get(Known::By(&other), false), None);
                 }
             }
         }
@@ -378,10 +520,10 @@ mod tests {
                         marks: String::from_utf8_lossy(&marks).into_owned(),
                         changed: block.changed,
                     };
-                    let _ = file.get(&version, true);
+                    let _ = file.get(Known::By(&version), true);
                 }
                 let version = Version { guid, marks: String::new(), changed: 0 };
-                let _ = file.get(&version, false);
+                let _ = file.get(Known::By(&version), false);
             }
         }
     }
@@ -393,16 +535,16 @@ mod tests {
             marks: String::new(),
             changed: 9,
         };
-        let mut lying = block(&version, &[]).expect("it fits");
+        let mut lying = block(1, Some(&version), &[]).expect("it fits");
         // The count is four bytes before the length's four.
         let at = lying.len() - 8;
         lying[at..at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
         let new = HashMap::from([(1, lying)]);
         let bytes = File::new(state(), 0)
-            .encode(&new, usize::MAX)
+            .encode(&[], &new, usize::MAX)
             .expect("bytes");
         let file = File::decode(bytes).expect("a file");
-        assert_eq!(file.get(&version, false), None);
+        assert_eq!(file.get(Known::By(&version), false), None);
     }
 
     #[test]
@@ -419,17 +561,18 @@ mod tests {
             creation: None,
         };
         let blocks = |guids: Range<u64>| -> HashMap<u64, Vec<u8>> {
-            let block =
-                |guid| block(&version(guid), std::slice::from_ref(&record)).expect("it fits");
+            let block = |guid| {
+                block(guid, Some(&version(guid)), std::slice::from_ref(&record)).expect("it fits")
+            };
             guids.map(|guid| (guid, block(guid))).collect()
         };
-        let old = File::new(state(), 0).encode(&blocks(0..50), usize::MAX);
+        let old = File::new(state(), 0).encode(&[], &blocks(0..50), usize::MAX);
         let old = File::decode(old.expect("bytes")).expect("a file");
-        let bytes = old.encode(&blocks(50..60), 4000).expect("bytes");
+        let bytes = old.encode(&[], &blocks(50..60), 4000).expect("bytes");
         assert!(bytes.len() <= 4000);
         let file = File::decode(bytes).expect("a file");
         for guid in 50..60 {
-            assert!(file.get(&version(guid), false).is_some());
+            assert!(file.get(Known::By(&version(guid)), false).is_some());
         }
     }
 }
