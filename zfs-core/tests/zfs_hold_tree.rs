@@ -136,6 +136,7 @@ fn a_tag_that_one_of_them_has_is_given_to_none() {
 fn those_without_the_tag_are_passed_over_unless_none_has_it() {
     let (pool, names) = tree();
     pool.zfs.hold([&names[1]], "t").unwrap();
+    pool.zfs.hold([&names[2]], "other").unwrap();
     let done = pool.zfs.release_recursively(&names[0], "t").unwrap();
     assert_eq!(done, names[1..2]);
     let error = pool.zfs.release_recursively(&names[0], "t").unwrap_err();

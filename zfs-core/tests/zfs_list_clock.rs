@@ -21,7 +21,7 @@ fn after_a_step_of_the_clock_nothing_is_taken_from_the_cache() {
             .root(pool.name().root())
             .kinds(EntryKinds::SNAPSHOT)
             // Each dataset by its own marks, not the tree by its events.
-            .datasets_matching("*".parse().unwrap())
+            .datasets_matching("**".parse().unwrap())
             .cache(ListCache::new(pool.path().join("cache")));
         let mut listing = pool.zfs.list(request);
         let names: Vec<String> = listing

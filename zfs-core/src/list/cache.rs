@@ -51,8 +51,11 @@ const DRIFT_MILLISECONDS: i64 = 500;
 /// A folder where listings keep what they need not ask for again: name, GUID,
 /// createtxg and creation of snapshots.
 ///
-/// It is asked of OpenZFS 2.2 and later alone, which tell when a dataset's
-/// snapshots changed last. What it answers is what the kernel would: see
+/// Where the kernel's events say that nothing in a pool came, went or got
+/// another name since a tree was listed, the tree is not listed again; only
+/// root may ask for them. Otherwise a dataset's snapshots are not listed again
+/// while it says that they have not changed, which OpenZFS 2.2 and later do.
+/// What it answers is what the kernel would: see
 /// [`ListRequest::cache`](crate::ListRequest::cache). There is one file for
 /// each pool, replaced as a whole, so that programs can use the folder side by
 /// side; one that is torn, of another user or not a cache at all is passed
@@ -96,8 +99,9 @@ struct PoolFile {
     file: File,
     /// Of the file's trees those that are still right.
     trees: Vec<Tree>,
-    /// Whether one of them was moved on to a younger event.
-    moved: bool,
+    /// Although nothing is new: a tree was moved on to a younger event, or
+    /// what the file says is not right any more.
+    rewrite: bool,
     new_trees: Vec<Tree>,
     new: HashMap<u64, Vec<u8>>,
 }
@@ -152,13 +156,14 @@ impl Session {
             boot,
         };
         let path = self.cache.folder.join(format!("{guid}.snapshots"));
-        let mut file = read(&path)
-            .and_then(File::decode)
-            .filter(|file| {
-                file.state == state && file.clock.abs_diff(clock) <= DRIFT_MILLISECONDS as u64
-            })
-            .unwrap_or_else(|| File::new(state, clock));
-        let mut moved = false;
+        let right = |file: &File| {
+            file.state == state && file.clock.abs_diff(clock) <= DRIFT_MILLISECONDS as u64
+        };
+        let kept = read(&path).and_then(File::decode).filter(right);
+        // One that is not right now must not become right again, as where the
+        // clock is set back and forth.
+        let mut rewrite = kept.is_none() && path.exists();
+        let mut file = kept.unwrap_or_else(|| File::new(state, clock));
         let mut trees = std::mem::take(&mut file.trees);
         trees.retain_mut(|tree| {
             let since = events.and_then(|events| events.since(tree.event));
@@ -167,7 +172,7 @@ impl Session {
             };
             if since.count > MOVE_ON_AFTER {
                 tree.event = since.last;
-                moved = true;
+                rewrite = true;
             }
             true
         });
@@ -175,7 +180,7 @@ impl Session {
             path,
             file,
             trees,
-            moved,
+            rewrite,
             new_trees: Vec::new(),
             new: HashMap::new(),
         })
@@ -290,7 +295,7 @@ impl Session {
             let new = std::mem::take(&mut pool.new);
             let mut trees = std::mem::take(&mut pool.new_trees);
             trees.truncate(if whole { MAX_TREES } else { 0 });
-            if !steady || new.is_empty() && trees.is_empty() && !pool.moved {
+            if !steady || new.is_empty() && trees.is_empty() && !pool.rewrite {
                 continue;
             }
             for old in std::mem::take(&mut pool.trees) {

@@ -332,13 +332,13 @@ impl ListRequest {
         self
     }
 
-    /// With a cache, for what did not change since. The kernel is asked for
-    /// each dataset, and for the snapshots of those where a snapshot was
-    /// created, destroyed or renamed.
+    /// With a cache, for what did not change since. Where something did, the
+    /// kernel is asked for each dataset, and for the snapshots of those where
+    /// a snapshot was created, destroyed or renamed.
     ///
-    /// It is of use where no properties are asked for and OpenZFS is 2.2 or
-    /// later; elsewhere it is neither read nor written. It is written when the
-    /// listing came to its end.
+    /// It is of use where snapshots and no properties are asked for, on
+    /// OpenZFS 2.2 or later or to root; elsewhere it is neither read nor
+    /// written. It is written when the listing came to its end.
     #[must_use]
     pub fn cache(mut self, cache: ListCache) -> ListRequest {
         self.cache = Some(cache);
