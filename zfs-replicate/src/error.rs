@@ -135,6 +135,15 @@ pub enum Error {
         /// What is missing.
         parent: DatasetName,
     },
+    /// What a clone is promoted from has failed.
+    #[error(
+        "{target} was not promoted: what it is a clone of could not be brought up to date, and \
+         would be left without a snapshot; run again"
+    )]
+    NotPromoted {
+        /// The clone on the target.
+        target: DatasetName,
+    },
     /// The other end runs one command whatever it is asked, and that is not it.
     #[error("`{what}` cannot be had from {host}, which runs one command whatever it is asked")]
     Forced {

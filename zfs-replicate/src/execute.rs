@@ -242,6 +242,9 @@ impl<'e> Run<'_, 'e> {
         }
         let parent = self.missing_parent(step);
         let result = match parent {
+            _ if self.gives_too_little(step) => Err(Error::NotPromoted {
+                target: step.target.clone(),
+            }),
             Some(parent) => Err(Error::ParentFailed {
                 target: step.target.clone(),
                 parent: parent.clone(),
@@ -292,6 +295,15 @@ impl<'e> Run<'_, 'e> {
             .copied()
     }
 
+    /// Whether a dataset would be left without a snapshot: what it was to get
+    /// did not arrive, and what it has goes to the clone that is promoted.
+    fn gives_too_little(&self, step: &Step) -> bool {
+        match &step.action {
+            Action::Promote { from } => self.state().stopped.contains(from),
+            _ => false,
+        }
+    }
+
     fn act(&self, step: &Step) -> Result<(), Error> {
         let Executor {
             source,
@@ -320,7 +332,7 @@ impl<'e> Run<'_, 'e> {
                 observer.event(&Event::Changed { step });
                 Ok(())
             }
-            Action::Promote => {
+            Action::Promote { .. } => {
                 target.promote(&step.target)?;
                 observer.event(&Event::Changed { step });
                 Ok(())

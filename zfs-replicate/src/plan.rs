@@ -300,6 +300,7 @@ pub fn plan(source: &Tree, target: &Tree, options: &Options<'_>) -> Result<Plan,
     for dataset in datasets {
         planner.ensure(dataset);
     }
+    planner.promote_waiting();
     planner.gone_from_source();
     Ok(Plan {
         steps: planner.steps,
@@ -325,6 +326,8 @@ struct Planner<'a> {
     progress: HashMap<&'a DatasetName, Progress>,
     /// How many datasets are waiting for the one at hand.
     depth: usize,
+    /// Datasets that are to be promoted once their origin has more.
+    waiting: Vec<&'a Dataset>,
     steps: Vec<Step>,
 }
 
@@ -350,6 +353,7 @@ impl<'a> Planner<'a> {
             view: View::new(target),
             progress: HashMap::new(),
             depth: 0,
+            waiting: Vec::new(),
             steps: Vec::new(),
         }
     }

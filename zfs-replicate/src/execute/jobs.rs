@@ -62,7 +62,10 @@ pub(super) fn parts(steps: &[Step]) -> Vec<Part<'_>> {
     for step in steps {
         let moves = matches!(
             step.action,
-            Action::Rename { .. } | Action::Clone { .. } | Action::Promote | Action::Destroy { .. }
+            Action::Rename { .. }
+                | Action::Clone { .. }
+                | Action::Promote { .. }
+                | Action::Destroy { .. }
         );
         if moves {
             close(&mut parts, &mut groups);

@@ -13,7 +13,7 @@ use super::{Cancel, Event, Executor, Observer, Outcome, Retries, Tap};
 use crate::endpoint::{Endpoint, Receive};
 use crate::error::Error;
 use crate::marker::TargetId;
-use crate::plan::{Base, Options, Plan, Rollback, Stream, plan};
+use crate::plan::{Action, Base, Options, Plan, Rollback, Step, Stream, Why, plan};
 use crate::properties::Properties;
 use crate::tree::{Dataset, Encryption, Key, Snapshot, Tree};
 
@@ -33,6 +33,8 @@ struct Fake {
     refuses: Option<&'static str>,
     /// This dataset keeps what it got of a stream that broke.
     partial: Option<&'static str>,
+    /// Nothing can be held.
+    no_holds: bool,
     /// What arrives under this name gets another GUID.
     mistakes: Option<&'static str>,
 }
@@ -165,6 +167,9 @@ impl Endpoint for Fake {
     }
 
     fn hold(&self, snapshot: &SnapshotName, tag: &str) -> Result<(), Error> {
+        if self.no_holds {
+            return Err(failed(snapshot.as_str()));
+        }
         self.note(format!("hold {snapshot} {tag}"));
         Ok(())
     }
@@ -321,6 +326,44 @@ fn what_fails_for_one_dataset_does_not_stop_the_others() {
             "finished 3145728",
         ]
     );
+}
+
+#[test]
+fn a_clone_is_not_promoted_where_its_origin_would_be_left_without_a_snapshot() {
+    let mut plan = planned(vec![dataset("tank", &[1])], "vault/t", false);
+    let name = |name: &str| name.parse::<DatasetName>().unwrap();
+    plan.steps.push(Step {
+        source: name("tank/c"),
+        target: name("vault/c"),
+        action: Action::Promote {
+            from: name("vault/t"),
+        },
+        why: Why::PromotedOnSource,
+    });
+    for (breaks, promoted) in [(None, true), (Some("tank@1"), false)] {
+        let source = Fake {
+            breaks,
+            ..Fake::default()
+        };
+        let target = Fake::default();
+        let (outcome, log) = run(&source, &target, &plan);
+        let done = target.done.into_inner().unwrap();
+        assert_eq!(done.contains(&"promote vault/c".to_owned()), promoted);
+        assert_eq!(outcome.failed, if promoted { 0 } else { 2 }, "{log:?}");
+    }
+}
+
+#[test]
+fn the_source_lets_go_of_nothing_that_the_target_does_not_hold() {
+    let target = Fake {
+        no_holds: true,
+        ..Fake::default()
+    };
+    let source = Fake::default();
+    let plan = planned(vec![dataset("tank", &[1])], "vault/t", false);
+    let outcome = Executor::new(&source, &target, &()).hold("keep").run(&plan);
+    assert_eq!((outcome.streams, outcome.failed), (1, 1));
+    assert_eq!(source.done.into_inner().unwrap(), ["send tank@1"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Clones and promotions: what saves a full copy.
 
-use zfs_core::{Guid, SnapshotName};
+use zfs_core::{DatasetName, Guid, SnapshotName};
 
 use super::Planner;
 use super::dataset::Pair;
@@ -70,12 +70,15 @@ impl<'a> Planner<'a> {
                 return true;
             }
             match self.can_promote(pair) {
-                Ok(true) => {
+                Ok(Some(from)) => {
                     self.view.promote(&pair.target);
-                    self.steps
-                        .push(pair.step(Action::Promote, Why::PromotedOnSource));
+                    let promote = Action::Promote { from };
+                    self.steps.push(pair.step(promote, Why::PromotedOnSource));
                 }
-                Ok(false) => return true,
+                Ok(None) => {
+                    self.waiting.push(pair.source);
+                    return true;
+                }
                 Err(refusal) => {
                     self.steps.push(pair.refuse(refusal));
                     return false;
@@ -85,12 +88,27 @@ impl<'a> Planner<'a> {
         true
     }
 
-    fn can_promote(&self, pair: &Pair<'a>) -> Result<bool, Refusal> {
+    /// Promotes what could not be while its origin had nothing else, once that
+    /// has got more.
+    pub(super) fn promote_waiting(&mut self) {
+        for source in std::mem::take(&mut self.waiting) {
+            let path = source.name.strip_prefix(&self.source.root);
+            let target = path.and_then(|path| self.target.root.join(path).ok());
+            if let Some(target) = target {
+                // Where it cannot be, a step has said so.
+                self.follow_promotion(&Pair { source, target });
+            }
+        }
+    }
+
+    /// What the clone gets its snapshots from; `None` where that has no others
+    /// yet, and could not go on.
+    fn can_promote(&self, pair: &Pair<'a>) -> Result<Option<DatasetName>, Refusal> {
         let (Some((from, moving)), Some(clone)) = (
             self.view.promoted(&pair.target),
             self.view.get(&pair.target),
         ) else {
-            return Ok(false);
+            return Ok(None);
         };
         let own = |name: &str| clone.snapshots.iter().any(|s| s.name.snapshot() == name);
         if let Some(conflict) = moving.iter().find(|moved| own(moved.name.snapshot())) {
@@ -103,7 +121,7 @@ impl<'a> Planner<'a> {
             .view
             .get(&from)
             .is_some_and(|from| from.snapshots.len() > moving.len());
-        Ok(keeps_one)
+        Ok(keeps_one.then_some(from))
     }
 
     /// Where the source promoted a clone that the target does not have: makes
@@ -132,16 +150,16 @@ impl<'a> Planner<'a> {
         };
         self.steps.push(pair.step(clone, Why::PromotedOnSource));
         self.view.promote(&pair.target);
-        self.steps
-            .push(pair.step(Action::Promote, Why::PromotedOnSource));
+        let promote = Action::Promote { from: original };
+        self.steps.push(pair.step(promote, Why::PromotedOnSource));
         true
     }
 
     /// The dataset of the target that still has what the source gave to this
     /// one, and the youngest of it.
-    fn was_promoted(&self, pair: &Pair<'a>) -> Option<(zfs_core::DatasetName, Guid)> {
+    fn was_promoted(&self, pair: &Pair<'a>) -> Option<(DatasetName, Guid)> {
         let clones = self.clones.get(&pair.source.name)?;
-        let mut found: Option<(zfs_core::DatasetName, Guid, zfs_core::Txg)> = None;
+        let mut found: Option<(DatasetName, Guid, zfs_core::Txg)> = None;
         for clone in clones {
             let (Some(origin), Some(there)) = (self.history(clone).origin, self.counterpart(clone))
             else {

@@ -275,7 +275,7 @@ pub fn ops(steps: &[Step]) -> Vec<Op> {
             Action::Clone { origin } => {
                 ops.push(Op::Clone(origin.clone(), step.target.clone()));
             }
-            Action::Promote => ops.push(Op::Promote(step.target.clone())),
+            Action::Promote { .. } => ops.push(Op::Promote(step.target.clone())),
             Action::Rollback(rollback) => ops.push(Op::Rollback(rollback.clone())),
             Action::Destroy { snapshots } => {
                 ops.push(Op::Destroy(step.target.clone(), snapshots.clone()));

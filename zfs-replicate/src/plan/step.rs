@@ -39,7 +39,11 @@ pub enum Action {
         origin: SnapshotName,
     },
     /// Make the target dataset, a clone, the original of its origin.
-    Promote,
+    Promote {
+        /// The dataset that it is a clone of, on the target, which gives
+        /// snapshots to it.
+        from: DatasetName,
+    },
     /// Take the target dataset back to a snapshot. Only where that was asked
     /// for.
     Rollback(Rollback),
@@ -71,7 +75,7 @@ impl Action {
             Action::Abort => "abort",
             Action::Rename { .. } => "rename",
             Action::Clone { .. } => "clone",
-            Action::Promote => "promote",
+            Action::Promote { .. } => "promote",
             Action::Rollback(_) => "rollback",
             Action::Destroy { .. } => "destroy",
             Action::Send(range) if range.resume.is_some() => "resume",

@@ -208,6 +208,37 @@ fn a_promotion_is_followed() {
 }
 
 #[test]
+fn a_promotion_waits_until_its_origin_has_another_snapshot() {
+    let mut clone = clone_of(dataset("vault/a/f", &[("s1", 2)]), "vault/a/d@s0");
+    clone.snapshots[0].createtxg = Txg(100);
+    let mut promoted = dataset("tank/a/f", &[("s0", 1), ("s1", 2)]);
+    promoted.snapshots[1].createtxg = Txg(100);
+    let mut went_on = clone_of(dataset("tank/a/d", &[("s1", 3)]), "tank/a/f@s0");
+    went_on.snapshots[0].createtxg = Txg(200);
+    let plan = planned(
+        vec![
+            dataset("tank/a", &[("0", 9)]),
+            bookmarked(went_on, &[("mark", 1, 10)]),
+            promoted,
+        ],
+        vec![
+            dataset("vault/a", &[("0", 9)]),
+            dataset("vault/a/d", &[("s0", 1)]),
+            clone,
+        ],
+    );
+    assert_eq!(
+        sentences(&plan)[1..],
+        [
+            "nothing to do for vault/a/f: it has everything up to vault/a/f@s1",
+            "send tank/a/d@s1 to vault/a/d as an increment on tank/a/d#mark: they are younger \
+             than vault/a/d@s0, the target's youngest",
+            "promote vault/a/f: the source promoted it",
+        ]
+    );
+}
+
+#[test]
 fn a_promoted_clone_that_the_target_lacks_is_made_there_and_not_sent() {
     let plan = planned(
         vec![

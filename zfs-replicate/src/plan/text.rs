@@ -35,7 +35,7 @@ impl fmt::Display for What<'_> {
             Action::Abort => write!(f, "give up the interrupted receive into {target}"),
             Action::Rename { from } => write!(f, "rename {from} to {target}"),
             Action::Clone { origin } => write!(f, "make {target} as a clone of {origin}"),
-            Action::Promote => write!(f, "promote {target}"),
+            Action::Promote { .. } => write!(f, "promote {target}"),
             Action::Rollback(rollback) => {
                 write!(f, "take {target} back to {}, destroying ", rollback.to)?;
                 list(f, rollback.destroy.iter())
