@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::sync::{Mutex, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -16,7 +16,8 @@ use zfs_core::{
     BookmarkName, CreateRequest, DatasetName, Encryption, Guid, SnapshotName, WrappingKey,
 };
 use zfs_replicate::Error;
-use zfs_replicate::endpoint::{Endpoint, Local, Receive};
+use zfs_replicate::endpoint::stock::Shell;
+use zfs_replicate::endpoint::{Elevation, Endpoint, Local, Receive, Stock};
 use zfs_replicate::execute::{Cancel, Event, Executor, Observer, Outcome, Tap};
 use zfs_replicate::marker::TargetId;
 use zfs_replicate::plan::{Base, Options, Plan, Rollback, Stream, plan};
@@ -543,6 +544,39 @@ fn a_full_target_fails_with_words_and_the_next_run_heals() {
     let outcome = Executor::new(&site.local, &site.local, &()).run(&site.plan_to(&target));
     assert!(outcome.is_ok());
     assert!(site.pool.read(&target, "a") == noise(1, LARGE));
+}
+
+#[test]
+fn what_came_since_the_plan_is_not_destroyed_with_what_was_planned() {
+    let site = Site::new();
+    let stock = Stock::new(Arc::new(Shell::new()), Elevation::None);
+    let ends: [(&str, &dyn Endpoint); 2] = [("here", &site.local), ("there", &stock)];
+    for (name, end) in ends {
+        let dataset = site.pool.filesystem(name);
+        let taken = ["1", "2", "3"].map(|n| site.pool.take(&format!("{name}@{n}")));
+        let there = || run(&["zfs", "list", "-Hro", "name", "-t", "all", dataset.as_str()]);
+        let was = there();
+        let [one, two, three] = taken;
+        let mut rollback = Rollback {
+            to: one.clone(),
+            destroy: vec![two.clone()],
+        };
+        let refused = end.rollback(&rollback);
+        assert!(matches!(refused, Err(Error::Changed { .. })), "{name}");
+        let refused = end.destroy(&dataset, &[one.clone(), two.clone()]);
+        assert!(matches!(refused, Err(Error::Changed { .. })), "{name}");
+        assert_eq!(there(), was);
+        // A hold stops all of it.
+        run(&["zfs", "hold", "keep", three.as_str()]);
+        rollback.destroy.push(three.clone());
+        assert!(end.rollback(&rollback).is_err(), "{name}");
+        assert_eq!(there(), was);
+        run(&["zfs", "release", "keep", three.as_str()]);
+        end.rollback(&rollback).unwrap();
+        assert_eq!(there(), format!("{dataset}\n{one}\n"));
+        end.destroy(&dataset, &[one]).unwrap();
+        assert!(site.local.tree(&dataset).unwrap().datasets.is_empty());
+    }
 }
 
 #[test]

@@ -357,6 +357,9 @@ mod tests {
         }
         let twice = "tank\tfilesystem\t1\t5\t-\t-\t-\t-\t-\t-\n".repeat(2);
         assert_eq!(parse(twice.as_bytes(), all).unwrap_err().line, 2);
+        let twice = "tank@x\tsnapshot\t1\t5\t-\t-\t-\t-\t-\t-\n".repeat(2);
+        let twice = format!("tank\tfilesystem\t1\t5\t-\t-\t-\t-\t-\t-\n{twice}");
+        assert_eq!(parse(twice.as_bytes(), all).unwrap_err().line, 3);
         let outside = parse(LISTING.as_bytes(), |name| name.as_str() == "tank/a");
         assert_eq!(outside.unwrap_err().line, 4);
         assert!(parse(&vec![0xff; 100_000], all).is_err());

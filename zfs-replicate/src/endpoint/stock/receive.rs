@@ -252,3 +252,44 @@ fn one(stock: &Stock, receive: &Receive) -> String {
     let answer = stock.zfs(["get", "-Hpo", "value", "guid", snapshot]);
     format!("{} && {answer}", stock.zfs(arguments))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::{Compression, Elevation, Shell};
+    use super::*;
+
+    fn receives(count: usize, compressed: bool) -> Vec<Receive> {
+        let receive = |number| Receive {
+            snapshot: format!("vault/a@{number}").parse().unwrap(),
+            into: Into::Existing,
+            raw: false,
+            compressed,
+            access: Access::ReadOnly,
+            properties: Arc::default(),
+        };
+        (0..count).map(receive).collect()
+    }
+
+    #[test]
+    fn one_command_receives_as_many_as_it_may_be_long() {
+        let stock = Stock::new(Arc::new(Shell::new()), Elevation::None);
+        let few = receives(3, false);
+        assert_eq!(Receivers::new(&stock, &few).command().1, 3);
+        let many = receives(10_000, false);
+        let (command, count) = Receivers::new(&stock, &many).command();
+        assert!(command.len() <= MAX_COMMAND_BYTES && (100..10_000).contains(&count));
+    }
+
+    #[test]
+    fn behind_what_decompresses_each_stream_has_a_command_of_its_own() {
+        let mut stock = Stock::new(Arc::new(Shell::new()), Elevation::None);
+        stock.compression = Compression::named("gzip");
+        let plain = receives(3, false);
+        assert_eq!(Receivers::new(&stock, &plain).command().1, 1);
+        // These are not compressed again.
+        let compressed = receives(3, true);
+        assert_eq!(Receivers::new(&stock, &compressed).command().1, 3);
+    }
+}
