@@ -110,7 +110,8 @@ fn is_zfs(pid: u32) -> bool {
 
 fn kill(pids: &[u32]) {
     for pid in pids {
-        if let Some(pid) = Pid::from_raw(*pid as i32) {
+        let pid = i32::try_from(*pid).ok().and_then(Pid::from_raw);
+        if let Some(pid) = pid {
             // It may have ended by now.
             let _ = kill_process(pid, Signal::KILL);
         }
@@ -132,6 +133,16 @@ impl Victim {
 struct Site {
     a: Pool,
     b: Pool,
+}
+
+/// Which snapshots a target has.
+fn arrived(target: &DatasetName) -> Vec<String> {
+    let list = ["zfs", "list", "-Hd1", "-s", "createtxg", "-o", "name"];
+    let output = attempt(&[&list[..], &["-t", "snapshot", target.as_str()]].concat());
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines()
+        .map(|line| line.split_once('@').unwrap().1.to_owned())
+        .collect()
 }
 
 const SNAPSHOTS: [(&str, usize); 3] = [("one", 12 << 20), ("two", 5 << 20), ("three", 2 << 20)];
@@ -173,19 +184,9 @@ impl Site {
         command
     }
 
-    /// Which snapshots a target has.
-    fn arrived(&self, target: &DatasetName) -> Vec<String> {
-        let list = ["zfs", "list", "-Hd1", "-s", "createtxg", "-o", "name"];
-        let output = attempt(&[&list[..], &["-t", "snapshot", target.as_str()]].concat());
-        let text = String::from_utf8(output.stdout).unwrap();
-        text.lines()
-            .map(|line| line.split_once('@').unwrap().1.to_owned())
-            .collect()
-    }
-
     /// What is still to be sent, as ZFS estimates it.
     fn rest(&self, target: &DatasetName) -> u64 {
-        let arrived = self.arrived(target);
+        let arrived = arrived(target);
         let mut rest = 0;
         for (index, (name, _)) in SNAPSHOTS.iter().enumerate() {
             if arrived.iter().any(|arrived| arrived == name) {
@@ -259,12 +260,13 @@ impl Site {
         let done: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
         let sent = done["bytes"].as_u64().unwrap();
         println!("{case}: {rest} bytes left, {sent} sent");
-        // Records have heads and ends, which no estimate counts.
+        // Records have heads and ends, which no estimate counts; and the kernel
+        // goes on with the block that it was at, which `bytes` has in it.
         assert!(
-            sent <= rest + rest / 20 + (64 << 10),
+            sent <= rest + rest / 20 + (128 << 10) + (64 << 10),
             "{case}: {sent} bytes for {rest}"
         );
-        assert_eq!(self.arrived(&target), SNAPSHOTS.map(|(name, _)| name));
+        assert_eq!(arrived(&target), SNAPSHOTS.map(|(name, _)| name));
         let guid = |name: String| get(name, "guid");
         for (name, _) in SNAPSHOTS {
             let both = [&self.source(), &target].map(|dataset| guid(format!("{dataset}@{name}")));
@@ -340,7 +342,7 @@ fn a_connection_that_is_lost_is_made_again_by_the_same_run() {
         complaints.contains("the connection was lost"),
         "{complaints}"
     );
-    assert_eq!(site.arrived(&target), SNAPSHOTS.map(|(name, _)| name));
+    assert_eq!(arrived(&target), SNAPSHOTS.map(|(name, _)| name));
 }
 
 /// Runs to the end, and gives the exit code and what went wrong.
@@ -354,7 +356,7 @@ fn ended(mut command: Command) -> (Option<i32>, String) {
 fn heals(site: &Site, target: &DatasetName, options: &[&str], snapshots: &[&str]) {
     let (code, said) = ended(site.command(None, target, options));
     assert_eq!((code, said.as_str()), (Some(0), ""));
-    assert_eq!(site.arrived(target), snapshots);
+    assert_eq!(arrived(target), snapshots);
 }
 
 #[test]
@@ -390,22 +392,22 @@ fn a_target_pool_that_is_full_is_told_and_once_there_is_room_the_next_run_goes_o
     );
     assert!(said.contains("zfs list -o space"), "{said}");
     // What had arrived is there, and the rest is known.
-    let arrived = site.arrived(&target);
+    let whole = arrived(&target);
     assert_eq!(
-        arrived,
-        SNAPSHOTS[..arrived.len()]
+        whole,
+        SNAPSHOTS[..whole.len()]
             .iter()
             .map(|(n, _)| *n)
             .collect::<Vec<_>>()
     );
-    assert!(arrived.len() < SNAPSHOTS.len());
+    assert!(whole.len() < SNAPSHOTS.len());
     // A pool that is full cannot even forget; zfs destroy finds room for that.
     run(&["zfs", "destroy", "-r", ballast.as_str()]);
     run(&["zpool", "sync", site.b.name().as_str()]);
     let rest = site.rest(&target);
     let (code, said) = ended(site.command(None, &target, &["--json"]));
     assert_eq!((code, said.as_str()), (Some(0), ""));
-    assert_eq!(site.arrived(&target), SNAPSHOTS.map(|(name, _)| name));
+    assert_eq!(arrived(&target), SNAPSHOTS.map(|(name, _)| name));
     let whole: u64 = SNAPSHOTS.iter().map(|(_, bytes)| *bytes as u64).sum();
     assert!(rest < whole, "{rest} of {whole}");
     for (name, bytes) in SNAPSHOTS {
@@ -425,7 +427,7 @@ fn a_key_that_is_not_loaded_is_told_and_the_next_run_heals() {
     let (code, said) = ended(site.command(None, &target, &["--plaintext"]));
     assert_eq!(code, Some(1));
     assert!(said.contains("zfs load-key"), "{said}");
-    assert!(site.arrived(&target).is_empty());
+    assert!(arrived(&target).is_empty());
     let load = format!(
         "head -c 32 /dev/zero | tr '\\000' '\\007' | zfs load-key {}",
         site.source()
@@ -470,7 +472,7 @@ fn a_damaged_disk_of_the_source_is_told_and_the_next_run_heals() {
         said.contains("checksum") || said.contains("I/O error") || said.contains("zpool status"),
         "{said}"
     );
-    assert!(site.arrived(&target).is_empty());
+    assert!(arrived(&target).is_empty());
     for at in &places {
         disk.write_all_at(block, *at as u64).unwrap();
     }

@@ -12,6 +12,7 @@ mod fixture;
 mod sshd;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -234,10 +235,10 @@ fn compare(
     let both = [(&ours.objects, &theirs.objects), (&ours.said, &theirs.said)];
     for (ours, theirs) in both {
         for line in ours.iter().filter(|line| !theirs.contains(line)) {
-            text.push_str(&format!("only ours:   {line}\n"));
+            writeln!(text, "only ours:   {line}").unwrap();
         }
         for line in theirs.iter().filter(|line| !ours.contains(line)) {
-            text.push_str(&format!("only theirs: {line}\n"));
+            writeln!(text, "only theirs: {line}").unwrap();
         }
     }
     if text.is_empty() && ours == theirs {
