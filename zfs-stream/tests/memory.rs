@@ -48,7 +48,7 @@ fn hostile_sizes_take_no_memory() {
         for start in places(&stream) {
             let end = (start + HEADER_LEN + REST).min(stream.len());
             for word in (start..start + HEADER_LEN).step_by(8) {
-                for value in [u64::MAX, 1 << 40, 1 << 31, 1 << 24] {
+                for value in [u64::MAX, 1 << 31] {
                     let mut hostile = stream[..end].to_vec();
                     hostile[word..word + 8].copy_from_slice(&value.to_le_bytes());
                     let hostile = &hostile[..];

@@ -238,9 +238,14 @@ impl Holds {
         if self.parsable {
             return time.as_second().to_string();
         }
-        let zoned = time.to_zoned(jiff::tz::TimeZone::system());
-        zoned.strftime("%a %b %e %k:%M %Y").to_string()
+        taken_at(&time.to_zoned(jiff::tz::TimeZone::system()))
     }
+}
+
+/// As `zfs holds` tells the time: with hours of two digits, which a time among
+/// properties has not.
+fn taken_at(time: &jiff::Zoned) -> String {
+    time.strftime("%a %b %e %H:%M %Y").to_string()
 }
 
 /// Make a bookmark of a snapshot or of another bookmark
@@ -268,5 +273,16 @@ impl Bookmark {
         };
         let name = name.parse()?;
         Ok(act.step("bookmark", &name, |zfs| zfs.bookmark([(&name, &from)]))?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hold_of_the_night_has_hours_of_two_digits() {
+        let time: jiff::Zoned = "2026-11-03T00:15:59+00:00[UTC]".parse().unwrap();
+        assert_eq!(taken_at(&time), "Tue Nov  3 00:15 2026");
     }
 }
