@@ -463,7 +463,52 @@ mod tests {
             .expect("bytes")
     }
 
+    fn trees() -> impl Strategy<Value = Vec<Tree>> {
+        let member = (
+            "[a-z/]{1,60}",
+            any::<[u64; 3]>(),
+            prop::option::of("[a-z]{1,9}@[a-z]{1,9}"),
+            0..16_u8,
+        );
+        let member = member.prop_map(
+            |(name, [guid, createtxg, creation], origin, flags)| Member {
+                name,
+                guid,
+                createtxg,
+                creation,
+                origin,
+                flags: MemberFlags::from_bits_truncate(flags),
+            },
+        );
+        let members = prop::collection::vec(member, 0..5);
+        let tree = (any::<u64>(), any::<u64>(), "[a-z/]{1,60}", members);
+        let tree = tree.prop_map(|(event, levels, root, members)| Tree {
+            event,
+            levels,
+            root,
+            members,
+        });
+        prop::collection::vec(tree, 0..4)
+    }
+
     proptest! {
+        #[test]
+        fn trees_are_read_as_they_were_written_and_datasets_behind_them(
+            trees in trees(), version in versions(), records in records(),
+        ) {
+            let block = block(version.guid, None, &records).expect("it fits");
+            let new = HashMap::from([(version.guid, block)]);
+            let bytes = File::new(state(), 0).encode(&trees, &new, usize::MAX);
+            let file = File::decode(bytes.expect("bytes")).expect("a file");
+            prop_assert_eq!(&file.trees, &trees);
+            prop_assert_eq!(file.get(Known::InTree(version.guid), false), Some(records));
+            // What is right for a tree alone is no version's, not even the
+            // one that it stands under.
+            prop_assert_eq!(file.get(Known::By(&version), false), None);
+            let zero = Version { changed: UNSETTLED, marks: String::new(), ..version };
+            prop_assert_eq!(file.get(Known::By(&zero), false), None);
+        }
+
         #[test]
         fn what_is_written_is_read(
             datasets in prop::collection::vec((versions(), records()), 0..6)
