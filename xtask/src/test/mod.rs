@@ -53,7 +53,7 @@ pub struct Test {
     /// Only this file of ZFS tests, such as zfs_hold; `*` matches
     #[arg(long, value_name = "NAME", default_value = "zfs_*")]
     target: String,
-    /// Limit for the tests of one machine [default: 2700, with --long or --valgrind 21600]
+    /// Limit for the tests of one machine [default: 3900, with --long or --valgrind 21600]
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
     /// Only tests whose name contains this
@@ -140,7 +140,7 @@ impl Test {
         let limit = if self.long || self.valgrind {
             21600
         } else {
-            2700
+            3900
         };
         machine.timeout = Duration::from_secs(self.timeout.unwrap_or(limit));
         machine.environment.push((BIN_DIR.into(), "/in/bin".into()));

@@ -105,8 +105,10 @@ impl Boot<'_> {
 }
 
 /// A panic, of the kernel's or of ZFS' own, ends QEMU rather than hanging it.
+/// `no_timer_check`: on a busy host the emulated timer ticks too late for the
+/// kernel's check of it, which panics.
 const KERNEL_ARGUMENTS: &str = "console=ttyS0 quiet loglevel=4 panic=-1 oops=panic \
-    mitigations=off random.trust_cpu=on net.ifnames=0 spl.spl_panic_halt=1";
+    mitigations=off random.trust_cpu=on no_timer_check net.ifnames=0 spl.spl_panic_halt=1";
 
 fn drive(qemu: &mut Command, name: &str, file: &Path, options: &str) {
     let mut drive = OsString::from(format!("if=none,id={name},format=raw,{options},file="));
