@@ -143,26 +143,10 @@ fn promotions_and_swapped_names_are_followed() {
 fn the_keys_of_a_raw_tree_are_as_they_were() {
     let (from, to) = (Pool::new(), Pool::new());
     let src = from.filesystem("src");
-    let key = from.path().join("key");
-    std::fs::write(&key, [7; 32]).unwrap();
-    let location = format!("keylocation=file://{}", key.display());
-    let secret = [
-        "-o",
-        "encryption=on",
-        "-o",
-        "keyformat=raw",
-        "-o",
-        &location,
-    ];
-    for (name, options) in [
-        ("secret", &secret[..]),
-        ("secret/uses", &[]),
-        ("secret/own", &secret),
-        ("secret/own/uses", &[]),
-    ] {
-        let name = format!("{src}/{name}");
-        run(&[&["zfs", "create"], options, &[&name]].concat());
-    }
+    from.encrypted("src/secret", &[]);
+    from.filesystem("src/secret/uses");
+    from.encrypted("src/secret/own", &[]);
+    from.filesystem("src/secret/own/uses");
     let at = |name: &str| src.to_string() + name;
     run(&["zfs", "snapshot", "-r", &at("@one")]);
     let clone = at("/secret/clone");

@@ -4,7 +4,7 @@ mod fixture;
 
 use std::fs;
 
-use fixture::{Pool, attempt, get, run};
+use fixture::{Pool, RAW_KEY, attempt, get, run};
 use zfs_core::{
     Cipher, CreateRequest, DatasetName, Encryption, ErrorKind, Key, KeyFormat, KeyLocation,
     KeyStatus, Properties, ReceiveRequest, SendFlags, SendRequest,
@@ -104,22 +104,10 @@ fn the_right_key_loads_and_the_wrong_one_is_told() {
 #[test]
 fn a_key_of_zfs_8_is_loaded_here() {
     let pool = Pool::new();
-    let file = pool.path().join("key");
-    fs::write(&file, KEY).unwrap();
-    let name = pool.dataset("e");
-    let location = format!("keylocation=file://{}", file.display());
-    let options = [
-        "-o",
-        "encryption=on",
-        "-o",
-        "keyformat=raw",
-        "-o",
-        &location,
-    ];
-    run(&[&["zfs", "create"], &options[..], &[name.as_str()]].concat());
+    let name = pool.encrypted("e", &[]);
     attempt(&["zfs", "unmount", name.as_str()]);
     pool.zfs.unload_key(&name).unwrap();
-    pool.zfs.load_key(&name, &KEY.into()).unwrap();
+    pool.zfs.load_key(&name, &RAW_KEY.into()).unwrap();
 }
 
 #[test]

@@ -339,22 +339,8 @@ fn a_snapshot_s_creation_holds_and_clones_are_read() {
 #[test]
 fn keys_and_encryption_roots_are_read() {
     let pool = Pool::new();
-    let key = pool.path().join("key");
-    std::fs::write(&key, [7; 32]).unwrap();
-    let location = format!("keylocation=file://{}", key.display());
-    let root = pool.dataset("secret");
+    let root = pool.encrypted("secret", &[]);
     let below = pool.dataset("secret/below");
-    run(&[
-        "zfs",
-        "create",
-        "-o",
-        "encryption=on",
-        "-o",
-        "keyformat=raw",
-        "-o",
-        &location,
-        root.as_str(),
-    ]);
     run(&["zfs", "create", below.as_str()]);
     let read = pool.zfs.dataset(&below).unwrap();
     assert_eq!(read.encryption_root(), Some(root.clone()));
