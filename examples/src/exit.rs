@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::output;
+
 /// How a binary ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -82,6 +84,7 @@ pub fn main_with<Args: Parser>(
 /// How a run that is over ends the process; what went wrong is said on stderr.
 pub fn end(outcome: anyhow::Result<Exit>) -> ExitCode {
     match outcome {
+        Ok(Exit::Done) if !output::is_whole() => Exit::Failed.into(),
         Ok(exit) => exit.into(),
         Err(error) => {
             eprintln!("{}: {}", program(), sentence(&error));

@@ -3,6 +3,10 @@
 
 #![forbid(unsafe_code)]
 
+// First, for its macros to be seen in all that follow.
+#[macro_use]
+pub mod output;
+
 pub mod autosnap;
 pub mod ctl;
 pub mod exit;

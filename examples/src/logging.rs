@@ -77,7 +77,9 @@ impl Verbosity {
             .from_env_lossy();
         let logs = tracing_subscriber::fmt()
             .with_env_filter(filter)
-            .with_writer(std::io::stderr);
+            .with_writer(std::io::stderr)
+            // Where it is closed it would panic to say so.
+            .log_internal_errors(false);
         let _ = match self.log_format {
             LogFormat::Text => logs.with_target(false).try_init(),
             LogFormat::Json => logs.json().try_init(),

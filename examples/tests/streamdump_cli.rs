@@ -307,11 +307,81 @@ fn redup_and_drop_write_streams() {
     let file = folder.file("plain.zfs", &plain);
     let whole = run(&["redup", &file]);
     assert!(whole.stdout == plain, "{whole:?}");
-    assert_eq!(run(&["redup", "/nowhere"]).status.code(), Some(1));
+    assert_eq!(run(&["redup", "/nowhere"]).status.code(), Some(2));
+    // It goes back in the stream, which a pipe does not: that is kept first.
+    let whole = filter(&["redup", "-"], &plain);
+    assert!(whole.stdout == plain, "{whole:?}");
+    let nothing = filter(&["redup", "-"], &[]);
+    assert_eq!(nothing.status.code(), Some(2), "{nothing:?}");
     let less = filter(&["drop", "8,4096"], &plain);
     assert_eq!(less.stdout.len(), plain.len() - 4096 - 312, "{less:?}");
     let nothing = filter(&["drop", "8,x"], &plain);
     assert_eq!(nothing.status.code(), Some(64));
+}
+
+/// A pipe whose reader has ended.
+fn closed_pipe() -> Stdio {
+    let mut reader = Command::new("true").stdin(Stdio::piped()).spawn().unwrap();
+    let pipe = reader.stdin.take().unwrap();
+    reader.wait().unwrap();
+    pipe.into()
+}
+
+#[test]
+fn where_nobody_listens_nothing_panics() {
+    let folder = Folder::new("closed");
+    let plain = stream(0, 7, ByteOrder::Little);
+    let whole = folder.file("whole.zfs", &plain);
+    let cut = folder.file("cut.zfs", &plain[..plain.len() - 100]);
+    let token = ResumeToken {
+        to_name: "tank/data@monday".to_owned(),
+        to_guid: 42,
+        ..ResumeToken::default()
+    };
+    let token = token.encode().unwrap();
+    for (args, code) in [
+        (&["redup", "-v", &cut][..], 1),
+        (&["redup", "-v", &whole], 1),
+        (&["verify", &cut], 1),
+        (&["verify", "/nowhere"], 2),
+        (&["dump", &cut], 1),
+        (&["dump", "--json", &whole], 1),
+        (&["chain", &whole], 1),
+        (&["token", &token], 1),
+        (&["token", "--json", &token], 1),
+        (&["token", "nonsense"], 1),
+        (&["nonsense"], 64),
+        (&["--help"], 0),
+    ] {
+        let status = Command::new(env!("CARGO_BIN_EXE_zfs-streamdump"))
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(closed_pipe())
+            .stderr(closed_pipe())
+            .status()
+            .unwrap();
+        assert_eq!(status.code(), Some(code), "{args:?}");
+    }
+}
+
+#[test]
+fn what_follows_the_end_is_damage() {
+    let folder = Folder::new("after");
+    let plain = stream(0, 7, ByteOrder::Little);
+    for more in [&[0][..], &[0; 4096], &[0x55; 312]] {
+        let long = [&plain[..], more].concat();
+        let file = folder.file("long.zfs", &long);
+        for output in [run(&["verify", &file]), filter(&["verify", "-"], &long)] {
+            assert_eq!(output.status.code(), Some(1), "{output:?}");
+            let bytes = format!("{} bytes", long.len());
+            assert!(stdout(&output).contains(&bytes), "{output:?}");
+        }
+        assert_eq!(run(&["dump", &file]).status.code(), Some(1));
+        let changed = filter(&["drop", "99"], &long);
+        assert_eq!(changed.status.code(), Some(1));
+        // All but the END.
+        assert_eq!(changed.stdout, plain[..plain.len() - 312]);
+    }
 }
 
 /// Runs zfs-streamdump where the kernel gives it no more than 32 MiB of memory

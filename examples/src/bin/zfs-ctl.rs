@@ -9,6 +9,7 @@ use examples::ctl::act::{Act, How};
 use examples::ctl::{
     Usage, allow, dataset, diff, get, key, mount, program, property, snapshot, stream,
 };
+use examples::eprintln;
 use examples::exit::{UsageError, sentence};
 use zfs_core::Zfs;
 

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use examples::list::args::{self, Wish};
 use examples::list::{self, Failure};
+use examples::{eprint, eprintln, print, println};
 
 const USAGE: &str = "\
 Usage:

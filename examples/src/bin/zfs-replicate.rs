@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use examples::exit;
 use examples::replicate::arguments::{self, Command};
 use examples::replicate::{HELP, receive, safe, syncoid};
+use examples::{eprint, eprintln, print, println};
 
 /// What a wrong command line ends with in syncoid.
 const WRONG: u8 = 2;

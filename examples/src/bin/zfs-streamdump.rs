@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use examples::exit::{self, Exit, UsageError};
+use examples::println;
 use examples::streamdump::change::{self, Chosen, Which};
 use examples::streamdump::dump::{self, Detail, Dump};
 use zfs_stream::compress::Compression;
@@ -134,9 +135,10 @@ Examples:
   zfs-streamdump redup old.zfs | zfs receive tank/old
   zfs-streamdump redup -v old.zfs > whole.zfs
 
-It takes 24 bytes of memory for each block of the stream.")]
+It takes 24 bytes of memory for each block of the stream, and goes back in it for
+equal blocks: what is no file is first copied to a nameless one in TMPDIR.")]
     Redup {
-        /// The stream, a file: equal blocks are read where they stand
+        /// The stream, best a file; - is standard input
         file: PathBuf,
 
         /// Say what was done on standard error
@@ -200,6 +202,7 @@ fn run(args: Args) -> anyhow::Result<Exit> {
             change::recompress(to, verbose)
         }
         Command::Redup { file, verbose } => {
+            refuse_terminal(&file)?;
             refuse_terminal_out()?;
             change::redup(&file, verbose)
         }

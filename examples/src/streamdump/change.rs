@@ -1,16 +1,16 @@
 //! `decompress`, `recompress`, `redup` and `drop`: streams changed.
 
-use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::str::FromStr;
 
-use anyhow::Context;
 use zfs_stream::change::{self, Block, Changes};
 use zfs_stream::compress::{Compression, Level};
 use zfs_stream::record::RawRecord;
-use zfs_stream::source::Mapped;
+use zfs_stream::source::StreamFile;
 
-use super::{stdin, stdout};
+use super::dump::{UNREADABLE, say};
+use super::{Source, stdin, stdout};
 use crate::exit::{Exit, UsageError};
 
 /// A block on the command line, as `zstream decompress` takes it.
@@ -122,12 +122,29 @@ pub fn recompress(to: Compression, verbose: bool) -> anyhow::Result<Exit> {
 
 /// Puts back what deduplication left out.
 pub fn redup(path: &Path, verbose: bool) -> anyhow::Result<Exit> {
-    let text = || format!("cannot read {}, which must be a file", path.display());
-    let file = File::open(path).with_context(text)?;
-    let stream = Mapped::new(&file).with_context(text)?;
-    let changes = change::redup(&stream, stdout()?)?;
+    let file = match Source::open(path).and_then(lasting) {
+        Ok(file) => file,
+        Err(error) => {
+            say(path, &error);
+            return Ok(UNREADABLE);
+        }
+    };
+    let changes = change::redup(&file, stdout()?)?;
     tell(verbose, "blocks put back", &changes);
     Ok(Exit::Done)
+}
+
+/// A stream to which one can go back: what comes from a pipe is kept in a
+/// temporary file that has no name.
+fn lasting(source: Source) -> io::Result<StreamFile> {
+    match source {
+        Source::File(file) => Ok(file),
+        Source::Pipe(mut pipe) => {
+            let mut kept = tempfile::tempfile()?;
+            io::copy(&mut pipe, &mut kept)?;
+            StreamFile::new(kept)
+        }
+    }
 }
 
 /// Leaves records out.

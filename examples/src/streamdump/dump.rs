@@ -1,18 +1,16 @@
 //! `dump`, `verify` and `chain`: reading streams through.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Read, Seek, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde_json::json;
 use zfs_stream::nvlist::NvList;
 use zfs_stream::record::{Problem, RawRecord, Reader, RecordType};
-use zfs_stream::source::Mapped;
 use zfs_stream::stats::{self, Statistics, compression_name};
 use zfs_stream::verify::{self, Kind, Report};
 
-use super::{open, records, report};
+use super::{Source, records, report};
 use crate::exit::Exit;
 
 /// How much is shown of the records.
@@ -49,7 +47,7 @@ pub struct Dump {
 }
 
 /// The code for streams that cannot be read.
-const UNREADABLE: Exit = Exit::Code(2);
+pub(super) const UNREADABLE: Exit = Exit::Code(2);
 
 /// Shows what is in a stream.
 pub fn dump(path: &Path, how: Dump) -> anyhow::Result<Exit> {
@@ -65,7 +63,7 @@ pub fn dump(path: &Path, how: Dump) -> anyhow::Result<Exit> {
             failed = show(&mut out, record, how.detail);
         }
     };
-    let result = read_through(source, how.unchecked, visit);
+    let result = read_through(source.reader(), how.unchecked, visit);
     failed.context("cannot write")?;
     let found = match result {
         Ok(found) => found,
@@ -148,7 +146,7 @@ fn more(out: &mut impl Write, statistics: &Statistics) -> io::Result<()> {
 pub fn verify_files(paths: &[PathBuf], json: bool) -> anyhow::Result<Exit> {
     let mut worst = Exit::Done;
     for path in paths {
-        let Some(source) = opened_file(path) else {
+        let Some(source) = opened(path) else {
             worst = UNREADABLE;
             continue;
         };
@@ -196,17 +194,12 @@ pub fn verify_files(paths: &[PathBuf], json: bool) -> anyhow::Result<Exit> {
     Ok(worst)
 }
 
-/// Checks a file where it stands, and what is no file as it comes.
-fn checked(source: File) -> zfs_stream::Result<Report> {
-    match Mapped::new(&source) {
-        Ok(stream) if !stream.is_empty() && at_start(&source) => Ok(verify::verify_slice(&stream)),
-        _ => verify::verify(source),
+/// Checks a file on all cores, and what is no file as it comes.
+fn checked(source: Source) -> zfs_stream::Result<Report> {
+    match source {
+        Source::File(file) => verify::verify_at(&file),
+        Source::Pipe(pipe) => verify::verify(pipe),
     }
-}
-
-/// Standard input may be a file of which a part was read already.
-fn at_start(mut source: &File) -> bool {
-    source.stream_position().is_ok_and(|position| position == 0)
 }
 
 /// Tells whether stream files, received in that order, lead from nothing to
@@ -219,7 +212,7 @@ pub fn chain(paths: &[PathBuf]) -> anyhow::Result<Exit> {
             return Ok(UNREADABLE);
         };
         let mut statistics = Statistics::default();
-        let mut reader = Reader::new(source);
+        let mut reader = Reader::new(source.reader());
         loop {
             match reader.next_record() {
                 Ok(Some(record)) if record.record_type() == RecordType::Begin => {
@@ -261,26 +254,11 @@ pub fn chain(paths: &[PathBuf]) -> anyhow::Result<Exit> {
     Ok(Exit::done_if(whole))
 }
 
-fn opened_file(path: &Path) -> Option<File> {
-    let file = if path == Path::new("-") {
-        super::stdin()
-    } else {
-        File::open(path)
-    };
-    file.map_err(|error| say(path, &error)).ok()
+fn opened(path: &Path) -> Option<Source> {
+    Source::open(path).map_err(|error| say(path, &error)).ok()
 }
 
-fn opened(path: &Path) -> Option<Box<dyn Read>> {
-    match open(path) {
-        Ok(source) => Some(source),
-        Err(error) => {
-            say(path, &error);
-            None
-        }
-    }
-}
-
-fn say(path: &Path, error: &dyn std::error::Error) {
+pub(super) fn say(path: &Path, error: &dyn std::error::Error) {
     eprint!("{}: {error}", name(path));
     if let Some(source) = error.source() {
         eprint!(": {source}");

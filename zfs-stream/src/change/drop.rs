@@ -4,9 +4,10 @@ use std::io::{Read, Write};
 
 use super::filter::{Change, impossible, run};
 use super::{Changes, Problem};
-use crate::Result;
+
 use crate::record::{RawRecord, RecordType, Writer};
-use crate::verify::{Severity, Verifier};
+use crate::verify::Verifier;
+use crate::{Error, Result};
 
 /// Leaves out the records that the function says so of; it is asked about all
 /// but BEGINs and ENDs. To repair with care: what a receiver does not get, it
@@ -25,7 +26,6 @@ pub fn drop_records(
     let mut change = Drop {
         drops,
         left: Verifier::without_sums(),
-        seen: 0,
     };
     run(source, sink, &mut change)
 }
@@ -34,7 +34,6 @@ struct Drop<F> {
     drops: F,
     /// Checks what is left, all but its checksums, which are made anew.
     left: Verifier,
-    seen: usize,
 }
 
 impl<W: Write, F: FnMut(&RawRecord<'_>) -> bool> Change<W> for Drop<F> {
@@ -44,16 +43,10 @@ impl<W: Write, F: FnMut(&RawRecord<'_>) -> bool> Change<W> for Drop<F> {
             return Ok(1);
         }
         self.left.record(record);
-        let findings = self.left.findings();
-        let new = findings.get(self.seen..).unwrap_or_default().iter();
-        let fatal = new
-            .clone()
-            .find(|finding| finding.severity() == Severity::Fatal);
-        if let Some(finding) = fatal {
+        if let Err(Error::Damaged { finding }) = self.left.refuse() {
             let text = finding.kind.to_string().into_boxed_str();
             return Err(impossible(record, Problem::NotValid(text)));
         }
-        self.seen = findings.len();
         writer.rewrite(record)?;
         Ok(0)
     }

@@ -4,8 +4,8 @@ use std::io::{Read, Write};
 
 use super::{Changes, Problem};
 use crate::nvlist::ByteOrder;
-use crate::record::{Features, RawRecord, Reader, Writer};
-use crate::verify::{Finding, Kind, Severity, Verifier};
+use crate::record::{Features, HEADER_LEN, Header, RawRecord, Reader, RecordType, Writer};
+use crate::verify::Verifier;
 use crate::{Error, Result};
 
 /// What becomes of records.
@@ -23,47 +23,41 @@ pub(super) trait Change<W> {
     }
 }
 
-/// The stream so far is what a sender made.
-pub(super) struct Checked {
-    verifier: Verifier,
-    seen: usize,
-    removes: Features,
+/// An END, which is written only when what follows it was seen to be right, so
+/// that nobody receives a stream of which there is an error.
+struct HeldEnd {
+    offset: u64,
+    number: u64,
+    header: [u8; HEADER_LEN],
+    order: ByteOrder,
 }
 
-impl Checked {
-    pub(super) fn new(removes: Features) -> Self {
+impl HeldEnd {
+    fn new(record: &RawRecord<'_>) -> Self {
         Self {
-            verifier: Verifier::new(),
-            seen: 0,
-            removes,
+            offset: record.offset,
+            number: record.number,
+            header: *record.header.bytes(),
+            order: record.header.order(),
         }
     }
 
-    pub(super) fn record(&mut self, record: &RawRecord<'_>) -> Result<()> {
-        self.verifier.record(record);
-        let findings = self.verifier.findings();
-        let new = findings.get(self.seen..).unwrap_or_default();
-        self.seen = findings.len();
-        refuse(new, self.removes)
-    }
-
-    pub(super) fn finish(self) -> Result<()> {
-        let report = self.verifier.finish();
-        let new = report.findings.get(self.seen..).unwrap_or_default();
-        refuse(new, self.removes)
-    }
-}
-
-fn refuse(findings: &[Finding], removes: Features) -> Result<()> {
-    let matters = |finding: &&Finding| match finding.kind {
-        Kind::UnsupportedFeatures(features) => features.without(removes) != Features::default(),
-        _ => finding.severity() == Severity::Fatal,
-    };
-    match findings.iter().find(matters) {
-        Some(finding) => Err(Error::Damaged {
-            finding: Box::new(finding.clone()),
-        }),
-        None => Ok(()),
+    fn write<W, C: Change<W>>(
+        held: Option<Self>,
+        change: &mut C,
+        writer: &mut Writer<W>,
+    ) -> Result<u64> {
+        let Some(end) = held else { return Ok(0) };
+        let Some(header) = Header::new(&end.header, end.order) else {
+            return Ok(0);
+        };
+        let record = RawRecord {
+            offset: end.offset,
+            number: end.number,
+            header,
+            payload: &[],
+        };
+        change.record(&record, writer)
     }
 }
 
@@ -75,15 +69,21 @@ pub(super) fn run<W: Write, C: Change<W>>(
 ) -> Result<Changes> {
     let mut reader = Reader::new(source);
     let mut writer = Writer::new(sink, ByteOrder::Little);
-    let mut checked = Checked::new(C::REMOVES);
+    let mut verifier = Verifier::removing(C::REMOVES);
     let mut blocks = 0;
+    let mut held = None;
     while let Some(record) = reader.next_record()? {
-        checked.record(&record)?;
-        blocks += change.record(&record, &mut writer)?;
+        verifier.record(&record);
+        verifier.refuse()?;
+        blocks += HeldEnd::write(held.take(), change, &mut writer)?;
+        if record.record_type() == RecordType::End {
+            held = Some(HeldEnd::new(&record));
+        } else {
+            blocks += change.record(&record, &mut writer)?;
+        }
     }
-    // What was held back comes before the word on the end, so that the END is
-    // written only where the whole stream was right.
-    checked.finish()?;
+    verifier.finish().refuse()?;
+    blocks += HeldEnd::write(held, change, &mut writer)?;
     blocks += change.finish(&mut writer)?;
     let changes = Changes {
         records_in: reader.number(),

@@ -7,7 +7,10 @@ use super::filter::{Change, impossible, run};
 use super::{Changes, Problem};
 use crate::Result;
 use crate::nvlist::ByteOrder;
-use crate::record::{Features, HEADER_LEN, Header, RawRecord, Record, WriteByref, Writer};
+use crate::record::{
+    Features, HEADER_LEN, Header, MAX_BLOCK, RawRecord, Record, WriteByref, Writer,
+};
+use crate::source::{InOrder, ReadAt};
 
 /// What [`redup`] keeps in memory for each block of the stream, in bytes. While
 /// its table grows it may need twice as much.
@@ -17,20 +20,21 @@ pub const BYTES_PER_BLOCK: usize = 24;
 /// (`zfs send -D`, up to OpenZFS 0.8; `zstream redup`). Streams that are not
 /// deduplicated go through as they are.
 ///
-/// It reads the equal blocks where they stand, so the stream must be in memory:
-/// a mapped file, best (`source::Mapped` with the feature `mmap`). Memory of
-/// its own: [`BYTES_PER_BLOCK`] for each block.
+/// It goes back for the equal blocks, so the stream must be one that can be read
+/// from any place: a [`StreamFile`](crate::source::StreamFile), best. Memory:
+/// [`BYTES_PER_BLOCK`] for each block, and the longest of them.
 ///
 /// # Errors
 ///
 /// As [`recompress`](super::recompress), with [`Problem::MissingReference`] or
 /// [`Problem::OutOfOrder`].
-pub fn redup(stream: &[u8], sink: impl Sink) -> Result<Changes> {
+pub fn redup(stream: &(impl ReadAt + ?Sized), sink: impl Sink) -> Result<Changes> {
     let mut change = Redup {
         stream,
         blocks: BTreeMap::new(),
+        payload: Vec::new(),
     };
-    run(stream, sink, &mut change)
+    run(InOrder::new(stream), sink, &mut change)
 }
 
 /// Where a block stands.
@@ -42,13 +46,15 @@ struct Place {
     at: u64,
 }
 
-struct Redup<'a> {
-    stream: &'a [u8],
+struct Redup<'a, S: ?Sized> {
+    stream: &'a S,
     /// By the GUID of the snapshot; each in the order of object and offset.
     blocks: BTreeMap<u64, Vec<Place>>,
+    /// Of the block that was found last.
+    payload: Vec<u8>,
 }
 
-impl Redup<'_> {
+impl<S: ReadAt + ?Sized> Redup<'_, S> {
     fn note(&mut self, guid: u64, place: Place) -> std::result::Result<(), Problem> {
         let (object, offset) = (place.object, place.offset);
         let places = self.blocks.entry(guid).or_default();
@@ -60,33 +66,43 @@ impl Redup<'_> {
         Ok(())
     }
 
-    /// The record of the block that another equals.
-    fn find(&self, byref: &WriteByref, order: ByteOrder) -> Option<(Record, &[u8])> {
+    fn place(&self, byref: &WriteByref) -> Option<u64> {
         let places = self.blocks.get(&byref.ref_guid)?;
         let wanted = (byref.ref_object, byref.ref_offset);
         let found = places.binary_search_by_key(&wanted, |place| (place.object, place.offset));
-        let place = places.get(found.ok()?)?;
-        let rest = self.stream.get(usize::try_from(place.at).ok()?..)?;
-        let (header, rest) = rest.split_first_chunk::<HEADER_LEN>()?;
-        let header = Header::new(header, order)?;
-        let payload = rest.get(..usize::try_from(header.payload_len()).ok()?)?;
+        Some(places.get(found.ok()?)?.at)
+    }
+
+    /// The record of the block that another equals, with its payload.
+    fn find(&mut self, byref: &WriteByref, order: ByteOrder) -> Result<Option<(Record, &[u8])>> {
+        let Some(at) = self.place(byref) else {
+            return Ok(None);
+        };
+        let mut header = [0; HEADER_LEN];
+        self.stream.read_exact_at(&mut header, at)?;
+        let Some(header) = Header::new(&header, order) else {
+            return Ok(None);
+        };
         let Record::Write(mut write) = header.parse() else {
-            return None;
+            return Ok(None);
         };
         // In the other byte order it would stand for another block.
         let same = (write.object, write.offset, write.to_guid)
             == (byref.ref_object, byref.ref_offset, byref.ref_guid);
-        if !same || write.logical_size != byref.length {
-            return None;
+        if !same || write.logical_size != byref.length || header.payload_len() > MAX_BLOCK {
+            return Ok(None);
         }
+        self.payload.resize(header.payload_len() as usize, 0);
+        self.stream
+            .read_exact_at(&mut self.payload, at + HEADER_LEN as u64)?;
         write.to_guid = byref.to_guid;
         write.object = byref.object;
         write.offset = byref.offset;
-        Some((Record::Write(write), payload))
+        Ok(Some((Record::Write(write), &self.payload)))
     }
 }
 
-impl<W: Sink> Change<W> for Redup<'_> {
+impl<W: Sink, S: ReadAt + ?Sized> Change<W> for Redup<'_, S> {
     const REMOVES: Features = Features::DEDUP.with(Features::DEDUPPROPS);
 
     fn record(&mut self, record: &RawRecord<'_>, writer: &mut Writer<W>) -> Result<u64> {
@@ -115,7 +131,7 @@ impl<W: Sink> Change<W> for Redup<'_> {
                 Ok(0)
             }
             Record::WriteByref(byref) => {
-                let Some((equal, payload)) = self.find(&byref, order) else {
+                let Some((equal, payload)) = self.find(&byref, order)? else {
                     let problem = Problem::MissingReference {
                         object: byref.object,
                         offset: byref.offset,

@@ -379,7 +379,7 @@ fn redup_puts_every_block_back() {
     for order in ORDERS {
         let stream = deduplicated(order);
         let mut out = Vec::new();
-        let changes = redup(&stream, &mut out).unwrap();
+        let changes = redup(&stream[..], &mut out).unwrap();
         assert_eq!(
             (changes.blocks, changes.records_in),
             (2, changes.records_out)
@@ -404,7 +404,7 @@ fn redup_puts_every_block_back() {
         );
         // And what is whole goes through.
         let mut again = Vec::new();
-        assert_eq!(redup(&out, &mut again).unwrap().blocks, 0);
+        assert_eq!(redup(&out[..], &mut again).unwrap().blocks, 0);
         assert!(again == out);
     }
 }
@@ -427,7 +427,7 @@ fn a_reference_to_nothing_is_an_error() {
             _ => bad.rewrite(&record).unwrap(),
         }
     }
-    let problem = problem(redup(&bad.into_inner(), Vec::new()));
+    let problem = problem(redup(&bad.into_inner()[..], Vec::new()));
     let Problem::MissingReference {
         object: 6,
         offset: 8192,
@@ -447,7 +447,7 @@ fn redup_finds_damage() {
         // Nothing checks the END of a compound stream's header, and nothing
         // reads it.
         let unread = (HEADER_LEN..2 * HEADER_LEN).contains(&at);
-        assert_eq!(redup(&stream, Vec::new()).is_ok(), unread, "{at}");
+        assert_eq!(redup(&stream[..], Vec::new()).is_ok(), unread, "{at}");
         stream[at] ^= 4;
         assert!(redup(&stream[..at], Vec::new()).is_err(), "{at}");
     }
@@ -474,4 +474,57 @@ fn records_are_left_out_if_the_rest_is_valid() {
     let mut damaged = stream.clone();
     damaged[7_000] ^= 1;
     assert!(drop_records(&damaged[..], Vec::new(), |_| false).is_err());
+}
+
+#[test]
+fn no_end_is_written_where_bytes_follow_it() {
+    let end_of = |stream: &[u8]| stream[stream.len() - HEADER_LEN..].to_vec();
+    let plain = long(ByteOrder::Little, |_| {});
+    for more in [vec![0; 1], vec![0; 400], vec![0x55; 312], end_of(&plain)] {
+        let stream = [&plain[..], &more].concat();
+        let mut outs = [const { Vec::new() }; 4];
+        let [dropped, chosen, whole, packed] = &mut outs;
+        drop_records(&stream[..], dropped, |_| false).unwrap_err();
+        decompress_blocks(&stream[..], chosen, &[]).unwrap_err();
+        redup(&stream[..], whole).unwrap_err();
+        recompress(&stream[..], packed, Compression::Lz4).unwrap_err();
+        for out in outs {
+            let ends = SliceReader::new(&out).map(Result::unwrap);
+            let ends = ends.filter(|record| record.record_type() == RecordType::End);
+            assert_eq!(ends.count(), 0, "{} bytes", more.len());
+        }
+    }
+}
+
+#[test]
+fn damage_after_a_thousand_warnings_is_refused() {
+    let mut writer = Writer::new(Vec::new(), ByteOrder::Little);
+    let mut begin = begin();
+    begin.version_info = Begin::make_version_info(false, Features::default());
+    writer.write(&Record::Begin(begin), &[]).unwrap();
+    for number in 0..1_500 {
+        let free = crate::record::Free {
+            object: 8,
+            length: 512,
+            to_guid: TO_GUID + u64::from(number > 0),
+            ..Default::default()
+        };
+        writer.write(&Record::Free(free), &[]).unwrap();
+    }
+    // Of an object that comes before the first.
+    let free = crate::record::Free {
+        to_guid: TO_GUID,
+        ..Default::default()
+    };
+    writer.write(&Record::Free(free), &[]).unwrap();
+    let end = crate::record::End {
+        to_guid: TO_GUID,
+        ..Default::default()
+    };
+    writer.write(&Record::End(end), &[]).unwrap();
+    let stream = writer.into_inner();
+    let report = verify::verify(&stream[..]).unwrap();
+    assert!(report.fatal > 0 && report.findings.len() > 1_000);
+    drop_records(&stream[..], Vec::new(), |_| false).unwrap_err();
+    decompress(&stream[..], Vec::new()).unwrap_err();
 }

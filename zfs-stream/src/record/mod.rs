@@ -50,6 +50,7 @@ pub use fields::{
     WriteEmbedded,
 };
 pub use raw::{Header, RawRecord};
+pub(crate) use reader::Position;
 pub use reader::{Limits, Reader, SliceReader};
 pub use writer::Writer;
 

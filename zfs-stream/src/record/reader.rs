@@ -32,10 +32,10 @@ impl Default for Limits {
 
 /// Where in a stream we are, and what its byte order is.
 #[derive(Debug, Default)]
-struct Position {
+pub(crate) struct Position {
     order: Option<ByteOrder>,
-    offset: u64,
-    number: u64,
+    pub(crate) offset: u64,
+    pub(crate) number: u64,
     limits: Limits,
 }
 
@@ -49,7 +49,7 @@ impl Position {
     }
 
     /// The type and byte order of a header, and the length of its payload.
-    fn header<'a>(&mut self, bytes: &'a Bytes) -> Result<(Header<'a>, usize)> {
+    pub(crate) fn header<'a>(&mut self, bytes: &'a Bytes) -> Result<(Header<'a>, usize)> {
         // BEGIN is type 0 in both byte orders, and each tells its own.
         if bytes.first_chunk() == Some(&[0; 4]) {
             let orders = [ByteOrder::Little, ByteOrder::Big];
@@ -104,8 +104,7 @@ impl Position {
     }
 }
 
-/// The records of a stream in memory, without a copy: a mapped file, or a
-/// buffer. It ends after the first error.
+/// The records of a stream in memory, without a copy. It ends after the first error.
 #[derive(Debug)]
 pub struct SliceReader<'a> {
     rest: &'a [u8],

@@ -1,13 +1,97 @@
-//! Where streams come from.
+//! Where streams come from, if not from a pipe.
 //!
 //! ```text
-//! pipe -> read(2) -> Reader                 (any source: one copy)
-//! file -> [ Mapped ] -> &[u8] -> SliceReader     (no copy)
+//! pipe ------------------------> read(2)  -> Reader
+//! file -> [ StreamFile ] ------> pread(2) -> verify_at, redup   (from many places at once)
+//! file -> [ StreamFile -> InOrder ] -> Reader
 //! ```
+//!
+//! A file is read and not mapped: into a buffer that stays in the processor's
+//! cache that costs less than the page faults of a mapping, and a file that
+//! gets shorter meanwhile is an error and not a signal that kills the process.
 
-#[cfg(feature = "mmap")]
-#[allow(unsafe_code, reason = "mmap(2)")]
-mod mmap;
+mod file;
 
-#[cfg(feature = "mmap")]
-pub use mmap::Mapped;
+pub use file::StreamFile;
+
+use std::io::{self, Read};
+
+/// Bytes that can be read from any place, by several threads at once.
+pub trait ReadAt: Sync {
+    /// How many bytes there are.
+    fn length(&self) -> u64;
+
+    /// Fills the buffer with the bytes from an offset on.
+    ///
+    /// # Errors
+    ///
+    /// From the source; also where it ends before the buffer is full.
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+
+    /// Sees whether there still are [`length`](Self::length) bytes, for who has
+    /// read them all.
+    ///
+    /// # Errors
+    ///
+    /// If there are more or fewer.
+    fn check_length(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl ReadAt for [u8] {
+    fn length(&self) -> u64 {
+        self.len() as u64
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let mut rest = usize::try_from(offset)
+            .ok()
+            .and_then(|offset| self.get(offset..))
+            .unwrap_or_default();
+        rest.read_exact(buffer)
+    }
+}
+
+impl<S: ReadAt + ?Sized> ReadAt for &S {
+    fn length(&self) -> u64 {
+        (**self).length()
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        (**self).read_exact_at(buffer, offset)
+    }
+
+    fn check_length(&self) -> io::Result<()> {
+        (**self).check_length()
+    }
+}
+
+/// Such bytes from the first to the last.
+#[derive(Debug)]
+pub struct InOrder<S> {
+    source: S,
+    offset: u64,
+}
+
+impl<S: ReadAt> InOrder<S> {
+    /// Begins with the first.
+    pub fn new(source: S) -> Self {
+        Self { source, offset: 0 }
+    }
+}
+
+impl<S: ReadAt> Read for InOrder<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.source.length().saturating_sub(self.offset);
+        if left == 0 {
+            self.source.check_length()?;
+            return Ok(0);
+        }
+        let length = left.min(buffer.len() as u64) as usize;
+        let place = buffer.get_mut(..length).unwrap_or_default();
+        self.source.read_exact_at(place, self.offset)?;
+        self.offset += length as u64;
+        Ok(length)
+    }
+}

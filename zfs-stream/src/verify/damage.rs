@@ -5,7 +5,7 @@
 //! state of the verifier, and of a payload only the piece with the bit is
 //! summed anew: what is before and after it in the payload is combined with it.
 
-use super::slice::RecordSums;
+use super::parallel::Summed;
 use super::verifier::Verifier;
 use super::verify;
 use crate::fletcher::{Checksum, checksum};
@@ -32,15 +32,14 @@ fn parse(stream: &[u8]) -> Vec<RawRecord<'_>> {
     SliceReader::new(stream).map_while(Result::ok).collect()
 }
 
-fn sums(record: &RawRecord<'_>) -> RecordSums {
-    let order = record.header.order();
-    let (fields, own) = record.header.bytes().split_at(CHECKSUM_AT);
-    let mut rest = checksum(own, order);
-    rest.update(record.payload, order);
-    RecordSums {
-        fields: checksum(fields, order),
-        rest,
+fn summed(record: &RawRecord<'_>) -> Summed {
+    let (header, payload) = (record.header, record.payload);
+    let mut summed = Summed::new(record.offset, record.number, header, payload.len() as u64);
+    summed.rest.update(payload, header.order());
+    if header.record_type() == RecordType::Begin {
+        summed.nvlist = payload.to_vec();
     }
+    summed
 }
 
 /// The verifier before each record.
@@ -150,7 +149,8 @@ fn flipped_bits_of_payloads_are_found() {
             let Some(following) = records.get(index + 1) else {
                 break;
             };
-            let (original, following_sums) = (sums(record), sums(following));
+            let (mut changed, following) = (summed(record), summed(following));
+            let begin = record.record_type() == RecordType::Begin;
             let pieces = (next < bits).then(|| Pieces::new(record));
             let mut payload = record.payload.to_vec();
             while next < bits {
@@ -164,17 +164,13 @@ fn flipped_bits_of_payloads_are_found() {
                 let mut rest = pieces.before[piece];
                 rest.update(&payload[piece * PIECE..end], order);
                 let after = (payload.len() - end) as u64;
-                let damaged = RecordSums {
-                    rest: rest.combine(pieces.after[piece + 1], after),
-                    ..original
-                };
+                changed.rest = rest.combine(pieces.after[piece + 1], after);
+                if begin {
+                    changed.nvlist.clone_from(&payload);
+                }
                 let mut verifier = states[index].clone();
-                let changed = RawRecord {
-                    payload: &payload,
-                    ..*record
-                };
-                let found = !verifier.summed_record(&changed, damaged)
-                    || !verifier.summed_record(following, following_sums)
+                let found = !verifier.summed_record(&changed)
+                    || !verifier.summed_record(&following)
                     || verifier.findings().len() > states[index].findings().len();
                 assert!(found, "{name}: bit {next} of record {}", record.number);
                 payload[at] ^= 1 << (next % 8);

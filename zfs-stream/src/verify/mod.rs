@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! source -> [ Verifier ] -> Report              (verify: whole, going on after damage)
-//! memory -> [ Verifier ] -> Report              (verify_slice: the same on all cores)
+//! file   -> [ Verifier ] -> Report              (verify_at: the same on all cores)
 //! source -> [ Verifier -> VerifyingReader ] -> sink   (in flight, stopping at damage)
 //! ```
 //!
@@ -41,14 +41,14 @@
 
 mod fields;
 mod finding;
+mod parallel;
 mod scan;
-mod slice;
 mod stage;
 mod verifier;
 
 pub use finding::{Finding, Kind, Severity};
+pub use parallel::verify_at;
 pub use scan::{verify, verify_with};
-pub use slice::verify_slice;
 pub use stage::VerifyingReader;
 pub use verifier::{Report, Verifier};
 

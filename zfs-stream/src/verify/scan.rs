@@ -59,6 +59,7 @@ pub fn verify_with<R: Read>(
         let guids = [verifier.guid(), last_guid];
         let skipped = reader.skip_until(|next| plausible(next, order, guids))?;
         let Some(bytes) = skipped else {
+            verifier.read_to(reader.offset());
             return Ok(verifier.finish());
         };
         verifier.find(Finding {

@@ -6,7 +6,6 @@
 
 use std::io::{self, Read};
 
-use super::finding::Severity;
 use super::verifier::{Report, Verifier};
 use crate::record::{Reader, RecordType};
 use crate::{Error, Result};
@@ -26,8 +25,6 @@ use crate::{Error, Result};
 pub struct VerifyingReader<R> {
     reader: Reader<R>,
     verifier: Verifier,
-    /// How many findings were looked at.
-    seen: usize,
     /// Up to where the stream is proven, and up to where it was handed on.
     proven: u64,
     handed_on: u64,
@@ -51,7 +48,6 @@ impl<R: Read> VerifyingReader<R> {
         Self {
             reader: Reader::new(source),
             verifier: Verifier::new(),
-            seen: 0,
             proven: 0,
             handed_on: 0,
             report: None,
@@ -71,7 +67,7 @@ impl<R: Read> VerifyingReader<R> {
         let verifier = &mut self.verifier;
         let Some(head) = self.reader.peek_header()? else {
             let report = self.report.insert(std::mem::take(verifier).finish());
-            refuse(report.findings.get(self.seen..).unwrap_or_default())?;
+            report.refuse()?;
             self.proven = self.reader.offset();
             self.state = State::Ended;
             return Ok(());
@@ -79,28 +75,17 @@ impl<R: Read> VerifyingReader<R> {
         verifier.header(head.offset, head.number, head.header);
         let proven = head.offset;
         let is_end = head.header.record_type() == RecordType::End;
-        refuse(verifier.findings().get(self.seen..).unwrap_or_default())?;
+        verifier.refuse()?;
         self.proven = proven;
         if let Some(record) = self.reader.read_record()? {
             verifier.payload(record.header, record.payload);
         }
-        refuse(verifier.findings().get(self.seen..).unwrap_or_default())?;
-        self.seen = verifier.findings().len();
+        verifier.refuse()?;
         if is_end {
             // Nothing comes that would prove it: it proves itself.
             self.proven = self.reader.offset();
         }
         Ok(())
-    }
-}
-
-fn refuse(findings: &[super::Finding]) -> Result<()> {
-    let mut fatal = findings.iter();
-    match fatal.find(|finding| finding.severity() == Severity::Fatal) {
-        Some(finding) => Err(Error::Damaged {
-            finding: Box::new(finding.clone()),
-        }),
-        None => Ok(()),
     }
 }
 

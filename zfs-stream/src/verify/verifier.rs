@@ -2,15 +2,16 @@
 
 use super::fields::{Context, UNUSUAL, check};
 use super::finding::{Finding, Kind, Severity};
-use super::slice::RecordSums;
+use super::parallel::Summed;
 use crate::fletcher::Checksum;
 use crate::nvlist::NvList;
 use crate::record::{
     Begin, BeginFlags, CHECKSUM_AT, Features, Header, Problem, RawRecord, Record, RecordType,
 };
+use crate::{Error, Result};
 
-/// How many findings are kept; more are only counted.
-const KEPT: usize = 1_000;
+/// How many findings of each severity are kept; more are only counted.
+pub(super) const KEPT: u64 = 1_000;
 
 /// The features that OpenZFS receives.
 const RECEIVED: Features = Features::SA_SPILL
@@ -34,10 +35,13 @@ const OBJSET_TYPES: u32 = 6;
 /// What a verification found.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
-    /// What is wrong, in the stream's order; at most 1,000.
+    /// What is wrong, in the stream's order; at most 1,000 warnings and as many
+    /// others.
     pub findings: Vec<Finding>,
     /// How many more findings there were.
     pub more: u64,
+    /// How many findings, kept or not, keep the stream from being received.
+    pub fatal: u64,
     /// How many records were read.
     pub records: u64,
     /// How many bytes were read.
@@ -49,8 +53,19 @@ pub struct Report {
 impl Report {
     /// Whether nothing was found that keeps the stream from being received.
     pub fn is_intact(&self) -> bool {
+        self.fatal == 0
+    }
+
+    /// The error of the first finding that does.
+    pub(crate) fn refuse(&self) -> Result<()> {
+        // Of those that are fatal the first is always kept.
         let mut findings = self.findings.iter();
-        self.more == 0 && !findings.any(|finding| finding.severity() == Severity::Fatal)
+        match findings.find(|finding| finding.severity() == Severity::Fatal) {
+            Some(finding) if self.fatal > 0 => Err(Error::Damaged {
+                finding: Box::new(finding.clone()),
+            }),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -105,6 +120,10 @@ pub struct Verifier {
     told_after_end: bool,
     /// Checksums are somebody else's business.
     without_sums: bool,
+    /// Features that no receiver has and that are no finding all the same.
+    removed: Features,
+    /// How many warnings there were.
+    warnings: u64,
     report: Report,
 }
 
@@ -119,6 +138,15 @@ impl Verifier {
     pub(crate) fn without_sums() -> Self {
         Self {
             without_sums: true,
+            ..Self::default()
+        }
+    }
+
+    /// Awaits a stream that may have features that whoever reads it removes.
+    #[cfg(feature = "compress")]
+    pub(crate) fn removing(features: Features) -> Self {
+        Self {
+            removed: features,
             ..Self::default()
         }
     }
@@ -170,8 +198,18 @@ impl Verifier {
         self.guid
     }
 
+    /// The error of the first finding that keeps the stream from being received.
+    pub(crate) fn refuse(&self) -> Result<()> {
+        self.report.refuse()
+    }
+
     pub(super) fn find(&mut self, finding: Finding) {
-        if self.report.findings.len() < KEPT {
+        let count = match finding.severity() {
+            Severity::Fatal => &mut self.report.fatal,
+            Severity::Warning => &mut self.warnings,
+        };
+        *count += 1;
+        if *count <= KEPT {
             self.report.findings.push(finding);
         } else {
             self.report.more += 1;
@@ -184,6 +222,11 @@ impl Verifier {
         self.stated = None;
         self.lost = true;
         self.mark_damaged();
+    }
+
+    /// So many bytes were read, records or not.
+    pub(super) fn read_to(&mut self, offset: u64) {
+        self.report.bytes = offset;
     }
 
     /// What was damaged may have told of objects and ranges that later records
@@ -204,9 +247,11 @@ impl Verifier {
 
     /// Checks a record whose sums were computed already; false where they do
     /// not fit, or cannot be compared: then what was found is not all.
-    pub(super) fn summed_record(&mut self, record: &RawRecord<'_>, sums: RecordSums) -> bool {
-        let header = record.header;
-        let rest_len = header.bytes().len() as u64 - CHECKSUM_AT as u64;
+    pub(super) fn summed_record(&mut self, record: &Summed) -> bool {
+        let Some(header) = record.header() else {
+            return false;
+        };
+        let rest_len = (header.bytes().len() - CHECKSUM_AT) as u64 + record.length;
         let fits = self.header_summed(
             record.offset,
             record.number,
@@ -218,9 +263,8 @@ impl Verifier {
                 } else {
                     verifier.sums
                 };
-                let computed = before.combine(sums.fields, CHECKSUM_AT as u64);
-                let length = rest_len + record.payload.len() as u64;
-                verifier.sums = computed.combine(sums.rest, length);
+                let computed = before.combine(record.fields, CHECKSUM_AT as u64);
+                verifier.sums = computed.combine(record.rest, rest_len);
                 match stated {
                     None => true,
                     Some(Checksum::ZERO) => verifier.may_lack_sums(header),
@@ -228,9 +272,9 @@ impl Verifier {
                 }
             },
         );
-        self.report.bytes += record.payload.len() as u64;
+        self.report.bytes += record.length;
         if let Record::Begin(begin) = header.parse() {
-            self.begin_payload(&begin, record.payload);
+            self.begin_payload(&begin, &record.nvlist);
         }
         fits
     }
@@ -419,7 +463,7 @@ impl Verifier {
             other => self.find_at(this, Kind::UnknownHeaderType(other)),
         }
         let features = begin.features();
-        let foreign = features.without(RECEIVED);
+        let foreign = features.without(RECEIVED).without(self.removed);
         if foreign != Features::default() {
             self.find_at(this, Kind::UnsupportedFeatures(foreign));
         }

@@ -1,0 +1,99 @@
+//! The verdict is the same on any number of threads.
+
+use std::io::Read;
+
+use super::*;
+use crate::record::Write;
+use crate::record::tests::sample;
+
+#[test]
+fn a_stream_in_memory_gets_the_same_report_on_any_number_of_threads() {
+    for order in ORDERS {
+        for mut stream in [whole(order), whole_compound(order), sample(order)] {
+            for threads in 1..5 {
+                assert_eq!(
+                    parallel::verify_on(&stream[..], threads).unwrap(),
+                    report(&stream)
+                );
+            }
+            for at in (0..stream.len()).step_by(61) {
+                stream[at] ^= 0x40;
+                assert_eq!(
+                    parallel::verify_on(&stream[..], 2).unwrap(),
+                    report(&stream),
+                    "{at}"
+                );
+                stream[at] ^= 0x40;
+                assert_eq!(
+                    parallel::verify_on(&stream[..at], 2).unwrap(),
+                    report(&stream[..at]),
+                    "{at}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn long_streams_in_memory_are_checked_in_stretches() {
+    let block = |object, offset: u64, length: usize| {
+        let write = Write {
+            object,
+            object_type: 19,
+            offset,
+            logical_size: length as u64,
+            to_guid: TO_GUID,
+            ..Write::default()
+        };
+        (Record::Write(write), vec![(offset / 512) as u8; length])
+    };
+    let mut records = records();
+    for number in 0..6_000 {
+        records.push(block(10, 8192 + 512 * number, 512));
+    }
+    for number in 0..40 {
+        records.push(block(10, (8 << 20) + (number << 17), 1 << 17));
+    }
+    let mut stream = stream_of(ByteOrder::Little, begin(), &redact_list(), &records);
+    let expected = report(&stream);
+    assert_eq!(expected.findings, []);
+    for threads in 1..5 {
+        assert_eq!(parallel::verify_on(&stream[..], threads).unwrap(), expected);
+    }
+    for at in (700..stream.len()).step_by(stream.len() / 17) {
+        stream[at] ^= 1;
+        assert_eq!(verify_at(&stream[..]).unwrap(), report(&stream), "{at}");
+        stream[at] ^= 1;
+    }
+}
+
+#[test]
+fn words_that_changed_places_are_found() {
+    // The first of the four sums does not see it.
+    let mut stream = whole(ByteOrder::Little);
+    let write = SliceReader::new(&stream).map(Result::unwrap);
+    let write = write
+        .filter(|record| record.payload.len() >= 512)
+        .map(|record| record.offset as usize + HEADER_LEN)
+        .next()
+        .unwrap();
+    stream[write..write + 512].copy_from_slice(&[3; 512]);
+    stream[write + 8] = 4;
+    // As the sender summed it.
+    let mut summed = Writer::new(Vec::new(), ByteOrder::Little);
+    for record in SliceReader::new(&stream) {
+        summed.rewrite(&record.unwrap()).unwrap();
+    }
+    let mut stream = summed.into_inner();
+    assert_eq!(report(&stream).findings, []);
+    stream.copy_within(write + 8..write + 12, write + 100);
+    stream[write + 8] = 3;
+    assert_eq!(report(&stream).findings.len(), 1);
+    assert_eq!(verify_at(&stream[..]).unwrap(), report(&stream));
+    let mut out = Vec::new();
+    assert!(
+        VerifyingReader::new(&stream[..])
+            .read_to_end(&mut out)
+            .is_err()
+    );
+}
