@@ -324,8 +324,10 @@ impl ListRequest {
     }
 
     /// With so many threads, each of which lists the snapshots and bookmarks
-    /// of one dataset at a time. With 1 everything is done by the thread that
-    /// asks the iterator. More than the machine has processors gains nothing.
+    /// of one dataset at a time; in the order of names it has others help it
+    /// with one that has many, as [`Snapshots::gather`](crate::Snapshots::gather)
+    /// does. With 1 everything is done by the thread that asks the iterator.
+    /// More than the machine has processors gains nothing.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> ListRequest {
         self.threads = threads;

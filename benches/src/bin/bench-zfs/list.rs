@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use zfs_core::{CreateRequest, DatasetName, SnapshotName, Zfs};
+use zfs_core::{DatasetName, Zfs};
 
 use crate::Result;
 use crate::pool::Pool;
@@ -31,27 +31,27 @@ struct Run {
     cpu: f64,
     /// The most memory it had at once, in KiB.
     peak: u64,
+    /// Of that what is no page of a file: programs share those.
+    anonymous: u64,
 }
 
 impl Run {
     fn json(&self) -> String {
         format!(
-            "{{\"wall\":{},\"cpu\":{},\"peak\":{}}}",
+            "{{\"wall\":{},\"cpu\":{},\"peak\":{},\"anonymous\":{}}}",
             self.wall.as_secs_f64(),
             self.cpu,
-            self.peak
+            self.peak,
+            self.anonymous
         )
     }
 }
 
-/// Makes the snapshots, then lists them by both in turn.
-pub fn list([snapshots, datasets, runs]: [u64; 3]) -> Result<()> {
+/// Lists the snapshots of the pool that was made for it by both in turn.
+pub fn list([snapshots, runs]: [u64; 2]) -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let pool = Pool::create("zfs-bench", folder.path(), 2048)?;
+    let pool = Pool::import("zfs-bench")?;
     let handle = Zfs::open()?;
-    let names = make(&handle, &pool, snapshots, datasets)?;
-    // A listing is kept when it was made two seconds after the last change.
-    thread::sleep(Duration::from_millis(2500));
 
     let cache = folder.path().join("cache");
     let cache = cache.to_str().ok_or("a folder that is no text")?;
@@ -81,29 +81,11 @@ pub fn list([snapshots, datasets, runs]: [u64; 3]) -> Result<()> {
     for _ in 0..runs {
         pair("again", KEPT, snapshots, &ours(KEPT)?, &theirs(KEPT)?)?;
     }
-    let one = names.first().ok_or("no dataset")?;
+    let one: DatasetName = format!("{}/data0000", pool.name()).parse()?;
     for _ in 0..runs {
-        newest(&handle, one)?;
+        newest(&handle, &one)?;
     }
     Ok(())
-}
-
-/// Snapshots of all datasets in as few transactions as there can be.
-fn make(handle: &Zfs, pool: &Pool, snapshots: u64, datasets: u64) -> Result<Vec<DatasetName>> {
-    let mut names = Vec::new();
-    for number in 0..datasets {
-        let name: DatasetName = format!("{}/data{number:04}", pool.name()).parse()?;
-        handle.create(&CreateRequest::filesystem(name.clone()))?;
-        names.push(name);
-    }
-    for number in 0..snapshots.div_ceil(datasets) {
-        let taken: Vec<SnapshotName> = names
-            .iter()
-            .map(|name| name.with_snapshot(&format!("autosnap_2026-11-22_{number:05}_hourly")))
-            .collect::<std::result::Result<_, _>>()?;
-        handle.snapshot(&taken)?;
-    }
-    Ok(names)
 }
 
 fn pair(kind: &str, columns: &str, snapshots: u64, ours: &Run, theirs: &Run) -> Result<()> {
@@ -132,6 +114,7 @@ fn newest(handle: &Zfs, dataset: &DatasetName) -> Result<()> {
         wall: started.elapsed(),
         cpu: 0.0,
         peak: 0,
+        anonymous: 0,
     };
     let columns = ["-S", "createtxg", "-o", "name", dataset.as_str()];
     let theirs = measure(&[&["zfs", "list", "-Hp", "-t", "snapshot"], &columns[..]].concat())?;
@@ -158,22 +141,25 @@ fn measure(command: &[&str]) -> Result<Run> {
         .spawn()?;
     let mut stdout = child.stdout.take().ok_or("no output")?;
     let status = format!("/proc/{}/status", child.id());
-    let (peak, ended) = (AtomicU64::new(0), AtomicBool::new(false));
-    // The kernel's own high-water mark, read while the program runs and each
-    // time that it has written something: what it had at its end is in it.
+    let (peak, anonymous) = (AtomicU64::new(0), AtomicU64::new(0));
+    let ended = AtomicBool::new(false);
+    // Read while the program runs and each time that it has written something.
+    // The kernel keeps a high-water mark itself, but of all pages only.
     let look = || {
         let text = fs::read_to_string(Path::new(&status)).unwrap_or_default();
-        let mark = text.lines().find_map(|line| {
-            let rest = line.strip_prefix("VmHWM:")?;
-            rest.trim().strip_suffix(" kB")?.parse().ok()
-        });
-        peak.fetch_max(mark.unwrap_or_default(), Ordering::Relaxed);
+        for (mark, most) in [("VmHWM:", &peak), ("RssAnon:", &anonymous)] {
+            let kib = text.lines().find_map(|line| {
+                let rest = line.strip_prefix(mark)?;
+                rest.trim().strip_suffix(" kB")?.parse().ok()
+            });
+            most.fetch_max(kib.unwrap_or_default(), Ordering::Relaxed);
+        }
     };
     let output = thread::scope(|scope| -> Result<Vec<u8>> {
         scope.spawn(|| {
             while !ended.load(Ordering::Relaxed) {
                 look();
-                thread::sleep(Duration::from_millis(50));
+                thread::sleep(Duration::from_millis(20));
             }
         });
         let mut output = Vec::new();
@@ -202,6 +188,7 @@ fn measure(command: &[&str]) -> Result<Run> {
         wall,
         cpu: children_seconds()? - before,
         peak: peak.into_inner(),
+        anonymous: anonymous.into_inner(),
     })
 }
 
