@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod autosnap;
+pub mod cache;
 pub mod ctl;
 pub mod exit;
 pub mod list;

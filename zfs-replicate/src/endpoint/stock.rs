@@ -11,7 +11,7 @@
 
 mod asides;
 mod compression;
-mod listing;
+pub(super) mod listing;
 pub(super) mod quote;
 mod receive;
 pub(super) mod remote;

@@ -103,6 +103,57 @@ pub fn parse(
     Ok(datasets)
 }
 
+/// Writes what [`parse`] reads, except for resume tokens: of them it stays
+/// known that there was one.
+pub(in crate::endpoint) fn write(datasets: &[Dataset]) -> String {
+    fn or_none<T: ToString>(value: Option<T>) -> String {
+        value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+    }
+    let ivset = |ivset: &Option<Guid>| or_none(ivset.map(|Guid(number)| number));
+    let mut lines = Vec::new();
+    for dataset in datasets {
+        let kind = match dataset.kind {
+            Kind::Filesystem => "filesystem",
+            Kind::Volume => "volume",
+        };
+        let status = dataset.encryption.as_ref().map(|own| match own.key {
+            Key::Loaded => "available",
+            Key::Unavailable => "unavailable",
+        });
+        lines.push(format!(
+            "{}\t{kind}\t{}\t0\t{}\t{}\t{}\t{}\t-\t-\n",
+            dataset.name,
+            dataset.guid.0,
+            or_none(dataset.origin.as_ref()),
+            or_none(dataset.encryption.as_ref().map(|own| &own.root)),
+            or_none(status),
+            or_none(dataset.partial.as_ref().map(|_| "?")),
+        ));
+        for own in &dataset.snapshots {
+            let since = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).ok();
+            let creation = own.creation.and_then(since).map(|since| since.as_secs());
+            lines.push(format!(
+                "{}\tsnapshot\t{}\t{}\t-\t-\t-\t-\t{}\t{}\n",
+                own.name,
+                own.guid.0,
+                own.createtxg.0,
+                or_none(creation),
+                ivset(&own.ivset),
+            ));
+        }
+        for own in &dataset.bookmarks {
+            lines.push(format!(
+                "{}\tbookmark\t{}\t{}\t-\t-\t-\t-\t-\t{}\n",
+                own.name,
+                own.guid.0,
+                own.createtxg.0,
+                ivset(&own.ivset),
+            ));
+        }
+    }
+    lines.concat()
+}
+
 /// Reads the output of `zfs get -Hp -o name,property,value` for everything
 /// within what was asked about.
 ///
@@ -279,6 +330,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::tree::Partial;
 
     fn all(_: &DatasetName) -> bool {
         true
@@ -306,6 +358,17 @@ mod tests {
         assert_eq!(v.encryption.as_ref().unwrap().key, Key::Unavailable);
         assert!(v.partial.is_some());
         assert_eq!(parse(b"", all), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn a_listing_is_written_as_it_is_read() {
+        let mut datasets = parse(LISTING.as_bytes(), all).unwrap();
+        let written = write(&datasets);
+        let read = parse(written.as_bytes(), all).unwrap();
+        // Of a token nothing is left but that it was.
+        assert!(matches!(read[1].partial, Some(Partial::Unreadable { .. })));
+        datasets[1].partial.clone_from(&read[1].partial);
+        assert_eq!(read, datasets);
     }
 
     #[test]
