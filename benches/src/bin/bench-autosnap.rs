@@ -2,13 +2,13 @@
 //! inside the ZFS machine by `cargo xtask bench autosnap`.
 
 use std::{
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
     process::{Command, ExitCode, Stdio},
     time::{Duration, Instant},
 };
 
-use zfs_core::{CreateRequest, DatasetName, Defer, ListSnapshots, SnapshotName, Zfs};
+use zfs_core::{DatasetName, Defer, ListDatasets, ListSnapshots, SnapshotName, Zfs};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -19,11 +19,11 @@ fn main() -> ExitCode {
         .skip(1)
         .filter_map(|argument| argument.parse().ok())
         .collect();
-    let [datasets, snapshots, idle, due] = numbers[..] else {
-        eprintln!("usage: bench-autosnap DATASETS SNAPSHOTS-OF-EACH IDLE-RUNS DUE-RUNS");
+    let [idle, due] = numbers[..] else {
+        eprintln!("usage: bench-autosnap IDLE-RUNS DUE-RUNS");
         return ExitCode::from(64);
     };
-    match measure(datasets, snapshots, idle, due) {
+    match measure(idle, due) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("bench-autosnap: {error}");
@@ -32,14 +32,22 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints a line of JSON per pair of runs: what there was to do, and seconds
-/// of each.
-fn measure(datasets: usize, snapshots: usize, idle: usize, due: usize) -> Result<()> {
-    // No hour ends while this runs.
-    run(Command::new("date").args(["-s", "2026-11-25 10:05:00"]))?;
+/// Prints a line of JSON with sanoid's version, and one per pair of runs: what
+/// there was to do, and seconds of each.
+fn measure(idle: usize, due: usize) -> Result<()> {
+    // A minute after the pool's snapshots, so that nothing is due and no hour
+    // ends while this runs.
+    run(Command::new("date").args(["-s", "2026-11-25 10:06:00"]))?;
     let folder = tempfile::tempdir()?;
-    let site = Site::create(folder.path(), datasets, snapshots)?;
+    let site = Site::open(folder.path())?;
     site.configure("frequently = 0\nweekly = 0\nyearly = 0\n")?;
+    let version = Command::new("dpkg-query")
+        .args(["-W", "-f", "${Version}", "sanoid"])
+        .output()?;
+    println!(
+        "{{\"what\":\"version\",\"sanoid\":\"{}\"}}",
+        String::from_utf8(version.stdout)?
+    );
     // Both fill their caches. What was changed within the last two seconds is
     // cached by neither for good.
     std::thread::sleep(Duration::from_secs(3));
@@ -78,38 +86,18 @@ struct Site<'a> {
 }
 
 impl<'a> Site<'a> {
-    /// Datasets with snapshots of the types that the configuration keeps for
-    /// long, the newest of each too young for another.
-    fn create(folder: &'a Path, datasets: usize, snapshots: usize) -> Result<Site<'a>> {
-        let pool = Pool::create(folder)?;
+    fn open(folder: &'a Path) -> Result<Site<'a>> {
+        let pool = Pool::import()?;
         let zfs = Zfs::open()?;
-        let mut names: Vec<DatasetName> = Vec::with_capacity(datasets);
-        for nth in 0..datasets {
-            let name: DatasetName = format!("{POOL}/vm-{nth}-disk-0").parse()?;
-            zfs.create(&CreateRequest::filesystem(name.clone()))?;
-            names.push(name);
-        }
-        for nth in 0..snapshots {
-            let tier = match nth {
-                0..3 => "monthly",
-                3..13 => "daily",
-                _ => "hourly",
-            };
-            let name = format!(
-                "autosnap_2026-11-25_09:{:02}:{:02}_{tier}",
-                nth / 60,
-                nth % 60
-            );
-            let all = names
-                .iter()
-                .map(|dataset| dataset.with_snapshot(&name))
-                .collect::<std::result::Result<Vec<SnapshotName>, _>>()?;
-            zfs.snapshot(&all)?;
-        }
+        let below = ListDatasets::new().recursive().without_properties();
+        let all = zfs
+            .list_datasets(&POOL.parse()?, below)
+            .map(|dataset| dataset.map(|dataset| dataset.name))
+            .collect::<std::result::Result<Vec<_>, _>>()?;
         Ok(Site {
             zfs,
             folder,
-            datasets: names,
+            datasets: all.into_iter().skip(1).collect(),
             _pool: pool,
         })
     }
@@ -204,16 +192,15 @@ fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// A pool on one file, destroyed when it goes out of scope.
+/// The pool that was made for this, gone when it goes out of scope: what is
+/// done to it is forgotten with the machine.
 struct Pool;
 
 impl Pool {
-    fn create(folder: &Path) -> Result<Pool> {
-        let file = folder.join("pool.img");
-        File::create(&file)?.set_len(2 << 30)?;
-        run(Command::new("zpool")
-            .args(["create", "-O", "mountpoint=none", "-O", "atime=off", POOL])
-            .arg(&file))?;
+    fn import() -> Result<Pool> {
+        let fixed = ["import", "-N", "-o", "cachefile=none"];
+        let disks = ["-d", "/dev/disk/by-id", POOL];
+        run(Command::new("zpool").args(fixed).args(disks))?;
         Ok(Pool)
     }
 }

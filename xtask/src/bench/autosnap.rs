@@ -1,16 +1,28 @@
 //! `cargo xtask bench autosnap`: zfs-autosnap against sanoid, in the machine.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
-use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use super::series::Series;
-use crate::cargo::{self, Destination};
-use crate::vm::{self, Machine, Outcome, Stream, Suite};
+use super::{
+    emulated,
+    guest::{self, Guest, Measured},
+    kept::Recipe,
+    series::Series,
+};
+use crate::vm::Suite;
 
-/// One pair of runs, as `bench-autosnap` prints it.
+/// A line that `bench-autosnap` prints.
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum Line {
+    /// A pair of runs.
+    Pair(Pair),
+    Sanoid {
+        sanoid: String,
+    },
+}
+
 #[derive(serde::Deserialize)]
 struct Pair {
     what: String,
@@ -22,60 +34,65 @@ const SNAPSHOTS: usize = 50;
 
 /// The section of docs/COMPARE.md.
 pub fn section(suite: Suite, datasets: u32, idle: u32, due: u32) -> Result<String> {
-    let image = vm::build(suite)?;
-    let mut machine = Machine::new(suite);
-    machine.timeout = Duration::from_secs(3600);
-    for (package, bin) in [("benches", "bench-autosnap"), ("examples", "zfs-autosnap")] {
-        let programs = cargo::build(
-            Destination::Guest(&image.root),
-            &["build", "--release", "-p", package, "--bin", bin],
-        )?;
-        let program = programs
-            .into_iter()
-            .find(|program| program.name == bin)
-            .with_context(|| format!("cargo built no {bin}"))?;
-        let target = PathBuf::from("bin").join(bin);
-        machine.copy_in.push((program.file, target));
-    }
-    let script = format!(
-        "cat /sys/module/zfs/version; dpkg-query -W -f '${{Version}}\\n' sanoid; \
-         exec bench-autosnap {datasets} {SNAPSHOTS} {idle} {due}"
-    );
-    let mut text = Vec::new();
-    let outcome = machine.run(
-        &["sh".into(), "-c".into(), script.into()],
-        &mut |stream, bytes| match stream {
-            Stream::Stdout => text.extend_from_slice(bytes),
-            Stream::Stderr => vm::pass_on(stream, bytes),
-        },
-    )?;
-    if outcome != Outcome::Exited(0) {
-        bail!("bench-autosnap failed in the machine ({outcome:?})");
-    }
-    let text = String::from_utf8(text)?;
-    let mut lines = text.lines();
-    let zfs = lines.next().context("the machine printed nothing")?;
-    let sanoid = lines.next().context("the machine has no sanoid")?;
-    let pairs: Vec<Pair> = lines.map(serde_json::from_str).collect::<Result<_, _>>()?;
-    table(zfs, sanoid, datasets, &pairs)
+    let guest = Guest {
+        programs: &["zfs-autosnap"],
+        disks: vec![recipe(suite, datasets).disk()?],
+        ..Guest::new("bench-autosnap", suite)
+    };
+    let measured: Measured<Line> = guest::run(&guest, &format!("{idle} {due}"))?;
+    table(&measured, datasets)
 }
 
-fn table(zfs: &str, sanoid: &str, datasets: u32, pairs: &[Pair]) -> Result<String> {
+/// Datasets with snapshots of the types that the configuration keeps for long,
+/// the newest of each too young for another.
+fn recipe(suite: Suite, datasets: u32) -> Recipe {
+    let snapshot = |nth: usize| {
+        let tier = match nth {
+            0..3 => "monthly",
+            3..13 => "daily",
+            _ => "hourly",
+        };
+        format!(
+            "autosnap_2026-11-25_09:{:02}:{:02}_{tier}",
+            nth / 60,
+            nth % 60
+        )
+    };
+    Recipe {
+        bench: "autosnap",
+        suite,
+        clock: Some("2026-11-25 10:05:00"),
+        datasets: (0..datasets)
+            .map(|nth| format!("vm-{nth}-disk-0"))
+            .collect(),
+        snapshots: (0..SNAPSHOTS).map(snapshot).collect(),
+    }
+}
+
+fn table(measured: &Measured<Line>, datasets: u32) -> Result<String> {
+    let zfs = &measured.version;
+    let lines = || measured.lines.iter();
+    let sanoid = lines().find_map(|line| match line {
+        Line::Sanoid { sanoid } => Some(sanoid),
+        Line::Pair(_) => None,
+    });
+    let sanoid = sanoid.context("the machine has no sanoid")?;
     let mut text = format!(
         "OpenZFS {zfs}, sanoid {sanoid}, {datasets} datasets with {SNAPSHOTS} snapshots each, {}.\n\n\
          | sanoid ÷ zfs-autosnap, wall time | pairs of runs | median | least | most |\n\
          | --- | --- | --- | --- | --- |\n",
-        if vm::has_kvm() {
-            "under KVM"
-        } else {
-            "under emulation: only the ratio means something"
-        },
+        emulated(),
     );
     for (what, told) in [
         ("idle", "nothing due"),
         ("due", "a snapshot of three types due on each"),
     ] {
-        let own = || pairs.iter().filter(|pair| pair.what == what);
+        let own = || {
+            lines().filter_map(|line| match line {
+                Line::Pair(pair) if pair.what == what => Some(pair),
+                _ => None,
+            })
+        };
         let ratios = own().map(|pair| pair.sanoid / pair.autosnap).collect();
         let series = Series::new(ratios).with_context(|| format!("no run with {told}"))?;
         for pair in own() {
@@ -94,4 +111,28 @@ fn table(zfs: &str, sanoid: &str, datasets: u32, pairs: &[Pair]) -> Result<Strin
         )?;
     }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_and_the_pairs_become_a_table() {
+        let lines = [
+            r#"{"what":"version","sanoid":"2.2.0-2"}"#,
+            r#"{"what":"idle","sanoid":9.0,"autosnap":1.0}"#,
+            r#"{"what":"due","sanoid":4.0,"autosnap":2.0}"#,
+        ];
+        let measured = Measured {
+            version: "2.3.9".to_owned(),
+            lines: lines
+                .iter()
+                .map(|line| serde_json::from_str(line).unwrap())
+                .collect(),
+        };
+        let text = table(&measured, 200).unwrap();
+        assert!(text.contains("sanoid 2.2.0-2, 200 datasets"), "{text}");
+        assert!(text.contains("| nothing due | 1 | 9.0 |"), "{text}");
+    }
 }

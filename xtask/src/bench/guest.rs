@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     cargo::{self, Destination},
-    vm::{self, Machine, Outcome, Stream, Suite},
+    vm::{self, Disk, Machine, Outcome, Stream, Suite},
 };
 
 /// What a bench measured: the version of OpenZFS, and a value per line.
@@ -16,8 +16,10 @@ pub struct Measured<T> {
     pub lines: Vec<T>,
 }
 
-/// What `bench-zfs` runs in.
+/// What a bench runs in.
 pub struct Guest<'a> {
+    /// The program that measures.
+    pub bench: &'a str,
     pub suite: Suite,
     pub memory_mib: u32,
     /// The binaries beside it.
@@ -26,13 +28,29 @@ pub struct Guest<'a> {
     pub files: Vec<(PathBuf, PathBuf)>,
     /// A shell's commands before it.
     pub prepare: &'a str,
+    pub disks: Vec<Disk>,
 }
 
-/// Runs `bench-zfs` with these arguments in a fresh machine.
+impl<'a> Guest<'a> {
+    /// Nothing but the bench.
+    pub fn new(bench: &'a str, suite: Suite) -> Guest<'a> {
+        Guest {
+            bench,
+            suite,
+            memory_mib: 4096,
+            programs: &[],
+            files: Vec::new(),
+            prepare: "true",
+            disks: Vec::new(),
+        }
+    }
+}
+
+/// Runs the bench with these arguments in a fresh machine.
 pub fn run<T: DeserializeOwned>(guest: &Guest<'_>, arguments: &str) -> Result<Measured<T>> {
     let image = vm::build(guest.suite)?;
     let mut build = vec!["build", "--release", "-p", "benches", "-p", "examples"];
-    for name in guest.programs.iter().chain(&["bench-zfs"]) {
+    for name in guest.programs.iter().chain(&[guest.bench]) {
         build.extend(["--bin", name]);
     }
     let programs = cargo::build(Destination::Guest(&image.root), &build)?;
@@ -40,16 +58,13 @@ pub fn run<T: DeserializeOwned>(guest: &Guest<'_>, arguments: &str) -> Result<Me
     machine.timeout = Duration::from_secs(2 * 3600);
     machine.memory_mib = guest.memory_mib;
     machine.copy_in.clone_from(&guest.files);
+    machine.disks.clone_from(&guest.disks);
     for program in programs {
         let inside = PathBuf::from("bin").join(&program.name);
         machine.copy_in.push((program.file, inside));
     }
-    let prepare = if guest.prepare.is_empty() {
-        "true"
-    } else {
-        guest.prepare
-    };
-    let script = format!("cat /sys/module/zfs/version; {prepare} && exec bench-zfs {arguments}");
+    let Guest { bench, prepare, .. } = guest;
+    let script = format!("cat /sys/module/zfs/version; {prepare} && exec {bench} {arguments}");
     let mut text = Vec::new();
     let outcome = machine.run(
         &["sh".into(), "-c".into(), script.into()],
@@ -62,7 +77,7 @@ pub fn run<T: DeserializeOwned>(guest: &Guest<'_>, arguments: &str) -> Result<Me
         },
     )?;
     if outcome != Outcome::Exited(0) {
-        bail!("bench-zfs failed in the machine ({outcome:?})");
+        bail!("{bench} failed in the machine ({outcome:?})");
     }
     let text = String::from_utf8(text)?;
     let (version, lines) = text

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use super::{
     Lists, emulated,
     guest::{self, Guest, Measured},
+    kept::Recipe,
     series::Series,
 };
 
@@ -28,13 +29,22 @@ struct Run {
 }
 
 pub fn list(what: &Lists) -> Result<String> {
-    let arguments = format!("list {} {} {}", what.snapshots, what.datasets, what.runs);
-    let guest = Guest {
+    let pool = Recipe {
+        bench: "list",
         suite: what.suite,
-        memory_mib: 4096,
+        clock: None,
+        datasets: (0..what.datasets)
+            .map(|number| format!("data{number:04}"))
+            .collect(),
+        snapshots: (0..what.snapshots.div_ceil(what.datasets))
+            .map(|number| format!("autosnap_2026-11-22_{number:05}_hourly"))
+            .collect(),
+    };
+    let arguments = format!("list {} {}", what.snapshots, what.runs);
+    let guest = Guest {
         programs: &["zfs-list"],
-        files: Vec::new(),
-        prepare: "",
+        disks: vec![pool.disk()?],
+        ..Guest::new("bench-zfs", what.suite)
     };
     let measured = guest::run(&guest, &arguments)?;
     table(&measured, what)

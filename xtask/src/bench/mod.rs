@@ -3,6 +3,7 @@
 mod autosnap;
 mod compare;
 mod guest;
+mod kept;
 mod list;
 mod peers;
 mod retention;

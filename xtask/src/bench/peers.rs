@@ -31,11 +31,10 @@ pub fn peers(what: &Peers) -> Result<String> {
     let prepare = "python3 -m zipfile -e bzfs.whl /tmp/bzfs && python3 -m compileall -q /tmp/bzfs \
                    && export PYTHONPATH=/tmp/bzfs";
     let guest = Guest {
-        suite: what.suite,
-        memory_mib: 4096,
         programs: &["zfs-replicate"],
         files: vec![(bzfs()?, PathBuf::from("bzfs.whl"))],
         prepare,
+        ..Guest::new("bench-zfs", what.suite)
     };
     let arguments = format!(
         "peers {} {} {} {} {}",

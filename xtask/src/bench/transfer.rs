@@ -32,11 +32,8 @@ fn measure(bench: &str, what: &Streams, peer: &str) -> Result<String> {
     let memory = 4096.max(u32::try_from(what.size * 4)?);
     let arguments = format!("{bench} {} {}", what.size, what.runs);
     let guest = Guest {
-        suite: what.suite,
         memory_mib: memory,
-        programs: &[],
-        files: Vec::new(),
-        prepare: "",
+        ..Guest::new("bench-zfs", what.suite)
     };
     table(&guest::run(&guest, &arguments)?, peer)
 }

@@ -19,6 +19,8 @@ use super::{
 
 /// A machine that is ready to boot.
 pub struct Image {
+    /// Where all of it lies but the tools.
+    pub folder: PathBuf,
     /// The guest's root as a folder: headers, and a sysroot to link against.
     pub root: PathBuf,
     pub disk: PathBuf,
@@ -56,8 +58,9 @@ pub fn build(suite: Suite) -> Result<Image> {
         kernel: folder.join("vmlinuz"),
         initrd: folder.join(format!("initrd-{}.img", recipe::initrd_hash())),
         tools,
+        folder,
     };
-    if image.tools.exists() && folder.exists() && image.initrd.exists() {
+    if image.tools.exists() && image.folder.exists() && image.initrd.exists() {
         return Ok(image);
     }
     host::install_needs()?;
@@ -67,9 +70,9 @@ pub fn build(suite: Suite) -> Result<Image> {
             unpack(recipe::TOOLS_PACKAGES, &image.tools)?;
         }
     }
-    let _lock = lock(&folder)?;
-    if !folder.exists() {
-        build_root(suite, &folder)?;
+    let _lock = lock(&image.folder)?;
+    if !image.folder.exists() {
+        build_root(suite, &image.folder)?;
     }
     if !image.initrd.exists() {
         build_initrd(&image)?;
@@ -106,7 +109,7 @@ pub fn oldest_rust() -> Result<PathBuf> {
 }
 
 /// One builder of a thing at a time: a second one waits and finds it done.
-fn lock(target: &Path) -> Result<File> {
+pub fn lock(target: &Path) -> Result<File> {
     let file = target.with_extension("lock");
     if let Some(cache) = file.parent() {
         fs::create_dir_all(cache).with_context(|| format!("cannot make {}", cache.display()))?;

@@ -19,10 +19,10 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 pub use self::{
-    build::{build, cache_folder, oldest_rust},
+    build::{build, cache_folder, lock, oldest_rust},
     machine::{Interrupted, Machine, Outcome, PowerCut, Stream},
-    qemu::has_kvm,
-    recipe::Suite,
+    qemu::{Changes, Disk, has_kvm},
+    recipe::{Suite, digest},
 };
 
 #[derive(clap::Args)]
@@ -175,7 +175,7 @@ fn copy_in(word: &str) -> Result<(PathBuf, PathBuf)> {
     Ok((word.into(), name))
 }
 
-fn disk(word: &str) -> Result<qemu::Disk> {
+fn disk(word: &str) -> Result<Disk> {
     let (file, size) = match word.split_once(':') {
         Some((file, size)) => (Path::new(file), Some(size)),
         None => (Path::new(word), None),
@@ -207,9 +207,10 @@ fn disk(word: &str) -> Result<qemu::Disk> {
             );
         }
     }
-    Ok(qemu::Disk {
+    Ok(Disk {
         name: name.to_owned(),
         file: file.canonicalize()?,
+        changes: Changes::Kept,
     })
 }
 

@@ -12,11 +12,21 @@ use super::build::Image;
 /// what the command prints, its answer, and a tar of what it left in `/out`.
 pub const PORTS: [&str; 4] = ["ctl", "stdout", "stderr", "results"];
 
-/// A disk that outlives the boot, seen inside as `/dev/disk/by-id/virtio-NAME`.
+/// A file that is a disk inside, seen inside as `/dev/disk/by-id/virtio-NAME`.
 #[derive(Clone, Debug)]
 pub struct Disk {
     pub name: String,
     pub file: PathBuf,
+    pub changes: Changes,
+}
+
+/// What becomes of what the machine writes to a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changes {
+    /// It is in the file.
+    Kept,
+    /// It is gone when the machine ends; the file is as it was.
+    Forgotten,
 }
 
 pub struct Boot<'a> {
@@ -91,14 +101,14 @@ impl Boot<'_> {
         );
         drive(&mut qemu, "in", &self.folder.join("in.tar"), "readonly=on");
         for disk in self.disks {
-            // A flush reaches the host's page cache, which a killed QEMU does
-            // not take with it: what was flushed survives the power cut.
-            drive(
-                &mut qemu,
-                &disk.name,
-                &disk.file,
-                "cache=writeback,discard=unmap",
-            );
+            let options = match disk.changes {
+                // A flush reaches the host's page cache, which a killed QEMU
+                // does not take with it: what was flushed survives the power
+                // cut.
+                Changes::Kept => "cache=writeback,discard=unmap",
+                Changes::Forgotten => "snapshot=on,cache=unsafe",
+            };
+            drive(&mut qemu, &disk.name, &disk.file, options);
         }
         qemu
     }

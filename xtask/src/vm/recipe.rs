@@ -139,7 +139,8 @@ pub fn initrd_hash() -> String {
     digest(&[&INITRD_MODULES.join(" "), INITRD_INIT, INIT])
 }
 
-fn digest(parts: &[&str]) -> String {
+/// Twelve hex digits over all of these.
+pub fn digest(parts: &[&str]) -> String {
     let mut hasher = blake3::Hasher::new();
     for part in parts {
         hasher.update(part.as_bytes()).update(b"\0");

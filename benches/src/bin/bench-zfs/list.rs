@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use zfs_core::{CreateRequest, DatasetName, SnapshotName, Zfs};
+use zfs_core::{DatasetName, Zfs};
 
 use crate::Result;
 use crate::pool::Pool;
@@ -44,14 +44,11 @@ impl Run {
     }
 }
 
-/// Makes the snapshots, then lists them by both in turn.
-pub fn list([snapshots, datasets, runs]: [u64; 3]) -> Result<()> {
+/// Lists the snapshots of the pool that was made for it by both in turn.
+pub fn list([snapshots, runs]: [u64; 2]) -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let pool = Pool::create("zfs-bench", folder.path(), 2048)?;
+    let pool = Pool::import("zfs-bench")?;
     let handle = Zfs::open()?;
-    let names = make(&handle, &pool, snapshots, datasets)?;
-    // A listing is kept when it was made two seconds after the last change.
-    thread::sleep(Duration::from_millis(2500));
 
     let cache = folder.path().join("cache");
     let cache = cache.to_str().ok_or("a folder that is no text")?;
@@ -81,29 +78,11 @@ pub fn list([snapshots, datasets, runs]: [u64; 3]) -> Result<()> {
     for _ in 0..runs {
         pair("again", KEPT, snapshots, &ours(KEPT)?, &theirs(KEPT)?)?;
     }
-    let one = names.first().ok_or("no dataset")?;
+    let one: DatasetName = format!("{}/data0000", pool.name()).parse()?;
     for _ in 0..runs {
-        newest(&handle, one)?;
+        newest(&handle, &one)?;
     }
     Ok(())
-}
-
-/// Snapshots of all datasets in as few transactions as there can be.
-fn make(handle: &Zfs, pool: &Pool, snapshots: u64, datasets: u64) -> Result<Vec<DatasetName>> {
-    let mut names = Vec::new();
-    for number in 0..datasets {
-        let name: DatasetName = format!("{}/data{number:04}", pool.name()).parse()?;
-        handle.create(&CreateRequest::filesystem(name.clone()))?;
-        names.push(name);
-    }
-    for number in 0..snapshots.div_ceil(datasets) {
-        let taken: Vec<SnapshotName> = names
-            .iter()
-            .map(|name| name.with_snapshot(&format!("autosnap_2026-11-22_{number:05}_hourly")))
-            .collect::<std::result::Result<_, _>>()?;
-        handle.snapshot(&taken)?;
-    }
-    Ok(names)
 }
 
 fn pair(kind: &str, columns: &str, snapshots: u64, ours: &Run, theirs: &Run) -> Result<()> {

@@ -15,15 +15,13 @@ fn main() -> ExitCode {
     let result = match words[..] {
         ["send", mib, runs] => numbers([mib, runs]).and_then(stream::send),
         ["replicate", mib, runs] => numbers([mib, runs]).and_then(stream::replicate),
-        ["list", snapshots, datasets, runs] => {
-            numbers([snapshots, datasets, runs]).and_then(list::list)
-        }
+        ["list", snapshots, runs] => numbers([snapshots, runs]).and_then(list::list),
         ["peers", datasets, snapshots, runs, mib, pipes] => numbers([datasets, snapshots, runs])
             .and_then(peers::many)
             .and_then(|()| numbers([mib, pipes]).and_then(peers::one)),
         _ => {
             eprintln!(
-                "usage: bench-zfs send MIB RUNS | replicate MIB RUNS | list SNAPSHOTS DATASETS RUNS \
+                "usage: bench-zfs send MIB RUNS | replicate MIB RUNS | list SNAPSHOTS RUNS \
                  | peers DATASETS SNAPSHOTS RUNS MIB PIPE-RUNS"
             );
             return ExitCode::from(64);

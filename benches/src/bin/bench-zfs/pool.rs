@@ -1,4 +1,4 @@
-//! Pools on files, gone when they go out of scope.
+//! Pools, gone when they go out of scope.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::Result;
 
-/// A pool on one file.
+/// A pool of this machine.
 pub struct Pool {
     name: &'static str,
 }
@@ -22,6 +22,23 @@ impl Pool {
         let options: Vec<&str> = options.iter().flat_map(|option| ["-O", option]).collect();
         let file = file.to_str().ok_or("a folder that is no text")?;
         run(&[&fixed[..], &options, &[name, file]].concat())?;
+        Ok(Pool { name })
+    }
+
+    /// The pool of that name which a disk of the machine has: what is done to
+    /// it is forgotten with the machine.
+    pub fn import(name: &'static str) -> Result<Pool> {
+        let disks = "/dev/disk/by-id";
+        run(&[
+            "zpool",
+            "import",
+            "-N",
+            "-o",
+            "cachefile=none",
+            "-d",
+            disks,
+            name,
+        ])?;
         Ok(Pool { name })
     }
 
