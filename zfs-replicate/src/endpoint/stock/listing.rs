@@ -11,12 +11,16 @@ use std::time::{Duration, SystemTime};
 use zfs_core::{DatasetName, Guid, SnapshotOrBookmark, Txg};
 
 use super::super::local::partial;
+use crate::plan::{Base, Stream};
 use crate::properties::Properties;
 use crate::tree::{Bookmark, Dataset, Encryption, Key, Kind, Snapshot};
 
 /// The columns that are asked for, in this order.
 pub(super) const COLUMNS: &str = "name,type,guid,createtxg,origin,encryptionroot,keystatus,receive_resume_token,creation,ivsetguid";
 const COLUMN_COUNT: usize = 10;
+
+/// Two columns more, for [`sizes`].
+pub(super) const SIZES: &str = ",written,referenced";
 
 /// The longest line: a resume token is the longest of what it has.
 const MAX_LINE_BYTES: usize = 64 << 10;
@@ -101,6 +105,67 @@ pub fn parse(
         }
     }
     Ok(datasets)
+}
+
+/// How much a snapshot has.
+#[derive(Clone, Debug)]
+pub(super) struct Size {
+    name: SnapshotOrBookmark,
+    createtxg: Txg,
+    /// In bytes, since the snapshot before it.
+    written: u64,
+    /// In bytes, altogether.
+    referenced: u64,
+}
+
+/// What a listing with [`SIZES`] says of snapshots and bookmarks, by dataset.
+/// Nothing is done because of it: what cannot be read is left out.
+pub(super) fn sizes(output: &[u8]) -> HashMap<DatasetName, Vec<Size>> {
+    let mut all: HashMap<DatasetName, Vec<Size>> = HashMap::new();
+    let read = |line| {
+        let row = Row::read(line).ok()?;
+        let bytes = |text: Option<&str>| text.and_then(|text| number(text).ok()).unwrap_or(0);
+        Some(Size {
+            name: row.name.parse().ok()?,
+            createtxg: row.createtxg().ok()?,
+            written: bytes(row.written),
+            referenced: bytes(row.referenced),
+        })
+    };
+    for size in lines(output).filter_map(|(_, line)| read(line)) {
+        all.entry(size.name.dataset().clone())
+            .or_default()
+            .push(size);
+    }
+    all
+}
+
+/// About how many bytes a stream has: all that the snapshot refers to, or what
+/// was written since its base.
+pub(super) fn estimate(sizes: &HashMap<DatasetName, Vec<Size>>, stream: &Stream) -> Option<u64> {
+    let own = sizes.get(stream.to.name.dataset())?;
+    let to = SnapshotOrBookmark::from(stream.to.name.clone());
+    let to = own.iter().find(|size| size.name == to)?;
+    let bytes = match &stream.from {
+        None => to.referenced,
+        Some(base) => {
+            let base: SnapshotOrBookmark = match base {
+                Base::Snapshot { name, .. } => name.clone().into(),
+                Base::Bookmark { name, .. } => name.clone().into(),
+            };
+            let base = sizes
+                .get(base.dataset())?
+                .iter()
+                .find(|size| size.name == base)?;
+            let between = base.createtxg.0.saturating_add(1)..=to.createtxg.0;
+            let since = own
+                .iter()
+                .filter(|size| between.contains(&size.createtxg.0));
+            since.fold(0_u64, |sum, size| sum.saturating_add(size.written))
+        }
+    };
+    let arrived = stream.resume.as_ref().map_or(0, |point| point.bytes);
+    Some(bytes.saturating_sub(arrived))
 }
 
 /// Writes what [`parse`] reads, except for resume tokens: of them it stays
@@ -225,6 +290,8 @@ struct Row<'a> {
     token: Option<&'a str>,
     creation: Option<&'a str>,
     ivset: Option<&'a str>,
+    written: Option<&'a str>,
+    referenced: Option<&'a str>,
 }
 
 impl<'a> Row<'a> {
@@ -233,7 +300,7 @@ impl<'a> Row<'a> {
             return Err(format!("it has {} bytes", line.len()));
         }
         let line = std::str::from_utf8(line).map_err(|_| "it is no text".to_owned())?;
-        let columns: Vec<&str> = line.splitn(COLUMN_COUNT + 1, '\t').collect();
+        let columns: Vec<&str> = line.splitn(COLUMN_COUNT + 3, '\t').collect();
         let given = |value: &'a str| Some(value).filter(|value| *value != "-" && !value.is_empty());
         match columns.as_slice() {
             [
@@ -247,7 +314,8 @@ impl<'a> Row<'a> {
                 token,
                 creation,
                 ivset,
-            ] => Ok(Row {
+                sizes @ ..,
+            ] if matches!(sizes.len(), 0 | 2) => Ok(Row {
                 name,
                 kind,
                 guid,
@@ -258,6 +326,8 @@ impl<'a> Row<'a> {
                 token: given(token),
                 creation: given(creation),
                 ivset: given(ivset),
+                written: sizes.first().and_then(|written| given(written)),
+                referenced: sizes.last().and_then(|referenced| given(referenced)),
             }),
             columns => Err(format!(
                 "it has {} columns instead of {COLUMN_COUNT}",
