@@ -247,7 +247,7 @@ fn endpoint(
             let names = Compression::NAMES.join(", ");
             UsageError(format!("--compress={name}: there are {names} and none"))
         })?;
-        stock = stock.compressed(compression)?;
+        stock = stock.compressed(compression);
     }
     Ok(Box::new(stock))
 }

@@ -88,19 +88,25 @@ impl Stock {
     }
 
     /// Compresses streams on their way, unless their blocks are compressed
-    /// already or encrypted. The program has to be there on both systems.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Remote`]: it is missing at the other end.
-    pub fn compressed(mut self, compression: Compression) -> Result<Stock, Error> {
-        for program in [compression.compress(), compression.decompress()] {
-            let program = program.first().copied().unwrap_or_default();
-            let command = format!("command -v {program}");
-            remote::run_well(&*self.transport, &command)?;
-        }
+    /// already or encrypted. The program has to be there on both systems:
+    /// where it is missing at the other end, nothing is listed.
+    #[must_use]
+    pub fn compressed(mut self, compression: Compression) -> Stock {
         self.compression = Some(compression);
-        Ok(self)
+        self
+    }
+
+    /// Asks together with a command for the programs that will be needed.
+    fn with_programs(&self, command: &str) -> String {
+        let Some(compression) = self.compression else {
+            return command.to_owned();
+        };
+        let [compress, decompress] = [compression.compress(), compression.decompress()]
+            .map(|words| words.first().copied().unwrap_or_default());
+        format!(
+            "for program in {compress} {decompress}; do command -v $program >/dev/null || \
+             {{ echo \"there is no $program\" >&2; exit 127; }}; done; {command}"
+        )
     }
 
     /// A command line that runs zfs(8).
@@ -268,6 +274,7 @@ impl Endpoint for Stock {
         let columns = format!("{}{}", listing::COLUMNS, listing::SIZES);
         let head = ["list", "-Hp", "-r", "-t", kinds, "-o", &columns];
         let command = self.zfs(head.into_iter().chain([root.as_str()]));
+        let command = self.with_programs(&command);
         let output = remote::run(&*self.transport, &command)?;
         if output.status.success() {
             let datasets = self.parse(root, &output.stdout, |name| name.is_within(root))?;

@@ -169,7 +169,7 @@ pub(in crate::endpoint) fn refused(
         };
     }
     let hint = match (status.code(), stderr) {
-        (Some(127), _) => Some("is ZFS installed there, and in the PATH of a command?"),
+        (Some(127), _) => Some("is it installed there, and in the PATH of a command?"),
         (_, text) if text.contains("permission denied") || text.contains("Permission denied") => {
             Some("give the user there the permission (zfs allow), or use sudo")
         }

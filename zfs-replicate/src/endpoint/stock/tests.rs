@@ -467,6 +467,31 @@ fn a_remote_source_says_in_its_listing_how_much_there_is_to_send() {
 }
 
 #[test]
+fn a_program_that_compresses_is_asked_for_by_the_listing() {
+    let (stock, calls) = stock("exit 1");
+    let stock = stock.compressed(Compression::named("gzip").unwrap());
+    let there = stock.tree(&name("tank/a")).unwrap_err().to_string();
+    assert!(
+        there.contains("zfs list") && !there.contains("there is no gzip\n"),
+        "{there}"
+    );
+    assert_eq!(calls.calls().len(), 1);
+    let missing = Compression::named("lzo").unwrap();
+    fs::write(calls.folder.path().join("log"), "").unwrap();
+    let error = stock.compressed(missing).tree(&name("tank/a")).unwrap_err();
+    // Where it is installed, the listing is what fails.
+    if Command::new("lzop").arg("--version").output().is_err() {
+        assert!(
+            error
+                .to_string()
+                .contains("there is no lzop (is it installed"),
+            "{error}"
+        );
+        assert_eq!(calls.calls().len(), 0);
+    }
+}
+
+#[test]
 fn a_stream_that_is_cut_off_ends_the_receiver_too() {
     let (stock, _) = stock("cat > /dev/null; echo 'cannot receive: incomplete stream' >&2; exit 1");
     let reader = filled_pipe(&bytes_of(5)[..500]);
