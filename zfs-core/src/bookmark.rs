@@ -72,7 +72,7 @@ impl Zfs {
                 .and_then(|source| list.insert(name.as_str(), source))
                 .map_err(|error| names.call_error(error.into()))?;
         }
-        names.outcome(self.lzc.bookmark(&list), |_| {})
+        names.outcome(self.lzc()?.bookmark(&list), |_| {})
     }
 
     /// What ZFS keeps of a bookmark, as a list: `guid`, `createtxg`,
@@ -83,7 +83,7 @@ impl Zfs {
     ///
     /// [`Error::is_not_found`] where there is no such bookmark.
     pub fn bookmark_properties(&self, bookmark: &BookmarkName) -> Result<NvList, Error> {
-        self.lzc
+        self.lzc()?
             .get_bookmark_properties(bookmark.as_str())
             .map_err(|error| error.on(Operation::GetBookmarks, bookmark.as_str()))
     }
@@ -117,7 +117,7 @@ impl Zfs {
                 .map_err(|error| on(error.into()))?;
         }
         let list = self
-            .lzc
+            .lzc()?
             .get_bookmarks(dataset.as_str(), &wanted)
             .map_err(on)?;
         let mut bookmarks = Vec::with_capacity(list.len());

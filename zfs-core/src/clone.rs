@@ -25,7 +25,7 @@ impl Zfs {
         let properties = properties
             .to_nvlist(self.version(), Moment::Creation)
             .map_err(on)?;
-        self.lzc
+        self.lzc()?
             .clone_snapshot(name.as_str(), origin.as_str(), &properties)
             .map_err(on)
     }
@@ -38,7 +38,7 @@ impl Zfs {
     /// [`Error::Zfs`]: it is not a clone, or one of those snapshots has a name
     /// that a snapshot of the clone has as well; the error says which.
     pub fn promote(&self, clone: &DatasetName) -> Result<(), Error> {
-        self.lzc
+        self.lzc()?
             .promote(clone.as_str())
             .map_err(|(error, conflict)| {
                 let CallError::Zfs(errno) = error else {

@@ -131,7 +131,7 @@ impl Zfs {
             None => DatasetType::Filesystem,
         };
         let key = key.as_ref().map(|new| &new.key);
-        self.lzc
+        self.lzc()?
             .create(request.name.as_str(), kind, &properties, key)
             .map_err(on)
     }

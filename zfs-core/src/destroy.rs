@@ -32,7 +32,7 @@ impl Zfs {
     /// then.
     pub fn destroy(&self, dataset: &DatasetName) -> Result<(), Error> {
         let destroy = || {
-            self.lzc
+            self.lzc()?
                 .destroy(dataset.as_str())
                 .map_err(|error| error.on(Operation::Destroy, dataset.as_str()))
         };
@@ -79,7 +79,7 @@ impl Zfs {
         let list = names.list(|_| Ok(Value::Boolean))?;
         let destroy = || {
             names.outcome(
-                self.lzc.destroy_snapshots(&list, defer == Defer::Yes),
+                self.lzc()?.destroy_snapshots(&list, defer == Defer::Yes),
                 |failure| {
                     if failure.kind() == ErrorKind::Held {
                         self.explain_holds(failure);
@@ -153,6 +153,6 @@ impl Zfs {
     ) -> Result<(), Error> {
         let names = Names::new(Operation::DestroyBookmarks, bookmarks);
         let list = names.list(|_| Ok(Value::Boolean))?;
-        names.outcome(self.lzc.destroy_bookmarks(&list), |_| {})
+        names.outcome(self.lzc()?.destroy_bookmarks(&list), |_| {})
     }
 }

@@ -98,7 +98,7 @@ impl Zfs {
     ) -> Result<(), Error> {
         let list = names.list(|_| NvString::try_from(tag))?;
         let fd = until_closed.map(std::os::fd::AsFd::as_fd);
-        names.outcome(self.lzc.hold(&list, fd), |failure| {
+        names.outcome(self.lzc()?.hold(&list, fd), |failure| {
             if failure.errno == Errno::EEXIST {
                 failure.detail = Some(format!("it has a hold of tag {tag:?} already"));
             }
@@ -126,7 +126,7 @@ impl Zfs {
             tags.insert_flag(tag)?;
             Ok(tags)
         })?;
-        names.outcome(self.lzc.release(&list), |failure| {
+        names.outcome(self.lzc()?.release(&list), |failure| {
             name_without_tag(failure, tag);
         })
     }
@@ -154,7 +154,7 @@ impl Zfs {
                 .and_then(|()| list.insert(snapshot.as_str(), of_snapshot))
                 .map_err(|error| names.call_error(error.into()))?;
         }
-        names.outcome(self.lzc.release(&list), |failure| {
+        names.outcome(self.lzc()?.release(&list), |failure| {
             if let Some((_, tag)) = failure.name.clone().split_once('#') {
                 name_without_tag(failure, tag);
             }
@@ -168,7 +168,7 @@ impl Zfs {
     /// [`Error::Zfs`]: the snapshot does not exist.
     pub fn holds(&self, snapshot: &SnapshotName) -> Result<Vec<Hold>, Error> {
         let on = |error: CallError| error.on(Operation::GetHolds, snapshot.as_str());
-        let list = self.lzc.get_holds(snapshot.as_str()).map_err(on)?;
+        let list = self.lzc()?.get_holds(snapshot.as_str()).map_err(on)?;
         let mut holds = Vec::with_capacity(list.len());
         for (tag, _) in &list {
             let seconds = list

@@ -279,7 +279,7 @@ impl Zfs {
 
     fn load(&self, dataset: &DatasetName, key: &Key, only_check: bool) -> Result<(), Error> {
         let key = self.wrapping_key(dataset, key)?;
-        self.lzc
+        self.lzc()?
             .load_key(dataset.as_str(), &key, only_check)
             .map_err(|error| error.on(Operation::LoadKey, dataset.as_str()))
     }
@@ -319,7 +319,7 @@ impl Zfs {
     /// [`Error::Zfs`]: no key is loaded, something that uses it is mounted,
     /// or the dataset is no encryption root.
     pub fn unload_key(&self, dataset: &DatasetName) -> Result<(), Error> {
-        let Err(error) = self.lzc.unload_key(dataset.as_str()) else {
+        let Err(error) = self.lzc()?.unload_key(dataset.as_str()) else {
             return Ok(());
         };
         // The same number for a dataset that is not there, and for one that
@@ -346,7 +346,7 @@ impl Zfs {
     ) -> Result<(), Error> {
         let on = |error: CallError| error.on(Operation::ChangeKey, dataset.as_str());
         let new = NewKey::of(key, location).map_err(on)?;
-        self.lzc
+        self.lzc()?
             .change_key(
                 dataset.as_str(),
                 NEW_KEY,
@@ -364,7 +364,7 @@ impl Zfs {
     /// [`Error::Zfs`]: one of the keys is not loaded, or it is no encryption
     /// root.
     pub fn inherit_key(&self, dataset: &DatasetName) -> Result<(), Error> {
-        self.lzc
+        self.lzc()?
             .change_key(dataset.as_str(), INHERIT, None, None)
             .map_err(|error| error.on(Operation::ChangeKey, dataset.as_str()))
     }
@@ -377,7 +377,7 @@ impl Zfs {
     ///
     /// [`Error::Zfs`]: it is not encrypted, or is a root already.
     pub fn force_key_root(&self, dataset: &DatasetName) -> Result<(), Error> {
-        self.lzc
+        self.lzc()?
             .change_key(dataset.as_str(), FORCE_NEW_KEY, None, None)
             .map_err(|error| error.on(Operation::ChangeKey, dataset.as_str()))
     }
@@ -391,7 +391,7 @@ impl Zfs {
     /// [`Error::Zfs`]: it is no encryption root, or what is above it is not
     /// encrypted.
     pub fn force_inherit_key(&self, dataset: &DatasetName) -> Result<(), Error> {
-        self.lzc
+        self.lzc()?
             .change_key(dataset.as_str(), FORCE_INHERIT, None, None)
             .map_err(|error| error.on(Operation::ChangeKey, dataset.as_str()))
     }

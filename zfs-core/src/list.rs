@@ -16,6 +16,7 @@
 mod cache;
 mod dataset;
 mod entries;
+mod gather;
 mod glob;
 mod listing;
 mod request;

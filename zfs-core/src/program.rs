@@ -179,7 +179,7 @@ impl Zfs {
             memory_bytes: program.memory_bytes,
         };
         let answer = self
-            .lzc
+            .lzc()?
             .channel_program(
                 name,
                 &program.text,

@@ -348,7 +348,7 @@ impl Zfs {
             resumable: request.flags.contains(Flags::RESUMABLE),
             begin: begin.bytes(),
         };
-        let (bytes, errors) = self.lzc.receive(&call, stream).map_err(on)?;
+        let (bytes, errors) = self.lzc()?.receive(&call, stream).map_err(on)?;
         Ok(Received {
             bytes_read: bytes + BEGIN_RECORD_BYTES as u64,
             property_errors: property_errors(&request.snapshot, &errors),

@@ -71,7 +71,7 @@ impl Zfs {
         if list.is_empty() {
             return invalid("no snapshots of clones are given to redact it by".into());
         }
-        self.lzc
+        self.lzc()?
             .redact(snapshot.as_str(), bookmark.bookmark(), &list)
             .map_err(|error| error.on(Operation::Redact, snapshot.as_str()))
     }
@@ -107,7 +107,7 @@ impl Zfs {
                 .map_err(|error| on(error.into()))?;
         }
         let list = self
-            .lzc
+            .lzc()?
             .get_bookmarks(dataset.as_str(), &wanted)
             .map_err(on)?;
         let mut all = Vec::with_capacity(list.len());

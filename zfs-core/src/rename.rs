@@ -42,7 +42,7 @@ impl Zfs {
             ));
         }
         let rename = || {
-            self.lzc
+            self.lzc()?
                 .rename(from.as_str(), to.as_str())
                 .map_err(|error| error.on(Operation::Rename, from.as_str()))
         };
@@ -66,7 +66,7 @@ impl Zfs {
                 format!("{to} would be on another dataset, and a snapshot stays on its own"),
             ));
         }
-        self.lzc
+        self.lzc()?
             .rename(from.as_str(), to.as_str())
             .map_err(|error| error.on(Operation::Rename, from.as_str()))
     }

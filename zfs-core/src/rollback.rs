@@ -16,7 +16,7 @@ impl Zfs {
     /// [`Error::Zfs`]: it does not exist or has no snapshot.
     pub fn rollback(&self, dataset: &DatasetName) -> Result<SnapshotName, Error> {
         let latest = self
-            .lzc
+            .lzc()?
             .rollback(dataset.as_str())
             .map_err(|error| error.on(Operation::Rollback, dataset.as_str()))?;
         latest.parse()
@@ -30,7 +30,7 @@ impl Zfs {
     /// [`Error::Zfs`]: the snapshot does not exist, or there are newer
     /// snapshots or bookmarks.
     pub fn rollback_to(&self, snapshot: &SnapshotName) -> Result<(), Error> {
-        self.lzc
+        self.lzc()?
             .rollback_to(snapshot.dataset().as_str(), snapshot.as_str())
             .map_err(|error| error.on(Operation::Rollback, snapshot.as_str()))
     }

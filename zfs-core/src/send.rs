@@ -276,7 +276,7 @@ impl Zfs {
         pipe: BorrowedFd<'_>,
     ) -> Result<(), Error> {
         request.check(Operation::Send)?;
-        self.lzc
+        self.lzc()?
             .send(&request.call(), pipe)
             .map_err(|error| request.error(Operation::Send, error))
     }
@@ -293,7 +293,7 @@ impl Zfs {
     /// [`SendRequest::dataset`], which ZFS does not estimate.
     pub fn send_space(&self, request: &SendRequest) -> Result<u64, Error> {
         request.check(Operation::SendSpace)?;
-        self.lzc
+        self.lzc()?
             .send_space(&request.call())
             .map_err(|error| request.error(Operation::SendSpace, error))
     }

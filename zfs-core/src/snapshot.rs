@@ -60,7 +60,7 @@ impl Zfs {
             .map_err(|error| names.call_error(error))?;
         let same_pool = names.same_pool();
         names.outcome(
-            self.lzc.snapshot(&list, properties.as_ref()),
+            self.lzc()?.snapshot(&list, properties.as_ref()),
             |failure| match failure.errno {
                 Errno::EXDEV if same_pool => {
                     failure.detail = Some(
@@ -112,7 +112,7 @@ impl Zfs {
                 format!("{first}, to begin with, is in another pool"),
             ));
         }
-        self.lzc
+        self.lzc()?
             .snapshot_range_space(first.as_str(), last.as_str())
             .map_err(|error| error.on(operation, last.as_str()))
     }

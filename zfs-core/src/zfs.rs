@@ -25,7 +25,7 @@ use crate::version::Version;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Zfs {
-    pub(crate) lzc: Lzc,
+    lzc: Option<Lzc>,
     pub(crate) device: Device,
 }
 
@@ -41,9 +41,29 @@ impl Zfs {
     /// [`Error::Unavailable`], which says what to install or to load.
     pub fn open() -> Result<Zfs, Error> {
         Ok(Zfs {
-            lzc: Lzc::open()?,
+            lzc: Some(Lzc::open()?),
             device: Device::open()?,
         })
+    }
+
+    /// As [`Zfs::open`], for programs that mostly list: libzfs_core, and the
+    /// megabyte of libraries that it brings with it, is loaded by the first
+    /// call that needs it, whose error it is where that fails. Listing
+    /// datasets and snapshots and reading their properties needs it not.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] where /dev/zfs cannot be opened.
+    pub fn open_to_list() -> Result<Zfs, Error> {
+        Ok(Zfs {
+            lzc: None,
+            device: Device::open()?,
+        })
+    }
+
+    /// libzfs_core, which is loaded once in a process.
+    pub(crate) fn lzc(&self) -> Result<Lzc, Error> {
+        self.lzc.map_or_else(Lzc::open, Ok)
     }
 
     /// The version of the kernel module, on which what it can do depends.
@@ -57,8 +77,12 @@ impl Zfs {
     /// The library does not tell its version, and 2.4 added no function: its
     /// library counts as one of 2.3 here. What library or kernel lacks is
     /// [`Error::Unsupported`], which names the release that has it.
-    pub fn library_version(&self) -> Version {
-        self.lzc.version()
+    ///
+    /// # Errors
+    ///
+    /// The library was not needed so far, and cannot be loaded.
+    pub fn library_version(&self) -> Result<Version, Error> {
+        Ok(self.lzc()?.version())
     }
 
     /// An error where the kernel module is older than `since`.
@@ -87,9 +111,13 @@ impl Zfs {
     pub fn exists<N: Name>(&self, name: &N) -> Result<bool, Error> {
         let on = |error: crate::ffi::CallError| error.on(Operation::List, name.as_ref());
         if !N::IS_BOOKMARK {
-            return self.lzc.exists(name.as_ref()).map_err(on);
+            return self.lzc()?.exists(name.as_ref()).map_err(on);
         }
-        match self.lzc.get_bookmark_properties(name.as_ref()).map_err(on) {
+        match self
+            .lzc()?
+            .get_bookmark_properties(name.as_ref())
+            .map_err(on)
+        {
             Ok(_) => Ok(true),
             Err(error) if error.is_not_found() => Ok(false),
             Err(error) => Err(error),

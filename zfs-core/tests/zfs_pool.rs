@@ -424,7 +424,7 @@ fn the_versions_of_kernel_and_library_can_be_asked_for() {
         (major, minor)
     );
     // 2.4 added no function.
-    let library = zfs.library_version();
+    let library = zfs.library_version().unwrap();
     assert_eq!(
         library,
         kernel.min(Version::new(2, 3)),

@@ -49,7 +49,7 @@ impl From<io::Error> for Failure {
 ///
 /// [`Failure`]; what concerns one name alone is said on stderr.
 pub fn run(args: &Args) -> Result<bool, Failure> {
-    let zfs = Zfs::open().map_err(Failure::Zfs)?;
+    let zfs = Zfs::open_to_list().map_err(Failure::Zfs)?;
     let version = zfs.version();
     let all = args.columns.as_deref() == Some("all");
     let mut columns = match args.columns.as_deref() {

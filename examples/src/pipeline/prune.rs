@@ -32,8 +32,8 @@ pub struct Facts {
 /// It cannot be listed.
 pub fn facts(zfs: &Zfs, dataset: &Dataset) -> Result<HashMap<Guid, Facts>, zfs_core::Error> {
     let mut facts = HashMap::new();
-    for snapshot in zfs.list_snapshots(&dataset.name, ListSnapshots::new().with_properties()) {
-        let snapshot = snapshot?;
+    let all = ListSnapshots::new().with_properties();
+    for snapshot in zfs.list_snapshots(&dataset.name, all).gather()? {
         let creation = snapshot
             .creation()
             .and_then(|time| Timestamp::try_from(time).ok());

@@ -26,6 +26,7 @@ struct Run {
     wall: f64,
     cpu: f64,
     peak: f64,
+    anonymous: f64,
 }
 
 pub fn list(what: &Lists) -> Result<String> {
@@ -60,8 +61,8 @@ fn table(measured: &Measured<Pair>, what: &Lists) -> Result<String> {
         emulated(),
     );
     text.push_str(
-        "| columns | wall time, zfs list ÷ zfs-list: median (least to most) | processor time, zfs-list ÷ zfs list | peak memory, zfs-list ÷ zfs list |\n\
-         | --- | --- | --- | --- |\n",
+        "| columns | wall time, zfs list ÷ zfs-list: median (least to most) | processor time, zfs-list ÷ zfs list | peak memory, zfs-list ÷ zfs list | of that what is no page of a file |\n\
+         | --- | --- | --- | --- | --- |\n",
     );
     let mut begun: Vec<(&str, &str)> = Vec::new();
     for pair in &measured.lines {
@@ -78,6 +79,7 @@ fn table(measured: &Measured<Pair>, what: &Lists) -> Result<String> {
         let faster = series(|pair| pair.theirs.wall / pair.ours.wall)?;
         let cpu = series(|pair| pair.ours.cpu / pair.theirs.cpu.max(0.01))?;
         let peak = series(|pair| pair.ours.peak / pair.theirs.peak)?;
+        let anonymous = series(|pair| pair.ours.anonymous / pair.theirs.anonymous.max(1.0))?;
         let wall = format!(
             "{:.2} ({:.2} to {:.2})",
             faster.median(),
@@ -90,13 +92,14 @@ fn table(measured: &Measured<Pair>, what: &Lists) -> Result<String> {
             _ => "one dataset's newest snapshot (zfs-core, one call)".to_owned(),
         };
         if group.0 == "newest" {
-            writeln!(text, "| {name} | {wall} | | |")?;
+            writeln!(text, "| {name} | {wall} | | | |")?;
         } else {
             writeln!(
                 text,
-                "| {name} | {wall} | {:.2} | {:.2} |",
+                "| {name} | {wall} | {:.2} | {:.2} | {:.2} |",
                 cpu.median(),
-                peak.median()
+                peak.median(),
+                anonymous.median()
             )?;
         }
     }
@@ -111,7 +114,7 @@ mod tests {
     fn each_group_of_pairs_is_a_row() {
         let line = |kind: &str, ours: f64| {
             format!(
-                r#"{{"kind":"{kind}","columns":"name","ours":{{"wall":{ours},"cpu":1,"peak":10}},"theirs":{{"wall":4,"cpu":2,"peak":100}}}}"#
+                r#"{{"kind":"{kind}","columns":"name","ours":{{"wall":{ours},"cpu":1,"peak":10,"anonymous":4}},"theirs":{{"wall":4,"cpu":2,"peak":100,"anonymous":80}}}}"#
             )
         };
         let lines = [line("cold", 2.0), line("cold", 1.0), line("again", 0.1)];
@@ -131,7 +134,7 @@ mod tests {
         };
         let text = table(&measured, &what).unwrap();
         assert!(
-            text.contains("| `name` | 3.00 (2.00 to 4.00) | 0.50 | 0.10 |"),
+            text.contains("| `name` | 3.00 (2.00 to 4.00) | 0.50 | 0.10 | 0.05 |"),
             "{text}"
         );
         assert!(text.contains("nothing changed | 40.00"), "{text}");

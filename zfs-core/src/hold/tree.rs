@@ -79,10 +79,8 @@ impl Zfs {
         let datasets = ListDatasets::new().recursive().without_properties();
         let mut held = Vec::new();
         for dataset in self.list_datasets(dataset, datasets) {
-            for snapshot in
-                self.list_snapshots(&dataset?.name, ListSnapshots::new().with_properties())
-            {
-                let snapshot = snapshot?;
+            let all = ListSnapshots::new().with_properties();
+            for snapshot in self.list_snapshots(&dataset?.name, all).gather()? {
                 // Without the number, the holds themselves say.
                 if snapshot.userrefs() != Some(0) {
                     held.push(snapshot.name);

@@ -22,7 +22,7 @@ mod kept;
 
 use std::collections::HashMap;
 use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -306,10 +306,10 @@ impl Session {
                     trees.push(old);
                 }
             }
-            let Some(bytes) = pool.file.encode(&trees, &new, MAX_BYTES) else {
+            let Some(pieces) = pool.file.encode(&trees, &new, MAX_BYTES) else {
                 continue;
             };
-            let written = write(&self.cache.folder, &pool.path, &bytes);
+            let written = write(&self.cache.folder, &pool.path, |file| pieces.write(file));
             result = result.and(written);
         }
         result
@@ -360,7 +360,11 @@ fn read(path: &Path) -> Option<Vec<u8>> {
 }
 
 /// Puts a new file in the old one's place, whole or not at all.
-fn write(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write(
+    folder: &Path,
+    path: &Path,
+    content: impl FnOnce(&mut BufWriter<fs::File>) -> io::Result<()>,
+) -> io::Result<()> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     DirBuilder::new()
         .recursive(true)
@@ -374,7 +378,11 @@ fn write(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
         .mode(0o600)
         .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
         .open(&own)
-        .and_then(|mut file| file.write_all(bytes))
+        .and_then(|file| {
+            let mut file = BufWriter::new(file);
+            content(&mut file)?;
+            file.flush()
+        })
         // What a power cut leaves of it is of another boot: nobody reads it.
         .and_then(|()| fs::rename(&own, path));
     if written.is_err() {
@@ -406,8 +414,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let inside = folder.path().join("made/on the way");
         let path = inside.join("7.snapshots");
-        write(&inside, &path, b"one").unwrap();
-        write(&inside, &path, b"two").unwrap();
+        write(&inside, &path, |file| file.write_all(b"one")).unwrap();
+        write(&inside, &path, |file| file.write_all(b"two")).unwrap();
         assert_eq!(read(&path).as_deref(), Some(&b"two"[..]));
         assert_eq!(fs::read_dir(&inside).unwrap().count(), 1);
 

@@ -73,6 +73,16 @@ impl Entries {
         &self.parent
     }
 
+    /// Where the listing stands: 0 at its beginning, then behind an entry.
+    pub(super) fn place(&self) -> u64 {
+        self.cmd.cookie()
+    }
+
+    /// Has it go on from there.
+    pub(super) fn set_place(&mut self, place: u64) {
+        self.cmd.set_cookie(place);
+    }
+
     /// The next one's answer; none at the end, which is also where the parent
     /// is not there: see [`Entries::confirm`].
     pub(super) fn next(&mut self) -> Result<Option<&ZfsCmd>, Error> {

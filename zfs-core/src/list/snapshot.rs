@@ -7,6 +7,7 @@ use zfs_stream::nvlist::NvList;
 use zfs_sys::ZfsCmd;
 
 use super::entries::Entries;
+use super::gather;
 use super::{list_error, odd, properties_of};
 use crate::error::Error;
 use crate::ffi::CallError;
@@ -161,6 +162,8 @@ pub struct Snapshots {
     dataset: DatasetName,
     what: ListSnapshots,
     state: State,
+    /// The hash that the entries of this range are below.
+    end: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -184,6 +187,33 @@ impl Snapshots {
         )
     }
 
+    /// Where it stands in the kernel's order.
+    pub(super) fn place(&self) -> u64 {
+        match &self.state {
+            State::Listing(entries) => entries.place(),
+            State::Start | State::End => 0,
+        }
+    }
+
+    /// What is left of it, in ranges that begin at these hashes.
+    pub(super) fn divide(mut self, bounds: &[u64]) -> Result<Vec<Snapshots>, Error> {
+        let mut others = Vec::new();
+        for (nth, bound) in bounds.iter().enumerate() {
+            let mut entries = self.start()?;
+            entries.set_place(*bound);
+            others.push(Snapshots {
+                device: self.device.clone(),
+                dataset: self.dataset.clone(),
+                what: self.what,
+                state: State::Listing(entries),
+                end: bounds.get(nth + 1).copied(),
+            });
+        }
+        self.end = bounds.first().copied();
+        others.insert(0, self);
+        Ok(others)
+    }
+
     fn step(&mut self) -> Result<Option<Snapshot>, Error> {
         // 0 is no bound to the kernel, and nothing is as old as that.
         if self.what.max_txg == Some(Txg(0)) {
@@ -197,6 +227,13 @@ impl Snapshots {
         };
         match entries.next()? {
             Some(cmd) => {
+                if self
+                    .end
+                    .is_some_and(|end| gather::hash(cmd.cookie()) >= end)
+                {
+                    self.state = State::End;
+                    return Ok(None);
+                }
                 let name = member(&self.dataset, cmd.name())?;
                 Snapshot::read(&self.device, name, cmd, self.what.properties).map(Some)
             }
@@ -244,6 +281,7 @@ impl Zfs {
             dataset: dataset.clone(),
             what,
             state: State::Start,
+            end: None,
         }
     }
 

@@ -121,10 +121,8 @@ impl Members {
             what = what.max_txg(txg);
         }
         let (details, named) = (request.details, self.named);
-        let all = context
-            .zfs
-            .list_snapshots(&self.dataset, what)
-            .map(move |snapshot| snapshot.map(|snapshot| SnapshotEntry::of(snapshot, details)));
+        let all = context.zfs.list_snapshots(&self.dataset, what);
+        let entry = move |snapshot| SnapshotEntry::of(snapshot, details);
         let in_tree = matches!(self.found, Found::InTree);
         let all_of_them = request.min_txg.is_none() && request.max_txg.is_none();
         let keep = session
@@ -135,14 +133,19 @@ impl Members {
             members.as_ref().is_none_or(|glob| glob.matches(own))
         };
         if keep.is_none() && request.order == ListOrder::Kernel {
-            let all = all.filter_map(move |item| unless_gone(item, named));
+            let all = all.filter_map(move |item| unless_gone(item.map(entry), named));
             return Box::new(
                 all.filter(move |item| item.as_ref().map_or(true, &wanted))
                     .map(|item| item.map(|entry| Entry::Snapshot(Box::new(entry)))),
             );
         }
-        let mut all = match unless_gone(all.collect::<Result<Vec<_>, _>>(), named) {
-            Some(Ok(all)) => all,
+        let all = if request.threads > 1 {
+            all.gather()
+        } else {
+            all.collect()
+        };
+        let mut all: Vec<SnapshotEntry> = match unless_gone(all, named) {
+            Some(Ok(all)) => all.into_iter().map(entry).collect(),
             other => {
                 if let Some(session) = session {
                     session.not_whole();

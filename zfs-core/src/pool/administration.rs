@@ -41,7 +41,7 @@ impl Zfs {
         arguments
             .insert("force", what == PoolSync::ChangesAndLabels)
             .map_err(|error| on(error.into()))?;
-        self.lzc.sync(pool.as_str(), &arguments).map_err(on)
+        self.lzc()?.sync(pool.as_str(), &arguments).map_err(on)
     }
 
     /// Closes and opens all devices of a pool, which finds out which of them
@@ -52,7 +52,7 @@ impl Zfs {
     /// [`Error::Zfs`]: there is no such pool ([`Error::is_not_found`]), or the
     /// user is not root.
     pub fn reopen(&self, pool: &PoolName, running_scrub: Reopen) -> Result<(), Error> {
-        self.lzc
+        self.lzc()?
             .reopen(pool.as_str(), running_scrub == Reopen::RestartScrub)
             .map_err(|error| error.on(Operation::Reopen, pool.as_str()))
     }
@@ -66,7 +66,7 @@ impl Zfs {
     /// [`Error::is_exists`] where there is one already, [`Error::is_busy`]
     /// where the last is being discarded or a device removed.
     pub fn checkpoint(&self, pool: &PoolName) -> Result<(), Error> {
-        self.lzc
+        self.lzc()?
             .pool_checkpoint(pool.as_str())
             .map_err(|error| error.on(Operation::Checkpoint, pool.as_str()))
     }
@@ -79,7 +79,7 @@ impl Zfs {
     ///
     /// [`Error::is_not_found`] where there is none.
     pub fn discard_checkpoint(&self, pool: &PoolName) -> Result<(), Error> {
-        self.lzc
+        self.lzc()?
             .pool_checkpoint_discard(pool.as_str())
             .map_err(|error| error.on(Operation::DiscardCheckpoint, pool.as_str()))
     }

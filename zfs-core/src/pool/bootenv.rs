@@ -14,7 +14,7 @@ impl Zfs {
     ///
     /// [`Error::Zfs`]: there is no such pool ([`Error::is_not_found`]).
     pub fn bootenv(&self, pool: &PoolName) -> Result<NvList, Error> {
-        self.lzc
+        self.lzc()?
             .get_bootenv(pool.as_str())
             .map_err(|error| error.on(Operation::GetBootenv, pool.as_str()))
     }
@@ -35,7 +35,7 @@ impl Zfs {
                 "a boot environment has a version, the 64-bit number 0 or 1",
             ));
         }
-        self.lzc
+        self.lzc()?
             .set_bootenv(pool.as_str(), list)
             .map_err(|error| error.on(Operation::SetBootenv, pool.as_str()))
     }

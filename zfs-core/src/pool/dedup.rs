@@ -31,7 +31,7 @@ impl Zfs {
     pub fn prefetch(&self, pool: &PoolName) -> Result<(), Error> {
         const WHAT: &str = "loading the deduplication table ahead";
         self.needs_kernel(WHAT, "2.3")?;
-        self.lzc.pool_prefetch(pool.as_str()).map_err(|error| {
+        self.lzc()?.pool_prefetch(pool.as_str()).map_err(|error| {
             error
                 .or_unsupported(WHAT, "2.3")
                 .on(Operation::Prefetch, pool.as_str())
@@ -61,7 +61,7 @@ impl Zfs {
             }
         };
         self.needs_kernel(WHAT, "2.3")?;
-        self.lzc
+        self.lzc()?
             .ddt_prune(pool.as_str(), unit, amount)
             .map_err(|error| {
                 error

@@ -160,8 +160,9 @@ impl Zfs {
             rate: request.bytes_per_second,
             secure: request.secure,
         };
+        let lzc = self.lzc()?;
         self.on_devices(pool, Operation::Trim, &request.devices, |devices| {
-            self.lzc.trim(pool.as_str(), &trim, devices)
+            lzc.trim(pool.as_str(), &trim, devices)
         })
     }
 

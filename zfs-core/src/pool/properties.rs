@@ -242,6 +242,7 @@ impl Zfs {
                 .or_unsupported(WHAT, "2.2")
                 .on(Operation::GetProperties, name())
         };
+        let lzc = self.lzc()?;
         let ask = |names: &[&str]| -> Result<NvList, CallError> {
             let mut which = NvList::new();
             which.insert("vdevprops_get_vdev", device.0)?;
@@ -251,7 +252,7 @@ impl Zfs {
                 names.iter().try_for_each(|name| list.insert(name, 0_u64))?;
                 which.insert("vdevprops_get_props", list)?;
             }
-            self.lzc.get_vdev_prop(pool.as_str(), &which)
+            lzc.get_vdev_prop(pool.as_str(), &which)
         };
         let mut list = ask(VDEV_NAMES).map_err(on)?;
         let mut add = |more: NvList| {
@@ -302,7 +303,7 @@ impl Zfs {
             .and_then(|()| what.insert("vdevprops_set_props", properties.clone()))
             .map_err(|error| on(error.into()))?;
         match self
-            .lzc
+            .lzc()?
             .set_vdev_prop(pool.as_str(), &what)
             .map_err(on)?
             .errno

@@ -75,7 +75,7 @@ impl Zfs {
         what.insert("scan_type", SCRUB)
             .and_then(|()| what.insert("scan_command", u64::from(FROM_LAST_TXG)))
             .map_err(|error| on(error.into()))?;
-        self.lzc.scrub(pool.as_str(), &what).map_err(on)
+        self.lzc()?.scrub(pool.as_str(), &what).map_err(on)
     }
 
     /// Pauses a scrub; [`Zfs::scrub`] goes on with it, also after the pool was

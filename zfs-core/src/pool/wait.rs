@@ -108,7 +108,7 @@ impl Zfs {
         if activity == Activity::RaidzExpand {
             self.needs_kernel("waiting for the expansion of a RAIDZ device", "2.3")?;
         }
-        self.lzc
+        self.lzc()?
             .wait(pool.as_str(), activity.number(), device)
             .map_err(|error| {
                 error.on(
@@ -130,7 +130,7 @@ impl Zfs {
         activity: FilesystemActivity,
     ) -> Result<bool, Error> {
         let FilesystemActivity::DeleteQueue = activity;
-        self.lzc
+        self.lzc()?
             .wait_fs(dataset.as_str(), 0)
             .map_err(|error| error.on(Operation::Wait, format!("the delete queue of {dataset}")))
     }

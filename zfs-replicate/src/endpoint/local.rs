@@ -69,8 +69,7 @@ impl Local {
         if self.times || dataset.is_encrypted() {
             what = what.with_properties();
         }
-        for snapshot in self.zfs.list_snapshots(&listed.name, what) {
-            let snapshot = snapshot?;
+        for snapshot in self.zfs.list_snapshots(&listed.name, what).gather()? {
             dataset.snapshots.push(Snapshot {
                 creation: snapshot.creation(),
                 ivset: snapshot

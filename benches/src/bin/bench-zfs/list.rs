@@ -31,15 +31,18 @@ struct Run {
     cpu: f64,
     /// The most memory it had at once, in KiB.
     peak: u64,
+    /// Of that what is no page of a file: programs share those.
+    anonymous: u64,
 }
 
 impl Run {
     fn json(&self) -> String {
         format!(
-            "{{\"wall\":{},\"cpu\":{},\"peak\":{}}}",
+            "{{\"wall\":{},\"cpu\":{},\"peak\":{},\"anonymous\":{}}}",
             self.wall.as_secs_f64(),
             self.cpu,
-            self.peak
+            self.peak,
+            self.anonymous
         )
     }
 }
@@ -111,6 +114,7 @@ fn newest(handle: &Zfs, dataset: &DatasetName) -> Result<()> {
         wall: started.elapsed(),
         cpu: 0.0,
         peak: 0,
+        anonymous: 0,
     };
     let columns = ["-S", "createtxg", "-o", "name", dataset.as_str()];
     let theirs = measure(&[&["zfs", "list", "-Hp", "-t", "snapshot"], &columns[..]].concat())?;
@@ -137,22 +141,25 @@ fn measure(command: &[&str]) -> Result<Run> {
         .spawn()?;
     let mut stdout = child.stdout.take().ok_or("no output")?;
     let status = format!("/proc/{}/status", child.id());
-    let (peak, ended) = (AtomicU64::new(0), AtomicBool::new(false));
-    // The kernel's own high-water mark, read while the program runs and each
-    // time that it has written something: what it had at its end is in it.
+    let (peak, anonymous) = (AtomicU64::new(0), AtomicU64::new(0));
+    let ended = AtomicBool::new(false);
+    // Read while the program runs and each time that it has written something.
+    // The kernel keeps a high-water mark itself, but of all pages only.
     let look = || {
         let text = fs::read_to_string(Path::new(&status)).unwrap_or_default();
-        let mark = text.lines().find_map(|line| {
-            let rest = line.strip_prefix("VmHWM:")?;
-            rest.trim().strip_suffix(" kB")?.parse().ok()
-        });
-        peak.fetch_max(mark.unwrap_or_default(), Ordering::Relaxed);
+        for (mark, most) in [("VmHWM:", &peak), ("RssAnon:", &anonymous)] {
+            let kib = text.lines().find_map(|line| {
+                let rest = line.strip_prefix(mark)?;
+                rest.trim().strip_suffix(" kB")?.parse().ok()
+            });
+            most.fetch_max(kib.unwrap_or_default(), Ordering::Relaxed);
+        }
     };
     let output = thread::scope(|scope| -> Result<Vec<u8>> {
         scope.spawn(|| {
             while !ended.load(Ordering::Relaxed) {
                 look();
-                thread::sleep(Duration::from_millis(50));
+                thread::sleep(Duration::from_millis(20));
             }
         });
         let mut output = Vec::new();
@@ -181,6 +188,7 @@ fn measure(command: &[&str]) -> Result<Run> {
         wall,
         cpu: children_seconds()? - before,
         peak: peak.into_inner(),
+        anonymous: anonymous.into_inner(),
     })
 }
 

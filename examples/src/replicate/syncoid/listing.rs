@@ -154,8 +154,8 @@ fn contents(zfs: &Zfs, dataset: &zfs_core::Dataset) -> Result<Listed, zfs_core::
         sync: sync.filter(|sync| sync != "-"),
         ..Listed::default()
     };
-    for snapshot in zfs.list_snapshots(&dataset.name, ListSnapshots::new()) {
-        let snapshot = snapshot?;
+    let all = zfs.list_snapshots(&dataset.name, ListSnapshots::new());
+    for snapshot in all.gather()? {
         listed.snapshots.push(Point {
             name: snapshot.name.snapshot().to_owned(),
             guid: snapshot.guid.0,

@@ -6,7 +6,7 @@
 //!
 //! All little-endian, and believed as little as a file of listings.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use super::events::Events;
@@ -49,7 +49,9 @@ impl Kept {
     /// The file cannot be written.
     pub fn keep(&self, value: &[u8]) -> io::Result<()> {
         match self.encode(value) {
-            Some(bytes) => write(&self.cache.folder, &self.path, &bytes),
+            Some(bytes) => write(&self.cache.folder, &self.path, |file| {
+                file.write_all(&bytes)
+            }),
             None => Err(io::ErrorKind::InvalidInput.into()),
         }
     }
