@@ -8,6 +8,7 @@
 pub mod output;
 
 pub mod autosnap;
+pub mod cache;
 pub mod ctl;
 pub mod exit;
 pub mod list;

@@ -51,8 +51,8 @@ pub use key::{
 };
 pub use list::{
     BookmarkEntry, Dataset, DatasetKind, DatasetKinds, Datasets, Details, Entry, EntryKinds, Glob,
-    KeyStatus, ListCache, ListDatasets, ListOrder, ListRequest, ListSnapshots, Listing, Snapshot,
-    SnapshotEntry, Snapshots,
+    Kept, KeyStatus, ListCache, ListDatasets, ListOrder, ListRequest, ListSnapshots, Listing,
+    Snapshot, SnapshotEntry, Snapshots,
 };
 pub use mount::{Mount, MountProblem, MountRequest, Mounted, MountedAll, Mounts, UnmountFlags};
 pub use name::{BookmarkName, DatasetName, Guid, PoolName, SnapshotName, SnapshotOrBookmark, Txg};

@@ -24,7 +24,7 @@ mod snapshot;
 mod step;
 mod threads;
 
-pub use cache::ListCache;
+pub use cache::{Kept, ListCache};
 pub use dataset::{Dataset, DatasetKind, DatasetKinds, Datasets, KeyStatus, ListDatasets};
 pub use glob::Glob;
 pub use listing::Listing;

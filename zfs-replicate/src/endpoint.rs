@@ -224,9 +224,20 @@ pub trait Receiving: Send {
 pub struct Arrived {
     /// How many bytes it had.
     pub bytes: u64,
-    /// The GUID of the snapshot that it made, where that was told for
-    /// nothing.
-    pub guid: Option<Guid>,
+    /// What is known of the snapshot that it made.
+    pub guid: Arrival,
+}
+
+/// What is known of a snapshot when its stream is through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// It is there, and this is its GUID.
+    Told(Guid),
+    /// It is there; its GUID has to be asked for.
+    Ask,
+    /// It is on its way: when a later stream of the range has arrived, it has,
+    /// too, and is the one that was sent.
+    Later,
 }
 
 /// What to receive, and how.

@@ -374,10 +374,17 @@ impl<'e> Run<'_, 'e> {
             receiving: target.receiving(&receives)?,
         };
         let mut marker = range.marker.clone();
+        let mut on_the_way = (0, 0);
         for (stream, receive) in streams.into_iter().zip(&receives) {
-            let bytes = self.executor.transfer(step, &stream, receive, &mut ways)?;
+            let (bytes, arrived) = self.executor.transfer(step, &stream, receive, &mut ways)?;
+            on_the_way = (on_the_way.0 + 1, on_the_way.1 + bytes);
+            // No marker moves to what may never arrive.
+            if !arrived {
+                continue;
+            }
+            let (streams, bytes) = std::mem::take(&mut on_the_way);
             let mut state = self.state();
-            state.outcome.streams += 1;
+            state.outcome.streams += streams;
             state.outcome.bytes += bytes;
             drop(state);
             if let Some(marker) = &mut marker {

@@ -18,10 +18,10 @@ use sshd::Sshd;
 use zfs_core::{CreateRequest, DatasetName, Encryption, WrappingKey};
 use zfs_replicate::Error;
 use zfs_replicate::endpoint::stock::{Channels, Transport};
-use zfs_replicate::endpoint::{Elevation, Endpoint, Local, Ssh, Stock};
+use zfs_replicate::endpoint::{Compression, Elevation, Endpoint, Local, Ssh, Stock};
 use zfs_replicate::execute::{Cancel, Event, Executor, Observer, Outcome};
 use zfs_replicate::marker::TargetId;
-use zfs_replicate::plan::{Diverged, Gone, Hosts, Options, Plan, plan};
+use zfs_replicate::plan::{Blocks, Diverged, Gone, Hosts, Options, Plan, plan};
 use zfs_replicate::tree::Snapshot;
 
 /// Counts the commands that go through.
@@ -306,6 +306,38 @@ fn a_range_takes_one_command_and_all_markers_another() {
             site.pool.read(&site.pool.dataset("dst"), "a"),
             noise(10, 50_000)
         );
+        let list = ["zfs", "list", "-Hd1", "-t", "bookmark", source.as_str()];
+        assert_eq!(run(&list).lines().count(), 1);
+    }
+}
+
+#[test]
+fn a_compressed_range_takes_one_command_and_is_planned_by_four() {
+    for (way, most) in [(Way::Push, 1), (Way::Pull, 2), (Way::Relay, 3)] {
+        let mut site = Site::new();
+        site.remote = site
+            .remote
+            .compressed(Compression::named("gzip").expect("a name"));
+        let source = site.pool.filesystem("src");
+        let options = || site.options().blocks(Blocks::Decompressed);
+        for number in 0..6 {
+            site.pool.write(&source, "a", &[number; 300_000]);
+            site.pool.take(&format!("src@{number}"));
+        }
+        let mut plan = None;
+        let took = commands(&site, || plan = Some(site.plan(way, &options())));
+        assert!(took <= 4, "{took}");
+        let (from, to) = site.ends(way);
+        let log = Log::default();
+        let took = commands(&site, || {
+            let outcome = Executor::new(from, to, &log).run(&plan.expect("a plan"));
+            let (streams, failed) = (outcome.streams, outcome.failed);
+            assert_eq!((streams, failed), (6, 0), "{:?}", log.lines);
+        });
+        assert!(took <= most, "{took}");
+        assert!(site.plan(way, &options()).is_empty());
+        let arrived = site.pool.read(&site.pool.dataset("dst"), "a");
+        assert!(arrived == [5; 300_000]);
         let list = ["zfs", "list", "-Hd1", "-t", "bookmark", source.as_str()];
         assert_eq!(run(&list).lines().count(), 1);
     }

@@ -15,8 +15,6 @@ pub mod sort;
 
 use std::collections::HashMap;
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
 use zfs_core::{Details, ListCache, ListOrder, Zfs};
@@ -238,26 +236,9 @@ fn cache(args: &Args, details: Details) -> Option<ListCache> {
     let folder = match &args.cache {
         CacheChoice::Nowhere => return None,
         CacheChoice::Folder(folder) => folder.clone(),
-        CacheChoice::Usual => usual_folder()?,
+        CacheChoice::Usual => crate::cache::usual_folder()?,
     };
     Some(ListCache::new(folder))
-}
-
-/// `$XDG_CACHE_HOME/zfs-list`; else /var/cache/zfs-list for root and
-/// ~/.cache/zfs-list for others.
-fn usual_folder() -> Option<PathBuf> {
-    let absolute = |variable: &str| {
-        let path = std::env::var_os(variable).map(PathBuf::from);
-        path.filter(|path| path.is_absolute())
-    };
-    let root = || {
-        let me = std::fs::metadata("/proc/self").ok()?;
-        (me.uid() == 0).then(|| PathBuf::from("/var/cache"))
-    };
-    absolute("XDG_CACHE_HOME")
-        .or_else(root)
-        .or_else(|| Some(absolute("HOME")?.join(".cache")))
-        .map(|folder| folder.join("zfs-list"))
 }
 
 /// What takes rows and writes them.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use jiff::Zoned;
-use zfs_core::{DatasetName, Zfs};
+use zfs_core::{DatasetName, ListCache, Zfs};
 use zfs_replicate::endpoint::{
     Access, Compression, Elevation, Endpoint, Forced, Local, Ssh, SshOptions, Stock, remembered,
 };
@@ -24,6 +24,7 @@ use super::properties;
 use super::side::Place;
 use super::told::Told;
 use super::wanted::Wanted;
+use crate::cache;
 use crate::exit::{Exit, UsageError};
 use crate::stop;
 
@@ -225,8 +226,14 @@ fn endpoint(
     times: bool,
 ) -> anyhow::Result<Box<dyn Endpoint>> {
     if place.host.is_empty() {
-        let local = Local::new(Zfs::open()?);
-        return Ok(Box::new(if times { local.with_times() } else { local }));
+        let mut local = Local::new(Zfs::open()?);
+        if let Some(folder) = cache::usual_folder() {
+            local = local.with_cache(ListCache::new(folder));
+        }
+        if times {
+            local = local.with_times();
+        }
+        return Ok(Box::new(local));
     }
     let options = ssh(place, arguments);
     let elevation = if place.is_root_user || arguments.no_privilege_elevation {
@@ -240,7 +247,7 @@ fn endpoint(
             let names = Compression::NAMES.join(", ");
             UsageError(format!("--compress={name}: there are {names} and none"))
         })?;
-        stock = stock.compressed(compression)?;
+        stock = stock.compressed(compression);
     }
     Ok(Box::new(stock))
 }

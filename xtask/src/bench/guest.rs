@@ -1,6 +1,6 @@
 //! A bench in the ZFS machine.
 
-use std::{path::PathBuf, time::Duration};
+use std::{fs::File, io::Write, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
@@ -29,6 +29,9 @@ pub struct Guest<'a> {
     /// A shell's commands before it.
     pub prepare: &'a str,
     pub disks: Vec<Disk>,
+    /// Where what was measured is written as it comes. What came before a
+    /// failure counts then.
+    pub log: Option<PathBuf>,
 }
 
 impl<'a> Guest<'a> {
@@ -42,6 +45,7 @@ impl<'a> Guest<'a> {
             files: Vec::new(),
             prepare: "true",
             disks: Vec::new(),
+            log: None,
         }
     }
 }
@@ -65,26 +69,35 @@ pub fn run<T: DeserializeOwned>(guest: &Guest<'_>, arguments: &str) -> Result<Me
     }
     let Guest { bench, prepare, .. } = guest;
     let script = format!("cat /sys/module/zfs/version; {prepare} && exec {bench} {arguments}");
+    let mut log = guest.log.as_ref().map(File::create).transpose()?;
     let mut text = Vec::new();
     let outcome = machine.run(
         &["sh".into(), "-c".into(), script.into()],
         &mut |stream, bytes| {
             if stream == Stream::Stdout {
                 text.extend_from_slice(bytes);
+                // It is there for who comes after a failure: none of its own.
+                let _ = log.as_mut().map(|log| log.write_all(bytes));
             }
             // A bench takes minutes: what it measured is seen as it comes.
             vm::pass_on(Stream::Stderr, bytes);
         },
     )?;
     if outcome != Outcome::Exited(0) {
-        bail!("{bench} failed in the machine ({outcome:?})");
+        let failed = format!("{bench} failed in the machine ({outcome:?})");
+        if guest.log.is_none() {
+            bail!(failed);
+        }
+        eprintln!("bench: {failed}; what it measured before counts");
     }
     let text = String::from_utf8(text)?;
     let (version, lines) = text
         .split_once('\n')
         .context("the machine printed nothing")?;
+    // The last one may be cut off.
     let lines = lines
-        .lines()
+        .split_inclusive('\n')
+        .filter(|line| line.ends_with('\n'))
         .map(serde_json::from_str)
         .collect::<Result<_, _>>()?;
     Ok(Measured {

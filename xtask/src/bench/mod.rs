@@ -25,7 +25,8 @@ use crate::vm::{self, Suite};
   cargo xtask bench retention       plans over many snapshots, on this machine
   cargo xtask bench stream          zfs-stream against zstream, mbuffer and pv, on this host
   cargo xtask bench autosnap        zfs-autosnap against sanoid, in the ZFS machine
-  cargo xtask bench peers           zfs-replicate against syncoid, bzfs and a bare pipe")]
+  cargo xtask bench peers           zfs-replicate against syncoid, bzfs and a bare pipe
+  cargo xtask bench peers --datasets 10 --runs 1 --size 64    a small one")]
 pub struct Bench {
     #[command(subcommand)]
     what: What,
@@ -108,15 +109,15 @@ struct Peers {
     /// Snapshots of each before the first run
     #[arg(long, default_value_t = 10)]
     snapshots: u64,
-    /// Runs of each program, in turn
-    #[arg(long, default_value_t = 3)]
+    /// Runs of each program for each row at most, in turn
+    #[arg(long, default_value_t = 9)]
     runs: u32,
+    /// Minutes for each row, after which no other round begins
+    #[arg(long, default_value_t = 6)]
+    minutes: u32,
     /// Size of the one large dataset
     #[arg(long, value_name = "MIB", default_value_t = 512)]
     size: u64,
-    /// Runs with that, in turn
-    #[arg(long, default_value_t = 9)]
-    pipe_runs: u32,
     /// Put the tables into docs/COMPARE.md
     #[arg(long)]
     write: bool,

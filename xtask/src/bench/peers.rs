@@ -13,12 +13,15 @@ use super::{
     guest::{self, Guest, Measured},
     series::Series,
 };
-use crate::vm;
+use crate::{cargo, vm};
 
 /// The version of bzfs that is measured.
 const BZFS: &str = "1.25.0";
 
 const OURS: &str = "zfs-replicate --safe";
+
+/// What stands in a program's place where a kind of run failed.
+const FAILED: &str = "failed";
 
 #[derive(serde::Deserialize)]
 struct Run {
@@ -34,11 +37,12 @@ pub fn peers(what: &Peers) -> Result<String> {
         programs: &["zfs-replicate"],
         files: vec![(bzfs()?, PathBuf::from("bzfs.whl"))],
         prepare,
+        log: Some(cargo::workspace().join("target/bench-peers.jsonl")),
         ..Guest::new("bench-zfs", what.suite)
     };
     let arguments = format!(
         "peers {} {} {} {} {}",
-        what.datasets, what.snapshots, what.runs, what.size, what.pipe_runs
+        what.datasets, what.snapshots, what.runs, what.minutes, what.size
     );
     table(&guest::run(&guest, &arguments)?, what)
 }
@@ -63,6 +67,15 @@ fn bzfs() -> Result<PathBuf> {
     Ok(file)
 }
 
+/// What is asked of a row: so many times as fast as syncoid, and as bzfs.
+fn goals(row: &str) -> (f64, f64) {
+    if row == "nothing to do, local" {
+        (40.0, 5.0)
+    } else {
+        (4.0, 2.0)
+    }
+}
+
 fn table(measured: &Measured<Run>, what: &Peers) -> Result<String> {
     let runs = |row: &str, program: &str| -> Vec<f64> {
         let own = measured.lines.iter();
@@ -73,12 +86,20 @@ fn table(measured: &Measured<Run>, what: &Peers) -> Result<String> {
     let ratios = |row: &str, peer: &str, ours: &str| {
         let (peers, ours) = (runs(row, peer), runs(row, ours));
         let ratios = peers.iter().zip(&ours).map(|(peer, ours)| peer / ours);
-        Series::new(ratios.collect()).with_context(|| format!("no run of {peer}: {row}"))
+        Series::new(ratios.collect())
+    };
+    let median = |row: &str, program: &str| {
+        let series = Series::new(runs(row, program));
+        series.map_or_else(
+            || "none".to_owned(),
+            |series| format!("{:.2} s", series.median()),
+        )
     };
     let mut text = format!(
-        "OpenZFS {}, syncoid 2.3, bzfs {BZFS}, {} datasets with {} snapshots at first, two processors, {} runs of each in turn, {}.\n\n\
-         | | syncoid ÷ zfs-replicate, wall time: median (least to most) | bzfs ÷ zfs-replicate |\n\
-         | --- | --- | --- |\n",
+        "OpenZFS {}, syncoid 2.3, bzfs {BZFS}, {} datasets with {} snapshots at first, two processors, up to {} runs of each in turn, {}. \
+         Before `nothing to do` each program has run and found nothing; the pools of `just imported` are in no memory.\n\n\
+         | | runs | ours | syncoid ÷ ours, wall time: median (least to most) | goal | bzfs ÷ ours | goal |\n\
+         | --- | --- | --- | --- | --- | --- | --- |\n",
         measured.version,
         what.datasets,
         what.snapshots,
@@ -93,20 +114,26 @@ fn table(measured: &Measured<Run>, what: &Peers) -> Result<String> {
         }
     }
     for row in rows {
-        let spread = |peer| -> Result<String> {
-            let series = ratios(row, peer, OURS)?;
-            Ok(format!(
+        let spread = |peer| match ratios(row, peer, OURS) {
+            Some(series) => format!(
                 "{:.1} ({:.1} to {:.1})",
                 series.median(),
                 series.least(),
                 series.most()
-            ))
+            ),
+            None => "not measured".to_owned(),
         };
+        let goals = goals(row);
         writeln!(
             text,
-            "| {row} | {} | {} |",
-            spread("syncoid")?,
-            spread("bzfs")?
+            "| {row}{} | {} | {} | {} | {:.0} | {} | {:.0} |",
+            failed(&runs(row, FAILED)),
+            runs(row, OURS).len(),
+            median(row, OURS),
+            spread("syncoid"),
+            goals.0,
+            spread("bzfs"),
+            goals.1,
         )?;
         for program in [OURS, "syncoid", "bzfs"] {
             eprintln!("bench: {row}: {program}: {:?} s", runs(row, program));
@@ -114,27 +141,39 @@ fn table(measured: &Measured<Run>, what: &Peers) -> Result<String> {
     }
     write!(
         text,
-        "\nOne dataset of {} MiB, {} runs of each in turn; wall time ÷ that of `zfs send -Lc | zfs receive -u`.\n\n\
+        "\nOne dataset of {} MiB, {} runs of each in turn{}; wall time ÷ that of `zfs send -Lc | zfs receive -u`. The goals: 1.05 with verification off, 1.15 with it on, 64 MiB.\n\n\
          | | median | least | most | most anonymous memory, MiB |\n\
          | --- | --- | --- | --- | --- |\n",
-        what.size, what.pipe_runs
+        what.size,
+        runs("one", "pipe").len(),
+        failed(&runs("one", FAILED)),
     )?;
     for (program, told) in [
         ("unverified", "the engine, verification off"),
         ("verified", "the engine, verification on"),
     ] {
-        let series = ratios("one", "pipe", program)?;
-        let memory = Series::new(runs("memory", program)).context("no memory")?;
-        writeln!(
-            text,
-            "| {told} | {:.3} | {:.3} | {:.3} | {:.1} |",
-            1.0 / series.median(),
-            1.0 / series.most(),
-            1.0 / series.least(),
-            memory.most() / 1024.0
-        )?;
+        // A run of ours against the pipe's of the same round.
+        match ratios("one", program, "pipe").zip(Series::new(runs("memory", program))) {
+            Some((series, memory)) => writeln!(
+                text,
+                "| {told} | {:.3} | {:.3} | {:.3} | {:.1} |",
+                series.median(),
+                series.least(),
+                series.most(),
+                memory.most() / 1024.0
+            )?,
+            None => writeln!(text, "| {told} | not measured | | | |")?,
+        }
     }
     Ok(text)
+}
+
+fn failed(runs: &[f64]) -> &'static str {
+    if runs.is_empty() {
+        ""
+    } else {
+        " (and then a run failed)"
+    }
 }
 
 #[cfg(test)]
@@ -160,6 +199,9 @@ mod tests {
             lines.push(run("memory", "unverified", 1024.0));
             lines.push(run("memory", "verified", 2048.0));
         }
+        // One that failed in its first round leaves what was measured of it.
+        lines.push(run("one new snapshot on each, ssh", OURS, 1.0));
+        lines.push(run("one new snapshot on each, ssh", FAILED, 0.0));
         let measured = Measured {
             version: "2.3.9".to_owned(),
             lines,
@@ -169,13 +211,16 @@ mod tests {
             datasets: 100,
             snapshots: 10,
             runs: 3,
+            minutes: 6,
             size: 512,
-            pipe_runs: 3,
             write: false,
         };
         let text = table(&measured, &what).unwrap();
-        let row = format!("| {idle} | 40.0 (40.0 to 40.0) | 5.0 (5.0 to 5.0) |");
+        let row =
+            format!("| {idle} | 3 | 2.00 s | 40.0 (40.0 to 40.0) | 40 | 5.0 (5.0 to 5.0) | 5 |");
         assert!(text.contains(&row), "{text}");
+        let row = "| one new snapshot on each, ssh (and then a run failed) | 1 | 1.00 s | not measured | 4 ";
+        assert!(text.contains(row), "{text}");
         let row = "| the engine, verification on | 1.250 | 1.250 | 1.250 | 2.0 |";
         assert!(text.contains(row), "{text}");
     }

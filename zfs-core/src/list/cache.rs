@@ -18,6 +18,7 @@
 
 mod events;
 mod file;
+mod kept;
 
 use std::collections::HashMap;
 use std::fs::{self, DirBuilder, OpenOptions};
@@ -27,6 +28,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
+
+pub use kept::Kept;
 
 pub(super) use file::{Known, Member, MemberFlags, Record, Version};
 

@@ -12,13 +12,12 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::Stdio;
 use std::sync::{Arc, Weak};
-use std::thread;
 
 use zfs_core::{BookmarkName, DatasetName, Guid, SnapshotName};
 
 use super::stock::remote;
 use super::stock::split::{Broken, Splitter};
-use super::{Arrived, Endpoint, Receive, Receiving, Transport};
+use super::{Arrival, Arrived, Endpoint, Receive, Receiving, Transport};
 use crate::error::Error;
 use crate::marker::{Marker, TargetId};
 use crate::plan::{Base, Encrypted, Rollback, Stream};
@@ -99,30 +98,20 @@ impl Forced {
         let dataset = receive.snapshot.dataset().as_str();
         let command = super::stock::quote::command(["zfs", "receive", "-u", dataset]);
         let failed = |error: io::Error| remote::failed_to_run(transport, &command, &error);
-        let _channel = transport.channels().take();
-        let mut child = transport
-            .command(&command)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(failed)?;
-        let stderr = child.stderr.take();
-        let complaints = thread::spawn(move || stderr.map(remote::complaint).unwrap_or_default());
+        let mut process = remote::start(transport, &command, Stdio::piped(), Stdio::null())?;
         let mut streams = Splitter::new(File::from(pipe.try_clone_to_owned().map_err(failed)?));
-        let to = child.stdin.take().map(OwnedFd::from);
+        let to = process.stdin();
         let moved = streams.begin().and_then(|head| {
             let head = head.ok_or(Broken::CutOff)?;
             let to = to.ok_or(Broken::NobodyReads)?;
             let bytes = streams.copy(&head, File::from(to), |_| {})?;
             Ok((bytes, head.to_guid))
         });
-        let status = child.wait().map_err(failed)?;
-        let said = complaints.join().unwrap_or_default();
+        let (status, said) = process.end().map_err(failed)?;
         match moved {
             Ok((bytes, guid)) if status.success() => Ok(Arrived {
                 bytes,
-                guid: Some(guid),
+                guid: Arrival::Told(guid),
             }),
             Err(Broken::Nonsense(problem)) => Err(Error::package(problem.to_owned())),
             _ => Err(remote::refused(

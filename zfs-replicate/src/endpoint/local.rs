@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use zfs_core::{
-    BookmarkName, CreateRequest, DatasetKind, DatasetName, Defer, Guid, KeyStatus, ListDatasets,
-    ListSnapshots, ReceiveRequest, SendFlags, SendRequest, SnapshotName, SnapshotOrBookmark,
-    Source, Txg, Zfs,
+    BookmarkName, CreateRequest, DatasetKind, DatasetName, Defer, Guid, Kept, KeyStatus, ListCache,
+    ListDatasets, ListSnapshots, ReceiveRequest, SendFlags, SendRequest, SnapshotName,
+    SnapshotOrBookmark, Source, Txg, Zfs,
 };
 use zfs_stream::token::ResumeToken;
 
+use super::stock::listing;
 use super::{Access, Endpoint, Into, Receive};
 use crate::error::Error;
 use crate::plan::{Base, Rollback, Stream};
@@ -30,12 +31,26 @@ const LISTERS: usize = 4;
 pub struct Local {
     zfs: Zfs,
     times: bool,
+    cache: Option<ListCache>,
 }
 
 impl Local {
     /// With a handle that is open already.
     pub fn new(zfs: Zfs) -> Local {
-        Local { zfs, times: false }
+        Local {
+            zfs,
+            times: false,
+            cache: None,
+        }
+    }
+
+    /// Keeps trees in that cache, and takes them from there while the kernel's
+    /// events say that nothing came, went, was renamed or received in their
+    /// pool. Only root may ask for those; others list each time.
+    #[must_use]
+    pub fn with_cache(mut self, cache: ListCache) -> Local {
+        self.cache = Some(cache);
+        self
     }
 
     /// Says when each snapshot was made, which takes the kernel a little
@@ -156,6 +171,53 @@ impl Local {
         Ok(self.zfs.destroy_snapshots(&planned, Defer::No)?)
     }
 
+    /// The datasets of a tree as the kernel lists them.
+    fn listed(&self, root: &DatasetName, kept: Option<&Kept>) -> Result<Vec<Dataset>, Error> {
+        let listing = self
+            .zfs
+            .list_datasets(root, ListDatasets::new().recursive());
+        let listed = match listing.collect::<Result<Vec<_>, _>>() {
+            Ok(listed) => listed,
+            // Not there, or gone while it was listed: to the planner both
+            // are the same.
+            Err(error) if error.is_not_found() => Vec::new(),
+            Err(error) => return Err(error.into()),
+        };
+        let datasets = self.fill(&listed)?;
+        if let Some(kept) = kept.filter(|_| !datasets.is_empty()) {
+            if let Err(error) = kept.keep(listing::write(&datasets).as_bytes()) {
+                tracing::debug!(%root, %error, "the listing cannot be kept");
+            }
+        }
+        Ok(datasets)
+    }
+
+    /// The place in the cache for a tree.
+    fn kept(&self, root: &DatasetName) -> Option<Kept> {
+        let times = if self.times { "\tcreation" } else { "" };
+        let name = format!("{root}{times}");
+        self.cache.as_ref()?.kept(&self.zfs, &root.pool(), &name)
+    }
+
+    /// The datasets of a tree that was kept. Of those that are encrypted, or
+    /// in the middle of a receive, the kernel is asked for what no event tells:
+    /// their keys, and how far they are. None where that does not fit.
+    fn recalled(&self, root: &DatasetName, kept: &[u8]) -> Option<Vec<Dataset>> {
+        let mut datasets = listing::parse(kept, |name| name.is_within(root)).ok()?;
+        for dataset in &mut datasets {
+            if !dataset.is_encrypted() && dataset.partial.is_none() {
+                continue;
+            }
+            let now = plain(&self.zfs.dataset(&dataset.name).ok()?);
+            if now.guid != dataset.guid {
+                return None;
+            }
+            dataset.encryption = now.encryption;
+            dataset.partial = now.partial;
+        }
+        Some(datasets)
+    }
+
     fn nearest_above(&self, root: &DatasetName) -> Result<Option<Dataset>, Error> {
         for name in root.ancestors() {
             match self.zfs.dataset(&name) {
@@ -239,19 +301,16 @@ fn request(stream: &Stream) -> SendRequest {
 
 impl Endpoint for Local {
     fn tree(&self, root: &DatasetName) -> Result<Tree, Error> {
-        let listing = self
-            .zfs
-            .list_datasets(root, ListDatasets::new().recursive());
-        let listed = match listing.collect::<Result<Vec<_>, _>>() {
-            Ok(listed) => listed,
-            // Not there, or gone while it was listed: to the planner both
-            // are the same.
-            Err(error) if error.is_not_found() => Vec::new(),
-            Err(error) => return Err(error.into()),
+        let kept = self.kept(root);
+        let value = kept.as_ref().and_then(Kept::value);
+        let recalled = value.and_then(|value| self.recalled(root, value));
+        let datasets = match recalled {
+            Some(datasets) => datasets,
+            None => self.listed(root, kept.as_ref())?,
         };
         Ok(Tree {
             root: root.clone(),
-            datasets: self.fill(&listed)?,
+            datasets,
             above: self.nearest_above(root)?,
         })
     }

@@ -5,13 +5,14 @@
 //! zfs send there -> ssh -> pipe            pipe -> ssh -> zfs receive there
 //! ```
 //!
-//! Whatever the number of datasets, a listing takes one command, or two where
+//! Whatever the number of datasets, a listing takes one command, which also
+//! says about how much there is to send, or two where
 //! the root is not there yet; the streams of a range take one, which also says
 //! what arrived; and one shell for all ranges moves the markers.
 
 mod asides;
 mod compression;
-mod listing;
+pub(super) mod listing;
 pub(super) mod quote;
 mod receive;
 pub(super) mod remote;
@@ -25,7 +26,7 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use zfs_core::{BookmarkName, DatasetName, Guid, SnapshotName};
 
@@ -64,6 +65,8 @@ pub struct Stock {
     /// How many bytes sends have written so far.
     sent: Arc<Mutex<HashMap<Guid, u64>>>,
     asides: Arc<Asides>,
+    /// How much the last listing says that there is to send.
+    sizes: Arc<Mutex<HashMap<DatasetName, Vec<listing::Size>>>>,
 }
 
 impl Stock {
@@ -76,23 +79,34 @@ impl Stock {
             compression: None,
             sent: Arc::default(),
             asides,
+            sizes: Arc::default(),
         }
     }
 
+    fn sizes(&self) -> MutexGuard<'_, HashMap<DatasetName, Vec<listing::Size>>> {
+        self.sizes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Compresses streams on their way, unless their blocks are compressed
-    /// already or encrypted. The program has to be there on both systems.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Remote`]: it is missing at the other end.
-    pub fn compressed(mut self, compression: Compression) -> Result<Stock, Error> {
-        for program in [compression.compress(), compression.decompress()] {
-            let program = program.first().copied().unwrap_or_default();
-            let command = format!("command -v {program}");
-            remote::run_well(&*self.transport, &command)?;
-        }
+    /// already or encrypted. The program has to be there on both systems:
+    /// where it is missing at the other end, nothing is listed.
+    #[must_use]
+    pub fn compressed(mut self, compression: Compression) -> Stock {
         self.compression = Some(compression);
-        Ok(self)
+        self
+    }
+
+    /// Asks together with a command for the programs that will be needed.
+    fn with_programs(&self, command: &str) -> String {
+        let Some(compression) = self.compression else {
+            return command.to_owned();
+        };
+        let [compress, decompress] = [compression.compress(), compression.decompress()]
+            .map(|words| words.first().copied().unwrap_or_default());
+        format!(
+            "for program in {compress} {decompress}; do command -v $program >/dev/null || \
+             {{ echo \"there is no $program\" >&2; exit 127; }}; done; {command}"
+        )
     }
 
     /// A command line that runs zfs(8).
@@ -257,14 +271,17 @@ fn filter(words: &[&str], stdin: Stdio, stdout: Stdio) -> io::Result<Child> {
 impl Endpoint for Stock {
     fn tree(&self, root: &DatasetName) -> Result<Tree, Error> {
         let kinds = "filesystem,volume,snapshot,bookmark";
-        let head = ["list", "-Hp", "-r", "-t", kinds, "-o", listing::COLUMNS];
+        let columns = format!("{}{}", listing::COLUMNS, listing::SIZES);
+        let head = ["list", "-Hp", "-r", "-t", kinds, "-o", &columns];
         let command = self.zfs(head.into_iter().chain([root.as_str()]));
+        let command = self.with_programs(&command);
         let output = remote::run(&*self.transport, &command)?;
         if output.status.success() {
             let datasets = self.parse(root, &output.stdout, |name| name.is_within(root))?;
             if datasets.first().is_none_or(|first| first.name != *root) {
                 return Err(self.malformed(root.as_str(), &"it is not in its own listing"));
             }
+            *self.sizes() = listing::sizes(&output.stdout);
             return Ok(Tree {
                 root: root.clone(),
                 datasets,
@@ -306,9 +323,9 @@ impl Endpoint for Stock {
         self.transport.connect_again()
     }
 
-    fn estimate(&self, _: &Stream) -> Result<Option<u64>, Error> {
-        // It would be a command of its own for each stream.
-        Ok(None)
+    fn estimate(&self, stream: &Stream) -> Result<Option<u64>, Error> {
+        // To ask zfs send would be a command of its own for each stream.
+        Ok(listing::estimate(&self.sizes(), stream))
     }
 
     fn send(&self, stream: &Stream, pipe: BorrowedFd<'_>) -> Result<(), Error> {

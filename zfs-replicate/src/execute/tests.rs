@@ -10,7 +10,7 @@ use std::time::Duration;
 use zfs_core::{BookmarkName, DatasetName, Guid, SnapshotName, Txg};
 
 use super::{Cancel, Event, Executor, Observer, Outcome, Retries, Tap};
-use crate::endpoint::{Endpoint, Receive};
+use crate::endpoint::{Arrival, Arrived, Endpoint, Receive, Receiving};
 use crate::error::Error;
 use crate::marker::TargetId;
 use crate::plan::{Action, Base, Options, Plan, Rollback, Step, Stream, Why, plan};
@@ -37,6 +37,28 @@ struct Fake {
     no_holds: bool,
     /// What arrives under this name gets another GUID.
     mistakes: Option<&'static str>,
+    /// Of a range it says at the end whether all arrived.
+    answers_last: bool,
+}
+
+/// The receives of a range at a [`Fake`] that answers last.
+struct AnswersLast<'a> {
+    fake: &'a Fake,
+    left: &'a [Receive],
+}
+
+impl Receiving for AnswersLast<'_> {
+    fn receive(&mut self, pipe: BorrowedFd<'_>) -> Result<Arrived, Error> {
+        let (receive, left) = self.left.split_first().unwrap();
+        self.left = left;
+        let bytes = self.fake.receive(receive, pipe)?;
+        let guid = if left.is_empty() {
+            Arrival::Ask
+        } else {
+            Arrival::Later
+        };
+        Ok(Arrived { bytes, guid })
+    }
 }
 
 impl Fake {
@@ -110,6 +132,17 @@ impl Endpoint for Fake {
         let mut snapshots = self.snapshots.lock().unwrap();
         snapshots.insert(receive.snapshot.clone(), Guid(guid));
         Ok(bytes.len() as u64)
+    }
+
+    fn receiving<'e>(
+        &'e self,
+        receives: &'e [Receive],
+    ) -> Result<Option<Box<dyn Receiving + 'e>>, Error> {
+        let ways = AnswersLast {
+            fake: self,
+            left: receives,
+        };
+        Ok(self.answers_last.then(|| Box::new(ways) as _))
     }
 
     fn has_partial(&self, dataset: &DatasetName) -> bool {
@@ -395,6 +428,30 @@ fn no_marker_moves_for_a_snapshot_that_is_not_the_one() {
         "{log:?}"
     );
     assert_eq!(source.done.into_inner().unwrap(), ["send tank@1"]);
+}
+
+#[test]
+fn no_marker_moves_to_what_is_still_on_its_way() {
+    for breaks in [None, Some("tank@3")] {
+        let source = Fake {
+            breaks,
+            ..Fake::default()
+        };
+        let target = Fake {
+            answers_last: true,
+            ..Fake::default()
+        };
+        let plan = planned(vec![dataset("tank", &[1, 2, 3])], "vault/t", true);
+        let (outcome, log) = run(&source, &target, &plan);
+        let mut wanted = vec!["send tank@1", "send tank@2", "send tank@3"];
+        if breaks.is_none() {
+            wanted.push("bookmark tank@3 tank#replica-siteb-0000000000000003");
+        }
+        let arrived = if breaks.is_none() { 3 } else { 0 };
+        assert_eq!(outcome.streams, arrived, "{log:?}");
+        assert_eq!(outcome.bytes, arrived * STREAM_BYTES as u64);
+        assert_eq!(source.done.into_inner().unwrap(), wanted);
+    }
 }
 
 #[test]

@@ -8,14 +8,14 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use zfs_core::{Guid, SnapshotName};
+use zfs_core::SnapshotName;
 use zfs_stream::verify::Kind;
 
 use super::Executor;
 use super::cancel::break_off;
 use super::event::{Event, Transfer};
 use super::pump::{Stopped, pump};
-use crate::endpoint::{Arrived, Into, Receive, Receiving, Sending};
+use crate::endpoint::{Arrival, Arrived, Into, Receive, Receiving, Sending};
 use crate::error::Error;
 use crate::plan::{Step, Stream};
 
@@ -56,14 +56,15 @@ impl Executor<'_> {
         receives.collect()
     }
 
-    /// Sends a stream and returns how many bytes arrived.
+    /// Sends a stream and returns how many bytes that were, and whether it is
+    /// known to have arrived.
     pub(super) fn transfer(
         &self,
         step: &Step,
         stream: &Stream,
         receive: &Receive,
         ways: &mut Ways<'_>,
-    ) -> Result<u64, Error> {
+    ) -> Result<(u64, bool), Error> {
         let transfer = Transfer {
             source: &step.source,
             target: &step.target,
@@ -78,13 +79,13 @@ impl Executor<'_> {
         let began = Instant::now();
         let ended = self.flow(transfer, receive, copy, ways)?;
         let Arrived { bytes, guid } = self.verdict(transfer, ended)?;
-        self.check(stream, &receive.snapshot, guid)?;
+        let arrived = self.check(stream, &receive.snapshot, guid)?;
         self.observer.event(&Event::Finished {
             transfer,
             bytes,
             elapsed: began.elapsed(),
         });
-        Ok(bytes)
+        Ok((bytes, arrived))
     }
 
     /// Lets the stream flow, and returns when nothing flows any more.
@@ -148,7 +149,10 @@ impl Executor<'_> {
                     receiving.receive(reader.as_fd())
                 } else {
                     let received = self.target.receive(receive, reader.as_fd());
-                    received.map(|bytes| Arrived { bytes, guid: None })
+                    received.map(|bytes| Arrived {
+                        bytes,
+                        guid: Arrival::Ask,
+                    })
                 };
                 drop(reader);
                 drop(done);
@@ -233,19 +237,20 @@ impl Executor<'_> {
     }
 
     /// A resumed stream is named by what the token said, so what arrived is
-    /// looked at before a marker is made of it.
+    /// looked at before a marker is made of it. Whether it is known by now.
     fn check(
         &self,
         stream: &Stream,
         snapshot: &SnapshotName,
-        told: Option<Guid>,
-    ) -> Result<(), Error> {
+        told: Arrival,
+    ) -> Result<bool, Error> {
         let found = match told {
-            Some(guid) => guid,
-            None => self.target.guid(snapshot)?,
+            Arrival::Told(guid) => guid,
+            Arrival::Ask => self.target.guid(snapshot)?,
+            Arrival::Later => return Ok(false),
         };
         if found == stream.to.guid {
-            return Ok(());
+            return Ok(true);
         }
         Err(Error::WrongSnapshot {
             snapshot: snapshot.clone(),

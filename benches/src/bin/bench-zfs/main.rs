@@ -16,13 +16,19 @@ fn main() -> ExitCode {
         ["send", mib, runs] => numbers([mib, runs]).and_then(stream::send),
         ["replicate", mib, runs] => numbers([mib, runs]).and_then(stream::replicate),
         ["list", snapshots, runs] => numbers([snapshots, runs]).and_then(list::list),
-        ["peers", datasets, snapshots, runs, mib, pipes] => numbers([datasets, snapshots, runs])
-            .and_then(peers::many)
-            .and_then(|()| numbers([mib, pipes]).and_then(peers::one)),
+        ["peers", datasets, snapshots, runs, minutes, mib] => {
+            numbers([datasets, snapshots, runs, minutes, mib]).and_then(
+                |[datasets, snapshots, runs, minutes, mib]| {
+                    let rounds = peers::Rounds::new(runs, minutes);
+                    peers::one(mib, rounds);
+                    peers::many([datasets, snapshots], rounds)
+                },
+            )
+        }
         _ => {
             eprintln!(
                 "usage: bench-zfs send MIB RUNS | replicate MIB RUNS | list SNAPSHOTS RUNS \
-                 | peers DATASETS SNAPSHOTS RUNS MIB PIPE-RUNS"
+                 | peers DATASETS SNAPSHOTS RUNS MINUTES MIB"
             );
             return ExitCode::from(64);
         }

@@ -1,6 +1,11 @@
 //! Replication programs in turn: zfs-replicate, syncoid, bzfs, and a bare pipe.
 //!
-//! Prints a line of JSON per run: row, program, seconds.
+//! Each program has a target of its own, all of them copies of one pool. What
+//! is measured is of several kinds, each with a time in which it begins another
+//! round; one that fails does not keep the others from being measured.
+//!
+//! Prints a line of JSON per run: row, program, seconds; of a kind that failed
+//! one whose program is `failed`.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -54,35 +59,45 @@ impl Program {
         }
     }
 
+    /// The pool of its target.
+    fn pool(self) -> &'static str {
+        match self {
+            Program::Safe => "zfs-safe",
+            Program::Syncoid => "zfs-syncoid",
+            Program::Bzfs => "zfs-bzfs",
+        }
+    }
+
     /// Replicates everything that the source has to a target of its own.
     fn command(self, way: Way) -> Command {
         let place = match way {
-            Way::Local => String::new(),
-            Way::Ssh => HOST.to_owned(),
+            Way::Local => "",
+            Way::Ssh => HOST,
         };
-        let target = |name: &str| format!("{place}zfs-other/{name}-{}", way.word());
-        let words: Vec<String> = match self {
-            Program::Safe => ["zfs-replicate", "--safe", "-r", "--quiet", SOURCE]
-                .map(str::to_owned)
-                .into_iter()
-                .chain([target("safe")])
-                .collect(),
-            Program::Syncoid => ["syncoid", "-r", "--no-sync-snap", "--quiet", SOURCE]
-                .map(str::to_owned)
-                .into_iter()
-                .chain([target("syncoid")])
-                .collect(),
-            Program::Bzfs => ["python3", "-m", "bzfs_main.bzfs", SOURCE, &target("bzfs")]
-                .map(str::to_owned)
-                .into_iter()
-                .chain(["--recursive", "--quiet"].map(str::to_owned))
-                .collect(),
+        let target = format!("{place}{}/data", self.pool());
+        let words: &[&str] = match self {
+            Program::Safe => &["zfs-replicate", "--safe", "-r", "--quiet", SOURCE, &target],
+            Program::Syncoid => &[
+                "syncoid",
+                "-r",
+                "--no-sync-snap",
+                "--quiet",
+                SOURCE,
+                &target,
+            ],
+            Program::Bzfs => &[
+                "python3",
+                "-m",
+                "bzfs_main.bzfs",
+                SOURCE,
+                &target,
+                "--recursive",
+                "--quiet",
+            ],
         };
-        let (program, arguments) = words
-            .split_first()
-            .map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
-        let mut command = Command::new(program);
-        command.args(arguments).stdin(Stdio::null());
+        // One that hangs is a failure.
+        let mut command = Command::new("timeout");
+        command.arg("900").args(words).stdin(Stdio::null());
         command.stdout(Stdio::null());
         command
     }
@@ -97,22 +112,14 @@ impl Program {
     }
 
     fn measure(self, row: &str, way: Way) -> Result<()> {
-        print(
-            &format!("{row}, {}", way.word()),
-            self.word(),
-            self.timed(way)?,
-        );
+        let took = self.timed(way)?;
+        print(row, self.word(), took);
         Ok(())
     }
 
     /// What it made of the source, by name and guid.
-    fn replica(self, handle: &Zfs, way: Way) -> Result<Vec<String>> {
-        let name = match self {
-            Program::Safe => "safe",
-            Program::Syncoid => "syncoid",
-            Program::Bzfs => "bzfs",
-        };
-        snapshots(handle, &format!("zfs-other/{name}-{}", way.word()))
+    fn replica(self, handle: &Zfs) -> Result<Vec<String>> {
+        snapshots(handle, &format!("{}/data", self.pool()))
     }
 }
 
@@ -136,57 +143,169 @@ fn snapshots(handle: &Zfs, root: &str) -> Result<Vec<String>> {
     Ok(all)
 }
 
+/// How often and how long something is measured.
+#[derive(Clone, Copy)]
+pub struct Rounds {
+    most: u64,
+    time: Duration,
+}
+
+impl Rounds {
+    pub fn new(most: u64, minutes: u64) -> Rounds {
+        Rounds {
+            most,
+            time: Duration::from_secs(minutes * 60),
+        }
+    }
+
+    /// Another round as long as it will end in time, as it seems.
+    fn each(self, mut round: impl FnMut() -> Result<()>) -> Result<()> {
+        let started = Instant::now();
+        for done in 0..u32::try_from(self.most)? {
+            let next = started.elapsed() / done.max(1);
+            if done > 0 && started.elapsed() + next > self.time {
+                break;
+            }
+            round()?;
+        }
+        Ok(())
+    }
+}
+
+/// Says that a kind failed, and goes on.
+fn told(row: &str, result: Result<()>) {
+    if let Err(error) = result {
+        eprintln!("bench-zfs: {row}: {error}");
+        print(row, "failed", Duration::ZERO);
+    }
+}
+
 /// Many datasets with nothing to do, and with one new snapshot on each.
-pub fn many([datasets, count, runs]: [u64; 3]) -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let pool = Pool::create("zfs-bench", folder.path(), 2048)?;
-    let other = Pool::create("zfs-other", folder.path(), 2048)?;
-    let handle = Zfs::open()?;
-    let source = Source::create(&handle, &pool, folder.path(), datasets)?;
-    for _ in 0..count {
-        source.snapshot(&handle)?;
-    }
-    let _sshd = Sshd::start(folder.path())?;
+pub fn many([datasets, count]: [u64; 2], rounds: Rounds) -> Result<()> {
+    let site = Site::make(datasets, count)?;
+    let _sshd = Sshd::start(site.folder.path())?;
     for way in [Way::Local, Way::Ssh] {
-        for program in Program::ALL {
-            program.measure("everything new", way)?;
-            if program.replica(&handle, way)? != snapshots(&handle, SOURCE)? {
-                return Err(format!("{} made no replica", program.word()).into());
-            }
-        }
+        let row = format!("nothing to do, {}", way.word());
+        told(&row, site.idle(&row, way, rounds));
+        let row = format!("one new snapshot on each, {}", way.word());
+        told(&row, site.new_snapshots(&row, way, rounds));
     }
     for way in [Way::Local, Way::Ssh] {
-        for _ in 0..runs {
-            for program in Program::ALL {
-                program.measure("nothing to do", way)?;
-            }
-        }
-        for _ in 0..runs {
-            source.snapshot(&handle)?;
-            for program in Program::ALL {
-                program.measure("one new snapshot on each", way)?;
-                if program.replica(&handle, way)? != snapshots(&handle, SOURCE)? {
-                    return Err(format!("{} left something out", program.word()).into());
-                }
-            }
-        }
-    }
-    // The other way's targets lack the last snapshots; they get them before
-    // the kernel forgets everything by an export.
-    for program in Program::ALL {
-        program.timed(Way::Local)?;
-    }
-    for _ in 0..runs {
-        for program in Program::ALL {
-            for pool in [&pool, &other] {
-                run(&["zpool", "export", pool.name()])?;
-                let path = folder.path().to_str().ok_or("a folder that is no text")?;
-                run(&["zpool", "import", "-d", path, "-N", pool.name()])?;
-            }
-            program.measure("nothing to do, pools just imported", Way::Local)?;
-        }
+        let row = format!("nothing to do, pools just imported, {}", way.word());
+        told(&row, site.cold(&row, way, rounds));
     }
     Ok(())
+}
+
+/// The source, and a target for each program.
+struct Site {
+    handle: Zfs,
+    source: Source,
+    _targets: Vec<Pool>,
+    _pool: Pool,
+    folder: tempfile::TempDir,
+}
+
+impl Site {
+    fn make(datasets: u64, count: u64) -> Result<Site> {
+        let folder = tempfile::tempdir()?;
+        let pool = Pool::create("zfs-bench", folder.path(), 2048)?;
+        let handle = Zfs::open()?;
+        let source = Source::create(&handle, &pool, folder.path(), datasets)?;
+        for _ in 0..count {
+            source.snapshot(&handle)?;
+        }
+        eprintln!("bench-zfs: the source is made");
+        let seed = Pool::create("zfs-seed", folder.path(), 2048)?;
+        let local = Local::new(handle.clone());
+        let from = local.tree(&SOURCE.parse()?)?;
+        let to = local.tree(&format!("{}/data", seed.name()).parse()?)?;
+        let outcome =
+            Executor::new(&local, &local, &Nobody).run(&plan(&from, &to, &Options::new())?);
+        if !outcome.is_ok() {
+            return Err(format!("{outcome:?}").into());
+        }
+        let seed = seed.export()?;
+        let targets = Program::ALL
+            .iter()
+            .map(|program| Pool::copy(seed, program.pool(), folder.path()))
+            .collect::<Result<_>>()?;
+        eprintln!("bench-zfs: the targets are made");
+        Ok(Site {
+            handle,
+            source,
+            _targets: targets,
+            _pool: pool,
+            folder,
+        })
+    }
+
+    fn is_replica(&self, program: Program, of: &[String]) -> Result<()> {
+        if program.replica(&self.handle)? == of {
+            return Ok(());
+        }
+        Err(format!("{} left something out", program.word()).into())
+    }
+
+    /// Nothing is left to do, whatever happened before.
+    fn even(&self, way: Way) -> Result<()> {
+        let all = snapshots(&self.handle, SOURCE)?;
+        for program in Program::ALL {
+            // Ours marks this target first, and then sees that it has.
+            let times = if program == Program::Safe { 2 } else { 0 };
+            for _ in 0..times {
+                program.timed(way)?;
+            }
+            if self.is_replica(program, &all).is_err() {
+                program.timed(way)?;
+                self.is_replica(program, &all)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn idle(&self, row: &str, way: Way, rounds: Rounds) -> Result<()> {
+        self.even(way)?;
+        rounds.each(|| {
+            for program in Program::ALL {
+                program.measure(row, way)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn new_snapshots(&self, row: &str, way: Way, rounds: Rounds) -> Result<()> {
+        rounds.each(|| {
+            self.source.snapshot(&self.handle)?;
+            let all = snapshots(&self.handle, SOURCE)?;
+            for program in Program::ALL {
+                program.measure(row, way)?;
+                self.is_replica(program, &all)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn cold(&self, row: &str, way: Way, rounds: Rounds) -> Result<()> {
+        self.even(way)?;
+        rounds.each(|| {
+            for program in Program::ALL {
+                import_again("zfs-bench", self.folder.path())?;
+                let own = self.folder.path().join(program.pool());
+                import_again(program.pool(), &own)?;
+                program.measure(row, way)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The kernel forgets everything about a pool.
+fn import_again(pool: &str, folder: &Path) -> Result<()> {
+    run(&["zpool", "export", pool])?;
+    let path = folder.to_str().ok_or("a folder that is no text")?;
+    let fixed = ["zpool", "import", "-o", "cachefile=none", "-d"];
+    run(&[&fixed[..], &[path, "-N", pool]].concat())
 }
 
 struct Source {
@@ -295,14 +414,18 @@ impl Observer for Nobody {
 
 /// One large dataset: the engine with and without verification, and a bare
 /// pipe.
-pub fn one([mib, runs]: [u64; 2]) -> Result<()> {
+pub fn one(mib: u64, rounds: Rounds) {
+    told("one", large(mib, rounds));
+}
+
+fn large(mib: u64, rounds: Rounds) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let pool = Pool::create("zfs-bench", folder.path(), mib * 2 + 256)?;
     let _other = Pool::create("zfs-other", folder.path(), mib * 2 + 256)?;
     let snapshot: SnapshotName = filled(&pool, folder.path(), mib)?.parse()?;
     let handle = Zfs::open()?;
     by_pipe(&snapshot)?;
-    for _ in 0..runs {
+    rounds.each(|| {
         for verified in [false, true] {
             let program = if verified { "verified" } else { "unverified" };
             let (took, kib) = by_engine(&handle, &snapshot, verified)?;
@@ -310,8 +433,8 @@ pub fn one([mib, runs]: [u64; 2]) -> Result<()> {
             println!("{{\"row\":\"memory\",\"program\":\"{program}\",\"seconds\":{kib}}}");
         }
         print("one", "pipe", by_pipe(&snapshot)?);
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 const ARRIVED: &str = "zfs-other/data";

@@ -42,6 +42,31 @@ impl Pool {
         Ok(Pool { name })
     }
 
+    /// Lets it go, and gives its name.
+    pub fn export(self) -> Result<&'static str> {
+        let name = self.name;
+        run(&["zpool", "export", name])?;
+        // There is nothing to destroy any more.
+        std::mem::forget(self);
+        Ok(name)
+    }
+
+    /// A pool under another name that has what an exported one in `folder`
+    /// has. Its file is in a folder of its own, below that.
+    pub fn copy(of: &str, name: &'static str, folder: &Path) -> Result<Pool> {
+        let own = folder.join(name);
+        std::fs::create_dir(&own)?;
+        let path = |path: &Path| path.to_str().map(str::to_owned).ok_or("not text");
+        let from = path(&folder.join(format!("{of}.img")))?;
+        run(&["cp", "--sparse=always", &from, &path(&own)?])?;
+        let fixed = ["zpool", "import", "-N", "-o", "cachefile=none", "-d"];
+        run(&[&fixed[..], &[&path(&own)?, of, name]].concat())?;
+        let pool = Pool { name };
+        // No two pools of one GUID are imported at once.
+        run(&["zpool", "reguid", name])?;
+        Ok(pool)
+    }
+
     /// Its name.
     pub fn name(&self) -> &'static str {
         self.name

@@ -26,8 +26,6 @@ const HARMLESS: &[&str] = &[
     "inherit",
     "hold",
     "release",
-    "bookmark",
-    "remove bookmark",
     "permission update",
     "permission who remove",
     "permission remove",
@@ -39,6 +37,9 @@ const HARMLESS: &[&str] = &[
     "error scrub done",
     "error scrub canceled",
 ];
+
+/// What is as harmless where nobody asks for bookmarks.
+const BOOKMARKS: &[&str] = &["bookmark", "remove bookmark"];
 
 const HISTORY: &str = "sysevent.fs.zfs.history_event";
 
@@ -57,6 +58,8 @@ pub(super) struct Events<'a> {
 pub(super) struct Since {
     /// The pools in which names may have changed, by GUID.
     pub(super) changed: HashSet<u64>,
+    /// Those in which bookmarks came or went.
+    pub(super) bookmarks: HashSet<u64>,
     /// How many events there were.
     pub(super) count: usize,
     /// The last of them.
@@ -109,6 +112,7 @@ impl<'a> Events<'a> {
         }
         let mut since = Since {
             changed: HashSet::new(),
+            bookmarks: HashSet::new(),
             count: 0,
             last: event,
         };
@@ -120,7 +124,11 @@ impl<'a> Events<'a> {
             if since.count > MOST {
                 return None;
             }
-            since.changed.extend(changed(&next));
+            match change(&next) {
+                Some((What::Names, pool)) => since.changed.insert(pool),
+                Some((What::Bookmarks, pool)) => since.bookmarks.insert(pool),
+                None => false,
+            };
         }
         // One that got lost would leave a gap.
         (most.checked_sub(event)? <= since.count as u64).then_some(since)
@@ -135,17 +143,30 @@ fn number(event: &NvList) -> Option<u64> {
     event.get_u64("eid")
 }
 
-/// The pool whose names the event may have changed.
-fn changed(event: &NvList) -> Option<u64> {
+/// What an event changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    Names,
+    Bookmarks,
+}
+
+/// What the event may have changed, and in which pool.
+fn change(event: &NvList) -> Option<(What, u64)> {
     if event.get_str("class") != Some(HISTORY) {
         return None;
     }
     let name = event.get_str("history_internal_name");
-    if name.is_some_and(|name| HARMLESS.contains(&name)) {
+    let is_of = |names: &[&str]| name.is_some_and(|name| names.contains(&name));
+    if is_of(HARMLESS) {
         return None;
     }
+    let what = if is_of(BOOKMARKS) {
+        What::Bookmarks
+    } else {
+        What::Names
+    };
     // An event of no pool would be one of all; there is none such.
-    event.get_u64("pool_guid")
+    Some((what, event.get_u64("pool_guid")?))
 }
 
 #[cfg(test)]
@@ -172,13 +193,18 @@ mod tests {
             "clone swap",
             "news",
         ] {
-            assert_eq!(changed(&event(HISTORY, Some(name))), Some(7), "{name}");
+            let names = Some((What::Names, 7));
+            assert_eq!(change(&event(HISTORY, Some(name))), names, "{name}");
         }
-        assert_eq!(changed(&event(HISTORY, None)), Some(7));
+        assert_eq!(change(&event(HISTORY, None)), Some((What::Names, 7)));
+        for name in BOOKMARKS {
+            let bookmarks = Some((What::Bookmarks, 7));
+            assert_eq!(change(&event(HISTORY, Some(name))), bookmarks, "{name}");
+        }
         for name in HARMLESS {
-            assert_eq!(changed(&event(HISTORY, Some(name))), None, "{name}");
+            assert_eq!(change(&event(HISTORY, Some(name))), None, "{name}");
         }
         let other = event("sysevent.fs.zfs.config_sync", Some("snapshot"));
-        assert_eq!(changed(&other), None);
+        assert_eq!(change(&other), None);
     }
 }

@@ -18,13 +18,12 @@ mod write;
 use std::collections::HashMap;
 use std::ops::Range;
 
-pub(super) use self::write::block;
-use self::write::checksum;
+pub(super) use self::write::{block, checksum};
 
 const MAGIC: &[u8; 8] = b"zfs-list";
 const VERSION: u32 = 2;
 /// Magic, version, checksum.
-const HEAD: usize = 20;
+pub(super) const HEAD: usize = 20;
 /// Where the time of creation was not asked for.
 const UNKNOWN: u64 = u64::MAX;
 /// `snapshots_changed` of a dataset whose snapshots are right for a tree alone.
@@ -42,6 +41,23 @@ pub(super) struct State {
     pub(super) imported: [u64; 2],
     /// The machine's boot id: nobody knows how its clock was set since.
     pub(super) boot: [u8; 16],
+}
+
+impl State {
+    pub(super) fn encode(&self, bytes: &mut Vec<u8>) {
+        for number in [self.pool, self.imported[0], self.imported[1]] {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        bytes.extend_from_slice(&self.boot);
+    }
+
+    pub(super) fn decode(reader: &mut Reader<'_>) -> Option<State> {
+        Some(State {
+            pool: reader.u64()?,
+            imported: [reader.u64()?, reader.u64()?],
+            boot: reader.array()?,
+        })
+    }
 }
 
 /// What a dataset's snapshots are known by.
@@ -132,24 +148,33 @@ struct Block {
 }
 
 /// Reads from the front of what is left.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Reader<'a> {
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+    pub(super) fn new(bytes: &'a [u8]) -> Reader<'a> {
+        Reader { bytes, at: 0 }
+    }
+
+    /// Everything that is left.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
+    }
+
+    pub(super) fn take(&mut self, length: usize) -> Option<&'a [u8]> {
         let end = self.at.checked_add(length)?;
         let taken = self.bytes.get(self.at..end)?;
         self.at = end;
         Some(taken)
     }
 
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+    pub(super) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         self.take(N)?.try_into().ok()
     }
 
-    fn u64(&mut self) -> Option<u64> {
+    pub(super) fn u64(&mut self) -> Option<u64> {
         self.array().map(u64::from_le_bytes)
     }
 
@@ -181,10 +206,7 @@ impl File {
     /// None where the bytes are not, or not whole, what [`File::encode`]
     /// makes.
     pub(super) fn decode(bytes: Vec<u8>) -> Option<File> {
-        let mut reader = Reader {
-            bytes: &bytes,
-            at: 0,
-        };
+        let mut reader = Reader::new(&bytes);
         if reader.take(MAGIC.len())? != MAGIC || reader.array()? != VERSION.to_le_bytes() {
             return None;
         }
@@ -192,11 +214,7 @@ impl File {
         if sum != checksum(bytes.get(HEAD..)?) {
             return None;
         }
-        let state = State {
-            pool: reader.u64()?,
-            imported: [reader.u64()?, reader.u64()?],
-            boot: reader.array()?,
-        };
+        let state = State::decode(&mut reader)?;
         let clock = i64::from_le_bytes(reader.array()?);
         let mut trees = Vec::new();
         for _ in 0..reader.u32()? {
@@ -269,7 +287,7 @@ impl File {
 }
 
 impl Reader<'_> {
-    fn text(&mut self) -> Option<String> {
+    pub(super) fn text(&mut self) -> Option<String> {
         let length = u16::from_le_bytes(self.array()?);
         let bytes = self.take(usize::from(length))?;
         std::str::from_utf8(bytes).ok().map(str::to_owned)

@@ -11,12 +11,16 @@ use std::time::{Duration, SystemTime};
 use zfs_core::{DatasetName, Guid, SnapshotOrBookmark, Txg};
 
 use super::super::local::partial;
+use crate::plan::{Base, Stream};
 use crate::properties::Properties;
 use crate::tree::{Bookmark, Dataset, Encryption, Key, Kind, Snapshot};
 
 /// The columns that are asked for, in this order.
 pub(super) const COLUMNS: &str = "name,type,guid,createtxg,origin,encryptionroot,keystatus,receive_resume_token,creation,ivsetguid";
 const COLUMN_COUNT: usize = 10;
+
+/// Two columns more, for [`sizes`].
+pub(super) const SIZES: &str = ",written,referenced";
 
 /// The longest line: a resume token is the longest of what it has.
 const MAX_LINE_BYTES: usize = 64 << 10;
@@ -103,6 +107,118 @@ pub fn parse(
     Ok(datasets)
 }
 
+/// How much a snapshot has.
+#[derive(Clone, Debug)]
+pub(super) struct Size {
+    name: SnapshotOrBookmark,
+    createtxg: Txg,
+    /// In bytes, since the snapshot before it.
+    written: u64,
+    /// In bytes, altogether.
+    referenced: u64,
+}
+
+/// What a listing with [`SIZES`] says of snapshots and bookmarks, by dataset.
+/// Nothing is done because of it: what cannot be read is left out.
+pub(super) fn sizes(output: &[u8]) -> HashMap<DatasetName, Vec<Size>> {
+    let mut all: HashMap<DatasetName, Vec<Size>> = HashMap::new();
+    let read = |line| {
+        let row = Row::read(line).ok()?;
+        let bytes = |text: Option<&str>| text.and_then(|text| number(text).ok()).unwrap_or(0);
+        Some(Size {
+            name: row.name.parse().ok()?,
+            createtxg: row.createtxg().ok()?,
+            written: bytes(row.written),
+            referenced: bytes(row.referenced),
+        })
+    };
+    for size in lines(output).filter_map(|(_, line)| read(line)) {
+        all.entry(size.name.dataset().clone())
+            .or_default()
+            .push(size);
+    }
+    all
+}
+
+/// About how many bytes a stream has: all that the snapshot refers to, or what
+/// was written since its base.
+pub(super) fn estimate(sizes: &HashMap<DatasetName, Vec<Size>>, stream: &Stream) -> Option<u64> {
+    let own = sizes.get(stream.to.name.dataset())?;
+    let to = SnapshotOrBookmark::from(stream.to.name.clone());
+    let to = own.iter().find(|size| size.name == to)?;
+    let bytes = match &stream.from {
+        None => to.referenced,
+        Some(base) => {
+            let base: SnapshotOrBookmark = match base {
+                Base::Snapshot { name, .. } => name.clone().into(),
+                Base::Bookmark { name, .. } => name.clone().into(),
+            };
+            let base = sizes
+                .get(base.dataset())?
+                .iter()
+                .find(|size| size.name == base)?;
+            let between = base.createtxg.0.saturating_add(1)..=to.createtxg.0;
+            let since = own
+                .iter()
+                .filter(|size| between.contains(&size.createtxg.0));
+            since.fold(0_u64, |sum, size| sum.saturating_add(size.written))
+        }
+    };
+    let arrived = stream.resume.as_ref().map_or(0, |point| point.bytes);
+    Some(bytes.saturating_sub(arrived))
+}
+
+/// Writes what [`parse`] reads, except for resume tokens: of them it stays
+/// known that there was one.
+pub(in crate::endpoint) fn write(datasets: &[Dataset]) -> String {
+    fn or_none<T: ToString>(value: Option<T>) -> String {
+        value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+    }
+    let ivset = |ivset: &Option<Guid>| or_none(ivset.map(|Guid(number)| number));
+    let mut lines = Vec::new();
+    for dataset in datasets {
+        let kind = match dataset.kind {
+            Kind::Filesystem => "filesystem",
+            Kind::Volume => "volume",
+        };
+        let status = dataset.encryption.as_ref().map(|own| match own.key {
+            Key::Loaded => "available",
+            Key::Unavailable => "unavailable",
+        });
+        lines.push(format!(
+            "{}\t{kind}\t{}\t0\t{}\t{}\t{}\t{}\t-\t-\n",
+            dataset.name,
+            dataset.guid.0,
+            or_none(dataset.origin.as_ref()),
+            or_none(dataset.encryption.as_ref().map(|own| &own.root)),
+            or_none(status),
+            or_none(dataset.partial.as_ref().map(|_| "?")),
+        ));
+        for own in &dataset.snapshots {
+            let since = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).ok();
+            let creation = own.creation.and_then(since).map(|since| since.as_secs());
+            lines.push(format!(
+                "{}\tsnapshot\t{}\t{}\t-\t-\t-\t-\t{}\t{}\n",
+                own.name,
+                own.guid.0,
+                own.createtxg.0,
+                or_none(creation),
+                ivset(&own.ivset),
+            ));
+        }
+        for own in &dataset.bookmarks {
+            lines.push(format!(
+                "{}\tbookmark\t{}\t{}\t-\t-\t-\t-\t-\t{}\n",
+                own.name,
+                own.guid.0,
+                own.createtxg.0,
+                ivset(&own.ivset),
+            ));
+        }
+    }
+    lines.concat()
+}
+
 /// Reads the output of `zfs get -Hp -o name,property,value` for everything
 /// within what was asked about.
 ///
@@ -174,6 +290,8 @@ struct Row<'a> {
     token: Option<&'a str>,
     creation: Option<&'a str>,
     ivset: Option<&'a str>,
+    written: Option<&'a str>,
+    referenced: Option<&'a str>,
 }
 
 impl<'a> Row<'a> {
@@ -182,7 +300,7 @@ impl<'a> Row<'a> {
             return Err(format!("it has {} bytes", line.len()));
         }
         let line = std::str::from_utf8(line).map_err(|_| "it is no text".to_owned())?;
-        let columns: Vec<&str> = line.splitn(COLUMN_COUNT + 1, '\t').collect();
+        let columns: Vec<&str> = line.splitn(COLUMN_COUNT + 3, '\t').collect();
         let given = |value: &'a str| Some(value).filter(|value| *value != "-" && !value.is_empty());
         match columns.as_slice() {
             [
@@ -196,7 +314,8 @@ impl<'a> Row<'a> {
                 token,
                 creation,
                 ivset,
-            ] => Ok(Row {
+                sizes @ ..,
+            ] if matches!(sizes.len(), 0 | 2) => Ok(Row {
                 name,
                 kind,
                 guid,
@@ -207,6 +326,8 @@ impl<'a> Row<'a> {
                 token: given(token),
                 creation: given(creation),
                 ivset: given(ivset),
+                written: sizes.first().and_then(|written| given(written)),
+                referenced: sizes.last().and_then(|referenced| given(referenced)),
             }),
             columns => Err(format!(
                 "it has {} columns instead of {COLUMN_COUNT}",
@@ -279,6 +400,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::tree::Partial;
 
     fn all(_: &DatasetName) -> bool {
         true
@@ -306,6 +428,17 @@ mod tests {
         assert_eq!(v.encryption.as_ref().unwrap().key, Key::Unavailable);
         assert!(v.partial.is_some());
         assert_eq!(parse(b"", all), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn a_listing_is_written_as_it_is_read() {
+        let mut datasets = parse(LISTING.as_bytes(), all).unwrap();
+        let written = write(&datasets);
+        let read = parse(written.as_bytes(), all).unwrap();
+        // Of a token nothing is left but that it was.
+        assert!(matches!(read[1].partial, Some(Partial::Unreadable { .. })));
+        datasets[1].partial.clone_from(&read[1].partial);
+        assert_eq!(read, datasets);
     }
 
     #[test]

@@ -9,19 +9,19 @@
 //! A receive reads its stream and not a byte more, so the next one finds its
 //! own behind it.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::process::{Child, ChildStdout, Stdio};
-use std::thread::{self, JoinHandle};
+use std::process::{Child, ChildStdout, ExitStatus, Stdio};
 
 use zfs_core::Guid;
 
+use super::remote::Process;
 use super::send::MAX_COMMAND_BYTES;
 use super::split::{Broken, Splitter};
-use super::transport::Channel;
 use super::{Stock, filter, remote};
-use crate::endpoint::{Access, Arrived, Into, Receive, Receiving};
+use crate::endpoint::{Access, Arrival, Arrived, Into, Receive, Receiving};
 use crate::error::Error;
 
 /// The longest answer: a GUID.
@@ -39,32 +39,30 @@ struct Running<'a> {
     command: String,
     /// Those that the command is still to receive.
     left: &'a [Receive],
-    child: Child,
+    /// Those that were sent there and not answered for yet.
+    unanswered: VecDeque<(&'a Receive, Guid)>,
+    process: Process<'a>,
     compress: Option<Child>,
     stdin: Option<OwnedFd>,
     answers: Option<BufReader<ChildStdout>>,
-    complaints: Option<JoinHandle<String>>,
-    _channel: Channel<'a>,
 }
 
 impl Running<'_> {
     /// Ends what it reads, and waits for it.
-    fn end(&mut self) -> io::Result<(std::process::ExitStatus, String)> {
+    fn end(&mut self) -> io::Result<(ExitStatus, String)> {
         self.stdin = None;
         if let Some(mut compress) = self.compress.take() {
             // The receiver says what became of it.
             let _ = compress.wait();
         }
-        let status = self.child.wait()?;
-        let said = self.complaints.take().map(JoinHandle::join);
-        Ok((status, said.and_then(Result::ok).unwrap_or_default()))
+        self.process.end()
     }
 }
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.stdin = None;
-        for child in std::iter::once(&mut self.child).chain(&mut self.compress) {
+        if let Some(child) = &mut self.compress {
             // It has ended already unless something went wrong.
             let _ = child.kill();
             let _ = child.wait();
@@ -96,26 +94,15 @@ impl<'a> Receivers<'a> {
             None => command.clone(),
         };
         let failed = |error: io::Error| remote::failed_to_run(transport, &command, &error);
-        let channel = transport.channels().take();
-        tracing::debug!(host = transport.host(), command = line, "receive");
-        let mut child = transport
-            .command(&line)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(failed)?;
-        let stderr = child.stderr.take();
-        let complaints = thread::spawn(move || stderr.map(remote::complaint).unwrap_or_default());
+        let mut process = remote::start(transport, &line, Stdio::piped(), Stdio::piped())?;
         let mut running = Running {
             left,
-            stdin: child.stdin.take().map(OwnedFd::from),
-            answers: child.stdout.take().map(BufReader::new),
-            child,
+            unanswered: VecDeque::new(),
+            stdin: process.stdin(),
+            answers: process.stdout().map(BufReader::new),
+            process,
             compress: None,
-            complaints: Some(complaints),
             command: command.clone(),
-            _channel: channel,
         };
         if let Some((compression, to)) = compression.and_then(|c| Some((c, running.stdin.take()?)))
         {
@@ -145,11 +132,6 @@ impl<'a> Receivers<'a> {
             }
             command.push_str(&one);
             count += 1;
-            // What decompresses waits for more before it gives away the end
-            // of a stream, and the answer is waited for here.
-            if self.compression(receive).is_some() {
-                break;
-            }
         }
         (command, count)
     }
@@ -200,13 +182,14 @@ impl Receiving for Receivers<'_> {
         let mut streams = Splitter::new(File::from(from));
         let moved = streams.begin().and_then(|head| {
             let head = head.ok_or(Broken::CutOff)?;
-            streams.copy(&head, File::from(to), |_| {})
+            let bytes = streams.copy(&head, File::from(to), |_| {})?;
+            Ok((bytes, head.to_guid))
         });
         if left.is_empty() || moved.is_err() {
             running.stdin = None;
         }
-        let bytes = match moved {
-            Ok(bytes) => bytes,
+        let (bytes, sent) = match moved {
+            Ok(moved) => moved,
             Err(Broken::Nonsense(problem)) => {
                 // The sender's end is where it matters, and says more.
                 let _ = running.end();
@@ -216,6 +199,26 @@ impl Receiving for Receivers<'_> {
                 return Err(self.refused(&mut running));
             }
         };
+        // What decompresses waits for more before it gives away the end of a
+        // stream: there the answers come when everything was sent.
+        if running.compress.is_some() && !left.is_empty() {
+            running.unanswered.push_back((receive, sent));
+            self.running = Some(running);
+            return Ok(Arrived {
+                bytes,
+                guid: Arrival::Later,
+            });
+        }
+        while let Some((earlier, expected)) = running.unanswered.pop_front() {
+            let found = self.answer(&mut running, earlier)?;
+            if found != expected {
+                return Err(Error::WrongSnapshot {
+                    snapshot: earlier.snapshot.clone(),
+                    expected,
+                    found,
+                });
+            }
+        }
         let guid = self.answer(&mut running, receive)?;
         if left.is_empty() {
             // Everything has arrived, whatever ssh makes of the end.
@@ -225,7 +228,7 @@ impl Receiving for Receivers<'_> {
         }
         Ok(Arrived {
             bytes,
-            guid: Some(guid),
+            guid: Arrival::Told(guid),
         })
     }
 }
@@ -257,7 +260,7 @@ fn one(stock: &Stock, receive: &Receive) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::{Compression, Elevation, Shell};
+    use super::super::{Elevation, Shell};
     use super::*;
 
     fn receives(count: usize, compressed: bool) -> Vec<Receive> {
@@ -280,16 +283,5 @@ mod tests {
         let many = receives(10_000, false);
         let (command, count) = Receivers::new(&stock, &many).command();
         assert!(command.len() <= MAX_COMMAND_BYTES && (100..10_000).contains(&count));
-    }
-
-    #[test]
-    fn behind_what_decompresses_each_stream_has_a_command_of_its_own() {
-        let mut stock = Stock::new(Arc::new(Shell::new()), Elevation::None);
-        stock.compression = Compression::named("gzip");
-        let plain = receives(3, false);
-        assert_eq!(Receivers::new(&stock, &plain).command().1, 1);
-        // These are not compressed again.
-        let compressed = receives(3, true);
-        assert_eq!(Receivers::new(&stock, &compressed).command().1, 3);
     }
 }

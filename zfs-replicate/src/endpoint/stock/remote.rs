@@ -1,10 +1,11 @@
 //! Running commands at the other end.
 
 use std::io::{self, Read};
-use std::process::{ChildStderr, ExitStatus, Stdio};
-use std::thread;
+use std::os::fd::OwnedFd;
+use std::process::{Child, ChildStderr, ChildStdout, ExitStatus, Stdio};
+use std::thread::{self, JoinHandle};
 
-use super::transport::Transport;
+use super::transport::{Channel, Transport};
 use crate::error::Error;
 
 /// The most that a command may say: a listing of some four million lines.
@@ -20,41 +21,84 @@ pub(in crate::endpoint) struct Output {
     pub stderr: String,
 }
 
-/// Runs a command to its end.
-pub(in crate::endpoint) fn run(transport: &dyn Transport, command: &str) -> Result<Output, Error> {
-    let _channel = transport.channels().take();
+/// A command that runs. It does not outlive this.
+pub(in crate::endpoint) struct Process<'t> {
+    child: Child,
+    complaints: Option<JoinHandle<String>>,
+    _channel: Channel<'t>,
+}
+
+/// Starts a command, when there is a channel for it.
+pub(in crate::endpoint) fn start<'t>(
+    transport: &'t dyn Transport,
+    command: &str,
+    stdin: Stdio,
+    stdout: Stdio,
+) -> Result<Process<'t>, Error> {
+    let channel = transport.channels().take();
     tracing::debug!(host = transport.host(), command, "run");
-    let failed = |error: io::Error| failed_to_run(transport, command, &error);
     let mut child = transport
         .command(command)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
+        .stdin(stdin)
+        .stdout(stdout)
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(failed)?;
+        .map_err(|error| failed_to_run(transport, command, &error))?;
     let stderr = child.stderr.take();
+    // Read all the time: one that complains at length would wait for that.
     let complaints = thread::spawn(move || stderr.map(complaint).unwrap_or_default());
+    Ok(Process {
+        child,
+        complaints: Some(complaints),
+        _channel: channel,
+    })
+}
+
+impl Process<'_> {
+    /// What it reads, once.
+    pub fn stdin(&mut self) -> Option<OwnedFd> {
+        self.child.stdin.take().map(OwnedFd::from)
+    }
+
+    /// What it says, once.
+    pub fn stdout(&mut self) -> Option<ChildStdout> {
+        self.child.stdout.take()
+    }
+
+    /// Waits for its end: how that was, and what it complained about.
+    pub fn end(&mut self) -> io::Result<(ExitStatus, String)> {
+        let status = self.child.wait()?;
+        let said = self.complaints.take().map(JoinHandle::join);
+        Ok((status, said.and_then(Result::ok).unwrap_or_default()))
+    }
+}
+
+impl Drop for Process<'_> {
+    fn drop(&mut self) {
+        // It has ended already unless something went wrong.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs a command to its end.
+pub(in crate::endpoint) fn run(transport: &dyn Transport, command: &str) -> Result<Output, Error> {
+    let failed = |error: io::Error| failed_to_run(transport, command, &error);
+    let mut process = start(transport, command, Stdio::null(), Stdio::piped())?;
     let mut stdout = Vec::new();
-    let mut whole = true;
-    let read = match child.stdout.take() {
+    let read = match process.stdout() {
         Some(pipe) => pipe.take(MAX_OUTPUT_BYTES + 1).read_to_end(&mut stdout),
         None => Ok(0),
     };
     if stdout.len() as u64 > MAX_OUTPUT_BYTES {
-        whole = false;
-        // It is stopped below in any case.
-        let _ = child.kill();
-    }
-    let status = child.wait().map_err(failed)?;
-    let stderr = complaints.join().unwrap_or_default();
-    read.map_err(failed)?;
-    if !whole {
         return Err(Error::Remote {
             host: transport.host().to_owned(),
             command: command.to_owned(),
             problem: format!("it says more than {MAX_OUTPUT_BYTES} bytes"),
         });
     }
+    let (status, stderr) = process.end().map_err(failed)?;
+    read.map_err(failed)?;
     Ok(Output {
         status,
         stdout,
@@ -75,7 +119,7 @@ pub(in crate::endpoint) fn run_well(
 }
 
 /// What a command complains about, its end if it is long.
-pub(in crate::endpoint) fn complaint(stderr: ChildStderr) -> String {
+fn complaint(stderr: ChildStderr) -> String {
     let mut kept: Vec<u8> = Vec::new();
     let mut buffer = [0; 4096];
     let mut stderr = stderr;
@@ -125,7 +169,7 @@ pub(in crate::endpoint) fn refused(
         };
     }
     let hint = match (status.code(), stderr) {
-        (Some(127), _) => Some("is ZFS installed there, and in the PATH of a command?"),
+        (Some(127), _) => Some("is it installed there, and in the PATH of a command?"),
         (_, text) if text.contains("permission denied") || text.contains("Permission denied") => {
             Some("give the user there the permission (zfs allow), or use sudo")
         }

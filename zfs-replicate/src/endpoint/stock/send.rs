@@ -10,13 +10,12 @@ use std::io::{self, Read};
 use std::os::fd::BorrowedFd;
 use std::process::{Child, Stdio};
 use std::sync::PoisonError;
-use std::thread::{self, JoinHandle};
 
 use zfs_stream::token::ResumeToken;
 
 use super::compression::Compression;
+use super::remote::Process;
 use super::split::{Broken, Splitter};
-use super::transport::Channel;
 use super::{Stock, filter, remote};
 use crate::endpoint::Sending;
 use crate::error::Error;
@@ -48,17 +47,15 @@ pub(super) struct Senders<'a> {
 
 struct Running<'a> {
     batch: Batch,
-    child: Child,
+    process: Process<'a>,
     decompress: Option<Child>,
     streams: Splitter<Box<dyn Read + Send>>,
-    complaints: Option<JoinHandle<String>>,
     compressed: bool,
-    _channel: Channel<'a>,
 }
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        for child in std::iter::once(&mut self.child).chain(&mut self.decompress) {
+        if let Some(child) = &mut self.decompress {
             // It has ended already unless something went wrong.
             let _ = child.kill();
             let _ = child.wait();
@@ -90,28 +87,15 @@ impl<'a> Senders<'a> {
         let transport = &*self.stock.transport;
         let compression = self.stock.compression(self.form.raw, self.form.compressed);
         let line = compressed(&batch.command, compression);
-        let failed = |error: io::Error| remote::failed_to_run(transport, &batch.command, &error);
-        let channel = transport.channels().take();
-        tracing::debug!(host = transport.host(), command = line, "send");
-        let mut child = transport
-            .command(&line)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(failed)?;
-        let stderr = child.stderr.take();
-        let complaints = thread::spawn(move || stderr.map(remote::complaint).unwrap_or_default());
+        let process = remote::start(transport, &line, Stdio::null(), Stdio::piped())?;
         let mut running = Running {
             batch,
             streams: Splitter::new(Box::new(io::empty())),
-            child,
+            process,
             decompress: None,
-            complaints: Some(complaints),
             compressed: compression.is_some(),
-            _channel: channel,
         };
-        let Some(stdout) = running.child.stdout.take() else {
+        let Some(stdout) = running.process.stdout() else {
             return Ok(running);
         };
         running.streams = match compression {
@@ -140,9 +124,7 @@ impl<'a> Senders<'a> {
         let failed = |error: io::Error| remote::failed_to_run(transport, &command, &error);
         // Nobody reads it any more.
         running.streams = Splitter::new(Box::new(io::empty()));
-        let status = running.child.wait().map_err(failed)?;
-        let said = running.complaints.take().map(JoinHandle::join);
-        let said = said.and_then(Result::ok).unwrap_or_default();
+        let (status, said) = running.process.end().map_err(failed)?;
         let (said, sent) = if running.compressed {
             without_end(&said)
         } else {

@@ -14,7 +14,7 @@ use zfs_stream::token::ResumeToken;
 
 use super::split::tests::{package, stream as bytes_of};
 use super::*;
-use crate::endpoint::{Access, Into};
+use crate::endpoint::{Access, Arrival, Into};
 use crate::tree::{Snapshot, StreamForm};
 
 /// A shell whose `zfs` is a script, which first notes how it was called.
@@ -397,10 +397,98 @@ fn the_streams_of_a_range_are_received_by_one_command_that_says_what_arrived() {
     for _ in &receives {
         let reader = filled_pipe(&bytes_of(5));
         let arrived = receiving.receive(reader.as_fd()).unwrap();
-        assert_eq!(arrived.guid, Some(Guid(7)));
+        assert_eq!(arrived.guid, Arrival::Told(Guid(7)));
     }
     // Were there another one, there would be no command for it.
     assert_eq!(calls.calls().len(), 6);
+}
+
+#[test]
+fn compressed_streams_of_a_range_are_one_command_too_and_the_last_says_that_all_arrived() {
+    for (told, fits) in [("6", true), ("8", false)] {
+        // The second is not the one that was sent.
+        let script = takes_one().replace("echo 7", &format!("echo ${{5##*@}} | sed s/6/{told}/"));
+        let (mut stock, calls) = stock(&script);
+        stock.compression = Compression::named("gzip");
+        let receives = ["5", "6", "7"].map(|name| Receive {
+            snapshot: format!("vault/a@{name}").parse().unwrap(),
+            ..receive(Into::Existing)
+        });
+        let mut receiving = stock.receiving(&receives).unwrap().unwrap();
+        let mut guids = Vec::new();
+        for guid in [5, 6, 7] {
+            let reader = filled_pipe(&bytes_of(guid));
+            guids.push(
+                receiving
+                    .receive(reader.as_fd())
+                    .map(|arrived| arrived.guid),
+            );
+        }
+        let last = guids.pop().unwrap();
+        assert!(guids.iter().all(|guid| matches!(guid, Ok(Arrival::Later))));
+        if fits {
+            assert_eq!(last.unwrap(), Arrival::Told(Guid(7)));
+            assert_eq!(calls.calls().len(), 6, "{:?}", calls.calls());
+        } else {
+            let error = last.unwrap_err();
+            assert!(matches!(error, Error::WrongSnapshot { .. }), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_remote_source_says_in_its_listing_how_much_there_is_to_send() {
+    let (stock, calls) = stock(
+        "case $1 in list)
+         printf 'tank/a\\tfilesystem\\t1\\t5\\t-\\t-\\t-\\t-\\t9\\t-\\t1\\t7777\\n'
+         for n in 1 2 3; do printf \"tank/a@$n\\tsnapshot\\t$n\\t1$n\\t-\\t-\\t-\\t-\\t9\\t-\\t${n}000\\t${n}5000\\n\"; done ;;
+         esac",
+    );
+    stock.tree(&name("tank/a")).unwrap();
+    let snapshot = |number: u64| Base::Snapshot {
+        name: format!("tank/a@{number}").parse().unwrap(),
+        guid: Guid(number),
+    };
+    let estimates = |base: Option<Base>, snapshots| -> Vec<_> {
+        let streams = range(base, snapshots);
+        let streams = streams.streams();
+        streams
+            .map(|stream| stock.estimate(&stream).unwrap())
+            .collect()
+    };
+    assert_eq!(
+        estimates(Some(snapshot(1)), 2..=3),
+        [Some(2000), Some(3000)]
+    );
+    assert_eq!(estimates(Some(snapshot(1)), 3..=3), [Some(5000)]);
+    assert_eq!(estimates(None, 2..=3), [Some(25000), Some(3000)]);
+    assert_eq!(estimates(None, 4..=4), [None], "it was not listed");
+    assert_eq!(calls.calls().len(), 1);
+}
+
+#[test]
+fn a_program_that_compresses_is_asked_for_by_the_listing() {
+    let (stock, calls) = stock("exit 1");
+    let stock = stock.compressed(Compression::named("gzip").unwrap());
+    let there = stock.tree(&name("tank/a")).unwrap_err().to_string();
+    assert!(
+        there.contains("zfs list") && !there.contains("there is no gzip\n"),
+        "{there}"
+    );
+    assert_eq!(calls.calls().len(), 1);
+    let missing = Compression::named("lzo").unwrap();
+    fs::write(calls.folder.path().join("log"), "").unwrap();
+    let error = stock.compressed(missing).tree(&name("tank/a")).unwrap_err();
+    // Where it is installed, the listing is what fails.
+    if Command::new("lzop").arg("--version").output().is_err() {
+        assert!(
+            error
+                .to_string()
+                .contains("there is no lzop (is it installed"),
+            "{error}"
+        );
+        assert_eq!(calls.calls().len(), 0);
+    }
 }
 
 #[test]

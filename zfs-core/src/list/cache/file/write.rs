@@ -38,11 +38,7 @@ impl File {
         head.extend_from_slice(MAGIC);
         head.extend_from_slice(&VERSION.to_le_bytes());
         head.extend_from_slice(&[0; 8]);
-        let state = &self.state;
-        for number in [state.pool, state.imported[0], state.imported[1]] {
-            head.extend_from_slice(&number.to_le_bytes());
-        }
-        head.extend_from_slice(&state.boot);
+        self.state.encode(&mut head);
         head.extend_from_slice(&self.clock.to_le_bytes());
         head.extend_from_slice(&u32::try_from(trees.len()).ok()?.to_le_bytes());
         for tree in trees {
@@ -179,7 +175,7 @@ impl Checksum {
     }
 }
 
-pub(super) fn checksum(bytes: &[u8]) -> u64 {
+pub(in crate::list::cache) fn checksum(bytes: &[u8]) -> u64 {
     let mut sum = Checksum::new(bytes.len());
     sum.update(bytes);
     sum.finish()
