@@ -130,6 +130,41 @@ fn a_path_names_the_dataset_of_a_section() {
 }
 
 #[test]
+fn a_path_into_a_recursive_tree_is_told() {
+    assert_warning(
+        "[tank]\nrecursive = yes\n[mail]\npath = tank/mail\ndaily = 1\n",
+        "3: warning: tank/mail belongs to [tank] at line 1 as well, which is recursive: \
+         sanoid takes it for both and prunes it by both (name this section [tank/mail])",
+    );
+    // Wherever it stands, and whatever the section is called.
+    assert_warning(
+        "[tank/x]\npath = tank/mail\n[tank]\nrecursive = zfs\n",
+        "1: warning: tank/mail belongs to [tank] at line 3 as well, which is recursive: \
+         sanoid takes it for both and prunes it by both (name this section [tank/mail])",
+    );
+    let beside = "[tank]\nrecursive = yes\n[mail]\npath = tanker/mail\n\
+                  [tank/own]\npath = tank/own\n";
+    assert!(read(beside).unwrap().warnings().is_empty());
+}
+
+#[test]
+fn as_written_a_child_inherits_what_it_would_if_it_existed() {
+    let text = "[tank/early]\ndaily = 1\n[tank]\nrecursive = yes\nhourly = 3\ndaily = 5\n\
+                [tank/vm]\nhourly = 7\n[other]\n[tank/off]\nskip_children = yes\n";
+    let conf = read(text).unwrap();
+    assert_eq!(
+        summary(&conf.expand_as_written()),
+        [
+            ("tank", 3, 5, 6, true),
+            ("tank/early", 3, 5, 6, true),
+            ("tank/vm", 7, 5, 6, true),
+            ("tank/off", 3, 5, 6, true),
+            ("other", 48, 90, 6, true),
+        ]
+    );
+}
+
+#[test]
 fn a_recursive_parent_overrides_what_came_before() {
     let text = "[tank/a]\ndaily = 1\n[tank]\nrecursive = yes\ndaily = 5\n";
     assert_warning(
