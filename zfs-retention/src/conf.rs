@@ -400,6 +400,9 @@ fn check_order(source: Source<'_>, all: &[Section], problems: &mut Vec<Problem>)
         let prefix = format!("{}/", path_of(parent));
         let (line, name) = (parent.line, &parent.name);
         for (other, child) in datasets.iter().enumerate() {
+            if other == nth {
+                continue;
+            }
             let path = path_of(child);
             let text = if path.starts_with(&prefix) && path != child.name {
                 // A child is known by its name, and this one has another.

@@ -148,6 +148,24 @@ fn a_path_into_a_recursive_tree_is_told() {
 }
 
 #[test]
+fn a_section_does_not_cover_itself() {
+    let above = "[tank/x]\npath = tank\nrecursive = zfs\n";
+    assert!(read(above).unwrap().warnings().is_empty());
+}
+
+#[test]
+fn only_what_is_near_is_suggested() {
+    for (key, told) in [
+        ("daily_wxxx", "; did you mean daily_warn?"),
+        ("daily_xxxx", ""),
+        ("pqq", ""),
+    ] {
+        let expected = format!("2: error: there is no setting {key}{told}");
+        assert_error(&format!("[a]\n{key} = 1\n"), &expected);
+    }
+}
+
+#[test]
 fn as_written_a_child_inherits_what_it_would_if_it_existed() {
     let text = "[tank/early]\ndaily = 1\n[tank]\nrecursive = yes\nhourly = 3\ndaily = 5\n\
                 [tank/vm]\nhourly = 7\n[other]\n[tank/off]\nskip_children = yes\n";
@@ -371,7 +389,9 @@ fn a_defaults_file_changes_the_defaults_and_must_be_new_enough() {
         let name = "sanoid.defaults.conf";
         Conf::read(conf, Some(Source { name, text }))
     };
-    let good = "[version]\nversion = 2\n[template_default]\npath =\nrecursive =\ndaily = 5\n";
+    // As in sanoid's own file, every key is there, and some make no sense.
+    let good = "[version]\nversion = 2\n[template_default]\npath =\nrecursive = yes\n\
+                hourly =\npre_snapshot_script =\ndaily = 5\n";
     let datasets = defaults(good).unwrap().expand::<&str>(&[]);
     assert_eq!(summary(&datasets), [("tank", 48, 5, 6, true)]);
     assert_eq!(
