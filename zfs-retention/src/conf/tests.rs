@@ -380,6 +380,50 @@ fn what_sanoid_lets_pass_is_a_warning() {
 }
 
 #[test]
+fn values_are_whole_or_wrong() {
+    assert_error(
+        "[a]\nhourly = 12x\n",
+        "2: error: hourly: \"12x\" is not a number",
+    );
+    assert_error("[a]\nhourly =\n", "2: error: hourly: \"\" is not a number");
+    assert_error(
+        "[a]\npruning_script = <<END\n",
+        "2: error: pruning_script begins a text of several lines; write it in one",
+    );
+    let fine = "[a]\n; hourly = x\n# daily = x\npruning_script = cat <<\nfrequent_period = 20\n";
+    assert!(read(fine).unwrap().warnings().is_empty());
+}
+
+#[test]
+fn days_and_periods_that_do_not_always_fit_are_told() {
+    assert_warning(
+        "[a]\nfrequent_period = 7\n",
+        "2: warning: frequent_period: 7 minutes do not divide an hour, so the gaps will differ",
+    );
+    assert_warning(
+        "[a]\nmonthly_mday = 29\n",
+        "2: warning: monthly_mday: not every month has a day 29; its last day is taken, \
+         where sanoid would fail",
+    );
+    let fits = read("[a]\nmonthly_mday = 28\n").unwrap();
+    assert!(fits.warnings().is_empty());
+}
+
+#[test]
+fn what_is_due_is_of_types_that_are_wanted_and_not_there() {
+    let now: jiff::Zoned = "2026-04-03T12:34:56+02:00[Europe/Berlin]".parse().unwrap();
+    let due = |text: &str, taken: &[Tier]| {
+        let settings = expand(text, &[]).remove(0).settings;
+        let taken = taken.iter().map(|tier| (*tier, now.timestamp()));
+        settings.due(taken, &now)
+    };
+    let wanted = "[a]\nweekly = 1\nmonthly = 0\n";
+    assert_eq!(due(wanted, &[]), [Tier::Weekly, Tier::Daily, Tier::Hourly]);
+    assert_eq!(due(wanted, &[Tier::Daily]), [Tier::Weekly, Tier::Hourly]);
+    assert_eq!(due("[a]\nautosnap = no\n", &[]), []);
+}
+
+#[test]
 fn a_defaults_file_changes_the_defaults_and_must_be_new_enough() {
     let conf = Source {
         name: "sanoid.conf",
