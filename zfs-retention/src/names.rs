@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_template_matches_what_it_would_print() {
-        let names = Names::Template(crate::Template::sanoid());
+        let names = Names::Template(Template::sanoid());
         assert!(names.matches("autosnap_2026-04-03_02:00:00_daily"));
         assert!(!names.matches("autosnap_by_hand"));
     }
