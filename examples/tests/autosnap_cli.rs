@@ -42,6 +42,74 @@ fn check_tells_what_a_good_configuration_comes_down_to() {
     );
 }
 
+/// As guides for Proxmox VE have it: one section for all disks, and one that
+/// says otherwise of one disk.
+const PROXMOX: &str = "[rpool/data]\n\tuse_template = production\n\trecursive = yes\n\
+                       [rpool/data/vm-100-disk-0]\n\thourly = 4\n\
+                       [rpool/data/vm-101-disk-0]\n\tuse_template = critical\n\
+                       [template_production]\n\thourly = 48\n\tdaily = 60\n\tmonthly = 24\n\
+                       [template_critical]\n\thourly = 96\n";
+
+#[test]
+fn check_and_simulate_know_what_a_disk_inherits() {
+    let dir = folder(PROXMOX);
+    let config = ["--config", text(dir.path())];
+    let checked = output(&[&["check"], &config[..]].concat());
+    assert_eq!(
+        stdout(&checked),
+        "rpool/data: takes, prunes: monthly 24, daily 60, hourly 48\n\
+         rpool/data/vm-100-disk-0: takes, prunes: monthly 24, daily 60, hourly 4\n\
+         rpool/data/vm-101-disk-0: takes, prunes: monthly 24, daily 60, hourly 96\n"
+    );
+    let span = [
+        "--from",
+        "2026-01-01T00:00:00Z",
+        "--to",
+        "2026-04-30T00:30:00Z",
+        "--every",
+        "1h",
+        "--tz",
+        "UTC",
+    ];
+    let simulated = output(&[&["simulate"], &config[..], &span].concat());
+    let count = |disk: &str, tier: &str| {
+        let own = |line: &&str| line.contains(disk) && line.ends_with(tier);
+        stdout(&simulated).lines().filter(own).count()
+    };
+    // An hour's is kept while it is not older than the count says.
+    assert_eq!(count("vm-100", "_hourly"), 5);
+    assert_eq!(count("vm-101", "_hourly"), 97);
+    assert_eq!(count("vm-100", "_daily"), count("data@", "_daily"));
+    assert!(count("vm-101", "_daily") >= 60);
+}
+
+#[test]
+fn simulate_does_not_run_backwards() {
+    let dir = folder(SMALL);
+    let args = ["simulate", "--config", text(dir.path()), "--every", "1h"];
+    let span = [
+        "--from",
+        "2026-03-02T00:00:00Z",
+        "--to",
+        "2026-03-01T00:00:00Z",
+    ];
+    let output = output(&[&args[..], &span].concat());
+    assert_eq!(output.status.code(), Some(64));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("is before --from"), "{told}");
+}
+
+#[test]
+fn check_tells_a_path_into_a_tree_that_is_covered_already() {
+    let dir = folder("[tank]\nrecursive = yes\n[mail]\npath = tank/mail\n");
+    let output = output(&["check", "--config", text(dir.path())]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(
+        stdout(&output).contains("sanoid.conf:3: warning: tank/mail belongs to [tank] at line 1"),
+        "{output:?}"
+    );
+}
+
 #[test]
 fn check_tells_everything_wrong_at_once_and_exits_64() {
     let dir = folder("[tank]\ndayly = 3\nhourly = x\n");

@@ -388,6 +388,73 @@ mod tests {
     }
 
     #[test]
+    fn an_offset_holds_from_its_second_on_and_not_before() {
+        for (change, zone, before, after) in [
+            ("2026-10-25T01:00:00Z", "Europe/Berlin", 7200, 3600),
+            // A part of a second before 1970 is counted backwards.
+            ("1940-04-01T01:00:00Z", "Europe/Berlin", 3600, 7200),
+        ] {
+            let change: Timestamp = change.parse().unwrap();
+            let zone = TimeZone::get(zone).unwrap();
+            let half = SignedDuration::from_millis(500);
+            let mut offsets = Offsets::new(&zone);
+            for (at, expected) in [
+                (change, after),
+                (change - half, before),
+                (change + half, after),
+                (change - half - half, before),
+            ] {
+                assert_eq!(Moment::new(at, &zone).offset, expected, "{at}");
+                let (second, nanosecond) = (at.as_second(), at.subsec_nanosecond());
+                let among_others = Moment::of(second, nanosecond, &mut offsets);
+                assert_eq!(among_others.offset, expected, "{at}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_age_counts_parts_of_seconds() {
+        let then = moment("2026-04-03T12:00:00.25Z", "UTC");
+        let now = "2026-04-03T12:00:01.75Z".parse().unwrap();
+        assert_eq!(then.age(now), SignedDuration::from_millis(1500));
+    }
+
+    #[test]
+    fn later_periods_have_greater_keys() {
+        let early = moment("2026-04-03T12:10:00Z", "UTC");
+        for (unit, later) in [
+            (Unit::Minutes(15), "2026-04-03T12:20:00Z"),
+            (Unit::Hour, "2026-04-03T13:00:00Z"),
+            (Unit::Day, "2026-04-04T00:00:00Z"),
+            (Unit::Week, "2026-04-06T00:00:00Z"),
+            (Unit::Month, "2026-05-01T00:00:00Z"),
+            (Unit::Year, "2027-01-01T00:00:00Z"),
+        ] {
+            assert!(
+                early.period(unit) < moment(later, "UTC").period(unit),
+                "{unit:?}"
+            );
+        }
+        assert_eq!(early.period_name(Unit::Hour), "2026-04-03 12:00+00:00");
+    }
+
+    #[test]
+    fn the_ends_of_all_months_of_four_centuries_are_those_of_jiff() {
+        let mut first = jiff::civil::date(1999, 1, 1);
+        while first.year() < 2402 {
+            let last = first.last_of_month();
+            for date in [first, last] {
+                let at = date.to_zoned(TimeZone::UTC).unwrap().timestamp();
+                assert_eq!(
+                    Moment::new(at, &TimeZone::UTC).date(),
+                    (date.year().into(), date.month().into(), date.day().into())
+                );
+            }
+            first = last.tomorrow().unwrap();
+        }
+    }
+
+    #[test]
     fn a_day_entered_twice_is_one_day() {
         // St. John's set its clocks back at 00:01, so 1 November 2009 began,
         // stopped for an hour of 31 October, and began again.

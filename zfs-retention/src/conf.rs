@@ -389,7 +389,7 @@ fn check_dataset(
     }
 }
 
-/// A section's dataset, and the sections before it that will have covered it.
+/// Each recursive section, and the others whose datasets it covers as well.
 fn check_order(source: Source<'_>, all: &[Section], problems: &mut Vec<Problem>) {
     let datasets: Vec<&Section> = all.iter().filter(|it| !is_template(it)).collect();
     for (nth, parent) in datasets.iter().enumerate() {
@@ -398,27 +398,28 @@ fn check_order(source: Source<'_>, all: &[Section], problems: &mut Vec<Problem>)
             continue;
         }
         let prefix = format!("{}/", path_of(parent));
+        let (line, name) = (parent.line, &parent.name);
         for (other, child) in datasets.iter().enumerate() {
-            if !child.name.starts_with(&prefix) {
+            if other == nth {
                 continue;
             }
-            if other < nth {
-                let (line, name) = (parent.line, &parent.name);
-                problems.push(Problem::new(
-                    source,
-                    child.line,
-                    Severity::Warning,
-                    format!("[{name}] at line {line} is recursive and overrides all of this"),
-                ));
+            let path = path_of(child);
+            let text = if path.starts_with(&prefix) && path != child.name {
+                // A child is known by its name, and this one has another.
+                format!(
+                    "{path} belongs to [{name}] at line {line} as well, which is recursive: \
+                     sanoid takes it for both and prunes it by both (name this section [{path}])"
+                )
+            } else if !child.name.starts_with(&prefix) {
+                continue;
+            } else if other < nth {
+                format!("[{name}] at line {line} is recursive and overrides all of this")
             } else if recursion == Recursion::Zfs {
-                let name = &parent.name;
-                problems.push(Problem::new(
-                    source,
-                    child.line,
-                    Severity::Warning,
-                    format!("autosnap is ignored: [{name}] takes it with recursive = zfs"),
-                ));
-            }
+                format!("autosnap is ignored: [{name}] takes it with recursive = zfs")
+            } else {
+                continue;
+            };
+            problems.push(Problem::new(source, child.line, Severity::Warning, text));
         }
     }
 }

@@ -232,6 +232,13 @@ mod tests {
     }
 
     #[test]
+    fn a_template_matches_what_it_would_print() {
+        let names = Names::Template(Template::sanoid());
+        assert!(names.matches("autosnap_2026-04-03_02:00:00_daily"));
+        assert!(!names.matches("autosnap_by_hand"));
+    }
+
+    #[test]
     fn a_suffix_is_the_end_of_a_name_or_all_of_it() {
         for (name, suffix, fits) in [
             ("", "", true),

@@ -425,8 +425,13 @@ mod tests {
             "%Y%Y",
             "%{tier}%{dst}",
             "%{dst}day",
+            "%{tier}ly-",
+            "%s5-",
         ] {
             assert!(text.parse::<Template>().is_err(), "{text}");
+        }
+        for text in ["%{tier}-x", "%s-5"] {
+            assert!(text.parse::<Template>().is_ok(), "{text}");
         }
     }
 

@@ -127,6 +127,13 @@ mod tests {
     }
 
     #[test]
+    fn patterns_are_the_same_that_are_written_the_same() {
+        let pattern = |text| Names::regex(text).unwrap();
+        assert_eq!(pattern("^a"), pattern("^a"));
+        assert_ne!(pattern("^a"), pattern("^(a)"));
+    }
+
+    #[test]
     fn what_is_wrong_with_a_pattern_is_said_in_one_line() {
         let error = Names::regex("^(zrepl").unwrap_err().to_string();
         assert_eq!(

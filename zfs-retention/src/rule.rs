@@ -392,3 +392,25 @@ impl fmt::Display for Rule {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn begun_periods_count_whatever_their_length() {
+        let millis = SignedDuration::from_millis;
+        for period in [millis(2000), millis(500), millis(1500)] {
+            for age in (-9000..9000).step_by(250).map(millis) {
+                let exact = age.as_millis() as f64 / period.as_millis() as f64;
+                assert_eq!(
+                    periods_of(age, period),
+                    exact.ceil() as i128,
+                    "{age:?} in {period:?}"
+                );
+            }
+        }
+        // A period of nothing is no reason to fail.
+        assert!(periods_of(millis(1), SignedDuration::ZERO) > 0);
+    }
+}

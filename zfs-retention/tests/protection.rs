@@ -84,6 +84,14 @@ fn snapshots_of_the_future_live_and_take_no_other_ones_place() {
 }
 
 #[test]
+fn a_snapshot_of_this_very_moment_is_not_of_the_future() {
+    let mut present = snapshot(1);
+    present.creation = now().timestamp();
+    let policy = nothing();
+    assert!(living(&policy.plan(&[present], &[], &now())).is_empty());
+}
+
+#[test]
 fn the_common_base_lives_while_no_bookmark_remembers_it() {
     let snapshots = [snapshot(1), snapshot(2), snapshot(3)];
     let policy = nothing();

@@ -1,7 +1,7 @@
 //! The calendar tiers: the newest of each of the last N periods that have any.
 
 use jiff::{Timestamp, Zoned};
-use zfs_retention::{Guid, Keep, Names, Part, Policy, Snapshot, Txg};
+use zfs_retention::{Guid, Keep, Names, Part, Policy, Snapshot, Tier, Txg};
 
 fn history(times: &[&str]) -> Vec<Snapshot> {
     (1..)
@@ -192,4 +192,38 @@ fn a_plan_is_json() {
         })
     );
     assert_eq!(json[1]["verdict"], "keep");
+}
+
+#[test]
+fn what_count_of_sanoids_would_keep_one_is_the_least_that_does() {
+    let snapshots: Vec<Snapshot> = (1..)
+        .zip(["08:00", "08:40", "09:20", "09:40"])
+        .map(|(n, time)| {
+            let creation: Timestamp = format!("2026-04-03T{time}:00Z").parse().unwrap();
+            Snapshot::new(format!("autosnap_{time}_hourly"), Guid(n), Txg(n), creation)
+        })
+        .collect();
+    let policy = Policy::managing(Names::Any).with(Part::sanoid(Tier::Hourly, 1));
+    // By its age where it is young, by its place where there are few newer.
+    for (now, needed) in [
+        ("2026-04-03T10:30:00Z[UTC]", 3),
+        ("2026-04-04T10:30:00Z[UTC]", 4),
+    ] {
+        let now: Zoned = now.parse().unwrap();
+        let plan = policy.plan(&snapshots, &[], &now);
+        let reasons = plan.decision("autosnap_08:00_hourly").unwrap().reasons();
+        let told: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+        let expected = format!("{needed} would keep it");
+        assert!(
+            told.iter().any(|reason| reason.ends_with(&expected)),
+            "{told:?}"
+        );
+        let change = plan.if_count(0, needed).unwrap();
+        assert!(
+            change
+                .saved
+                .iter()
+                .any(|saved| saved.name == "autosnap_08:00_hourly")
+        );
+    }
 }

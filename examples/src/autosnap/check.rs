@@ -16,7 +16,7 @@ pub fn run(dir: &Path, as_json: bool) -> anyhow::Result<(Vec<String>, Exit)> {
         Err(Error::Conf(problems)) => (problems.0.as_slice(), Vec::new(), Exit::Usage),
         Err(error) => return Err(UsageError(error.to_string()).into()),
         Ok(conf) => {
-            let datasets = conf.expand::<&str>(&[]);
+            let datasets = conf.expand_as_written();
             let lines = datasets.iter().map(|dataset| {
                 let settings = &dataset.settings;
                 let counts: Vec<(Tier, u32)> = Tier::ALL

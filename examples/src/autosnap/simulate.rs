@@ -9,6 +9,7 @@ use zfs_retention::conf::Dataset;
 use zfs_retention::{Life, Order, Run, Simulation, Template};
 
 use super::{usable_conf, zone};
+use crate::exit::UsageError;
 
 /// Over which time a simulation runs.
 #[derive(Debug, clap::Args)]
@@ -49,12 +50,17 @@ pub struct Show {
 
 /// Runs every configured dataset and returns the lines to print.
 pub fn run(dir: &Path, span: &Span, show: &Show) -> anyhow::Result<Vec<String>> {
+    if span.to < span.from {
+        let (from, to) = (span.from, span.to);
+        let text = format!("--to {to} is before --from {from}: there is no run between them");
+        return Err(UsageError(text).into());
+    }
     let conf = usable_conf(dir)?;
     let zone = zone(span.tz.as_deref())?;
     let from = span.from.to_zoned(zone.clone());
     let to = span.to.to_zoned(zone);
     let runs: Vec<(Dataset, Run)> = conf
-        .expand::<&str>(&[])
+        .expand_as_written()
         .into_iter()
         .filter(|dataset| !dataset.children_only)
         .map(|dataset| {

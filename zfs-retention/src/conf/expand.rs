@@ -75,6 +75,31 @@ impl Conf {
         entries.into_iter().map(|entry| entry.dataset).collect()
     }
 
+    /// The datasets as they stand in the file, for where nobody knows what
+    /// exists: of a recursive section's children, those that have a section of
+    /// their own, with what they inherit.
+    ///
+    /// ```
+    /// use zfs_retention::{Tier, conf::{Conf, Source}};
+    ///
+    /// let text = "\
+    /// [data]
+    /// recursive = yes
+    /// daily = 30
+    /// [data/scratch]
+    /// hourly = 2
+    /// ";
+    /// let conf = Conf::read(Source { name: "sanoid.conf", text }, None)?;
+    /// let datasets = conf.expand_as_written();
+    /// assert_eq!(datasets[1].path, "data/scratch");
+    /// assert_eq!(datasets[1].settings.count(Tier::Daily), 30);
+    /// # Ok::<(), zfs_retention::Error>(())
+    /// ```
+    pub fn expand_as_written(&self) -> Vec<Dataset> {
+        let written: Vec<&str> = self.roots().map(|root| root.path).collect();
+        self.expand(&written)
+    }
+
     /// A section that no other has touched: the defaults, and the user's.
     fn fresh(&self, section: &Section) -> Entry {
         let mut entry = Entry {

@@ -130,6 +130,59 @@ fn a_path_names_the_dataset_of_a_section() {
 }
 
 #[test]
+fn a_path_into_a_recursive_tree_is_told() {
+    assert_warning(
+        "[tank]\nrecursive = yes\n[mail]\npath = tank/mail\ndaily = 1\n",
+        "3: warning: tank/mail belongs to [tank] at line 1 as well, which is recursive: \
+         sanoid takes it for both and prunes it by both (name this section [tank/mail])",
+    );
+    // Wherever it stands, and whatever the section is called.
+    assert_warning(
+        "[tank/x]\npath = tank/mail\n[tank]\nrecursive = zfs\n",
+        "1: warning: tank/mail belongs to [tank] at line 3 as well, which is recursive: \
+         sanoid takes it for both and prunes it by both (name this section [tank/mail])",
+    );
+    let beside = "[tank]\nrecursive = yes\n[mail]\npath = tanker/mail\n\
+                  [tank/own]\npath = tank/own\n";
+    assert!(read(beside).unwrap().warnings().is_empty());
+}
+
+#[test]
+fn a_section_does_not_cover_itself() {
+    let above = "[tank/x]\npath = tank\nrecursive = zfs\n";
+    assert!(read(above).unwrap().warnings().is_empty());
+}
+
+#[test]
+fn only_what_is_near_is_suggested() {
+    for (key, told) in [
+        ("daily_wxxx", "; did you mean daily_warn?"),
+        ("daily_xxxx", ""),
+        ("pqq", ""),
+    ] {
+        let expected = format!("2: error: there is no setting {key}{told}");
+        assert_error(&format!("[a]\n{key} = 1\n"), &expected);
+    }
+}
+
+#[test]
+fn as_written_a_child_inherits_what_it_would_if_it_existed() {
+    let text = "[tank/early]\ndaily = 1\n[tank]\nrecursive = yes\nhourly = 3\ndaily = 5\n\
+                [tank/vm]\nhourly = 7\n[other]\n[tank/off]\nskip_children = yes\n";
+    let conf = read(text).unwrap();
+    assert_eq!(
+        summary(&conf.expand_as_written()),
+        [
+            ("tank", 3, 5, 6, true),
+            ("tank/early", 3, 5, 6, true),
+            ("tank/vm", 7, 5, 6, true),
+            ("tank/off", 3, 5, 6, true),
+            ("other", 48, 90, 6, true),
+        ]
+    );
+}
+
+#[test]
 fn a_recursive_parent_overrides_what_came_before() {
     let text = "[tank/a]\ndaily = 1\n[tank]\nrecursive = yes\ndaily = 5\n";
     assert_warning(
@@ -327,6 +380,50 @@ fn what_sanoid_lets_pass_is_a_warning() {
 }
 
 #[test]
+fn values_are_whole_or_wrong() {
+    assert_error(
+        "[a]\nhourly = 12x\n",
+        "2: error: hourly: \"12x\" is not a number",
+    );
+    assert_error("[a]\nhourly =\n", "2: error: hourly: \"\" is not a number");
+    assert_error(
+        "[a]\npruning_script = <<END\n",
+        "2: error: pruning_script begins a text of several lines; write it in one",
+    );
+    let fine = "[a]\n; hourly = x\n# daily = x\npruning_script = cat <<\nfrequent_period = 20\n";
+    assert!(read(fine).unwrap().warnings().is_empty());
+}
+
+#[test]
+fn days_and_periods_that_do_not_always_fit_are_told() {
+    assert_warning(
+        "[a]\nfrequent_period = 7\n",
+        "2: warning: frequent_period: 7 minutes do not divide an hour, so the gaps will differ",
+    );
+    assert_warning(
+        "[a]\nmonthly_mday = 29\n",
+        "2: warning: monthly_mday: not every month has a day 29; its last day is taken, \
+         where sanoid would fail",
+    );
+    let fits = read("[a]\nmonthly_mday = 28\n").unwrap();
+    assert!(fits.warnings().is_empty());
+}
+
+#[test]
+fn what_is_due_is_of_types_that_are_wanted_and_not_there() {
+    let now: jiff::Zoned = "2026-04-03T12:34:56+02:00[Europe/Berlin]".parse().unwrap();
+    let due = |text: &str, taken: &[Tier]| {
+        let settings = expand(text, &[]).remove(0).settings;
+        let taken = taken.iter().map(|tier| (*tier, now.timestamp()));
+        settings.due(taken, &now)
+    };
+    let wanted = "[a]\nweekly = 1\nmonthly = 0\n";
+    assert_eq!(due(wanted, &[]), [Tier::Weekly, Tier::Daily, Tier::Hourly]);
+    assert_eq!(due(wanted, &[Tier::Daily]), [Tier::Weekly, Tier::Hourly]);
+    assert_eq!(due("[a]\nautosnap = no\n", &[]), []);
+}
+
+#[test]
 fn a_defaults_file_changes_the_defaults_and_must_be_new_enough() {
     let conf = Source {
         name: "sanoid.conf",
@@ -336,7 +433,9 @@ fn a_defaults_file_changes_the_defaults_and_must_be_new_enough() {
         let name = "sanoid.defaults.conf";
         Conf::read(conf, Some(Source { name, text }))
     };
-    let good = "[version]\nversion = 2\n[template_default]\npath =\nrecursive =\ndaily = 5\n";
+    // As in sanoid's own file, every key is there, and some make no sense.
+    let good = "[version]\nversion = 2\n[template_default]\npath =\nrecursive = yes\n\
+                hourly =\npre_snapshot_script =\ndaily = 5\n";
     let datasets = defaults(good).unwrap().expand::<&str>(&[]);
     assert_eq!(summary(&datasets), [("tank", 48, 5, 6, true)]);
     assert_eq!(

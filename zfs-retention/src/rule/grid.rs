@@ -247,6 +247,23 @@ mod tests {
             assert!(text.parse::<Grid>().is_err(), "{text}");
         }
         assert!("1x1d(keep=all) | 1x1h".parse::<Grid>().is_ok());
+        let nothing = GridInterval {
+            times: 1,
+            length: SignedDuration::ZERO,
+            keep: None,
+        };
+        assert!(Grid::new(vec![nothing]).is_err());
+    }
+
+    #[test]
+    fn a_grid_is_shown_as_it_was_written() {
+        for text in [
+            "1x1h(keep=all) | 24x1h | 30x1d",
+            "2x1h | 3x1h(keep=2)",
+            "1x7d",
+        ] {
+            assert_eq!(text.parse::<Grid>().unwrap().to_string(), text);
+        }
     }
 
     #[test]

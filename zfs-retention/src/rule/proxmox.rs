@@ -79,3 +79,27 @@ pub(super) fn period_name(keep: &Keep, nth: u32, moment: Moment) -> Option<Strin
         Some(unit) => format!("{option} {}", moment.period_name(unit)),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+
+    #[test]
+    fn options_of_zero_are_none_and_the_others_name_their_periods() {
+        let keep = Keep {
+            last: 3,
+            daily: 2,
+            ..Keep::default()
+        };
+        let all: Vec<_> = options(&keep).collect();
+        assert_eq!(all, [("last", 3), ("daily", 2)]);
+        let at = "2026-04-03T12:00:00Z".parse().unwrap();
+        let moment = Moment::new(at, &TimeZone::UTC);
+        let name = |nth| period_name(&keep, nth, moment);
+        assert_eq!(name(1).as_deref(), Some("last"));
+        assert_eq!(name(2).as_deref(), Some("daily 2026-04-03"));
+        assert_eq!((name(0), name(3)), (None, None));
+    }
+}

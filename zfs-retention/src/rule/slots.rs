@@ -235,6 +235,16 @@ mod tests {
     }
 
     #[test]
+    fn a_slot_is_named_by_its_step_and_beginning() {
+        let plan: Thinning = "1d=>1h,7d=>1d".parse().unwrap();
+        let at = "2026-04-08T09:30:00Z".parse().unwrap();
+        let name = |step| plan.slot_name(step, Moment::new(at, &jiff::tz::TimeZone::UTC));
+        assert_eq!(name(1).as_deref(), Some("1h from 2026-04-08 09:00"));
+        assert_eq!(name(2).as_deref(), Some("1d from 2026-04-08 00:00"));
+        assert_eq!((name(0), name(3)), (None, None));
+    }
+
+    #[test]
     fn plans_that_make_no_sense_are_refused() {
         for text in [
             "",
