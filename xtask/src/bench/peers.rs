@@ -97,7 +97,7 @@ fn table(measured: &Measured<Run>, what: &Peers) -> Result<String> {
     };
     let mut text = format!(
         "OpenZFS {}, syncoid 2.3, bzfs {BZFS}, {} datasets with {} snapshots at first, two processors, up to {} runs of each in turn, {}. \
-         Before `nothing to do` each program has run and found nothing; the pools of `just imported` are in no memory.\n\n\
+         Before `nothing to do` every replica is up to date, and ours has run twice, so that its listing is kept; the pools of `just imported` are in no memory.\n\n\
          | | runs | ours | syncoid ÷ ours, wall time: median (least to most) | goal | bzfs ÷ ours | goal |\n\
          | --- | --- | --- | --- | --- | --- | --- |\n",
         measured.version,
