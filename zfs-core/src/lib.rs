@@ -64,7 +64,9 @@ pub use pool::{
 };
 pub use program::ChannelProgram;
 pub use progress::SendProgress;
-pub use property::{DatasetProperties, Properties, Property, PropertyError, PropertyValue, Source};
+pub use property::{
+    DatasetProperties, NativeProperty, Properties, Property, PropertyError, PropertyValue, Source,
+};
 pub use receive::{ReceiveRequest, Received};
 pub use redact::Redaction;
 pub use resume::ResumeToken;

@@ -1,5 +1,6 @@
 //! Properties: names and values, as ZFS takes them.
 
+mod native;
 mod read;
 mod set;
 mod table;
@@ -8,6 +9,7 @@ use std::collections::BTreeMap;
 
 use crate::error::Failure;
 
+pub use native::NativeProperty;
 pub use read::{DatasetProperties, Property, Source};
 pub(crate) use set::Moment;
 

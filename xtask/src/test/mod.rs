@@ -405,3 +405,37 @@ fn summarise(parts: &[Part]) -> ExitCode {
         ExitCode::FAILURE
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Else `cargo test` runs it on a machine without ZFS.
+    #[test]
+    fn every_zfs_test_is_kept_out_of_cargo_test() {
+        let mut found = 0;
+        for krate in std::fs::read_dir(cargo::workspace()).unwrap() {
+            let krate = krate.unwrap().path();
+            let Ok(tests) = std::fs::read_dir(krate.join("tests")) else {
+                continue;
+            };
+            let manifest = std::fs::read_to_string(krate.join("Cargo.toml")).unwrap();
+            let targets: Vec<&str> = manifest.split("\n[").collect();
+            for file in tests {
+                let file = file.unwrap().file_name().into_string().unwrap();
+                let Some(name) = file.strip_suffix(".rs").filter(|it| it.starts_with("zfs_"))
+                else {
+                    continue;
+                };
+                found += 1;
+                let kept_out = targets.iter().any(|target| {
+                    let is_its = target.contains(&format!("name = \"{name}\""))
+                        || target.contains(&format!("path = \"tests/{file}\""));
+                    is_its && target.contains("test = false")
+                });
+                assert!(kept_out, "{}: tests/{file}", krate.display());
+            }
+        }
+        assert!(found > 50, "only {found} tests that need ZFS were found");
+    }
+}

@@ -200,7 +200,7 @@ impl DatasetProperties {
 
     /// The default of a property that this dataset can have.
     fn default_here(&self, native: &Native) -> Option<Default> {
-        let here = native.on.intersects(self.on) && native.since <= self.version;
+        let here = native.on(self.version).intersects(self.on) && native.since <= self.version;
         here.then(|| native.default(self.version))
     }
 

@@ -63,7 +63,7 @@ pub(crate) struct Native {
     pub(crate) kind: Kind,
     pub(crate) access: Access,
     pub(crate) inheritable: bool,
-    pub(crate) on: On,
+    on: On,
     pub(crate) since: Version,
     default: Default,
 }
@@ -76,6 +76,15 @@ impl Native {
                 Default::Number(if version < since { before } else { after })
             }
             other => other,
+        }
+    }
+
+    /// What has it in that version.
+    pub(crate) fn on(&self, version: Version) -> On {
+        match self.name {
+            // Volumes have it since they can lie on special devices.
+            "special_small_blocks" if version < R2_4 => FS,
+            _ => self.on,
         }
     }
 
@@ -297,7 +306,7 @@ impl Native {
     }
 }
 
-static NATIVE: &[Native] = &[
+pub(crate) static NATIVE: &[Native] = &[
     // Choices, handed down.
     choice(
         "redundant_metadata",
