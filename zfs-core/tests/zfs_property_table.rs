@@ -49,7 +49,10 @@ fn compare(ours: &NativeProperty, folder: &Path) -> Vec<String> {
         (false, Some(_)) => "index",
         (false, None) => "string",
     };
-    equal("type", kind, &theirs("type"));
+    // The kernel tells the type as a number, and zfs(8) makes a text of it.
+    if ours.name() != "type" {
+        equal("type", kind, &theirs("type"));
+    }
     let flag = |value: bool| if value { "1" } else { "0" };
     equal("readonly", flag(ours.is_read_only()), &theirs("readonly"));
     if theirs("setonce") == "1" {
@@ -69,9 +72,10 @@ fn compare(ours: &NativeProperty, folder: &Path) -> Vec<String> {
         Some(PropertyValue::Text(text)) => equal("default", &text, &theirs("default")),
         None => {}
     }
-    // `on | off | lzjb | gzip | gzip-[1-9]`: single words are compared.
+    // `on | off | lzjb | gzip | gzip-[1-9]`: single words are compared. Of what
+    // ZFS reports it is only a remark.
     let values = theirs("values");
-    if kind == "index" && values.contains('|') {
+    if kind == "index" && !ours.is_read_only() && values.contains('|') {
         for word in values.split('|').map(str::trim) {
             let single = word
                 .chars()
