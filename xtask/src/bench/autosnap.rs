@@ -124,13 +124,7 @@ mod tests {
             r#"{"what":"idle","sanoid":9.0,"autosnap":1.0}"#,
             r#"{"what":"due","sanoid":4.0,"autosnap":2.0}"#,
         ];
-        let measured = Measured {
-            version: "2.3.9".to_owned(),
-            lines: lines
-                .iter()
-                .map(|line| serde_json::from_str(line).unwrap())
-                .collect(),
-        };
+        let measured = Measured::of(&lines);
         let text = table(&measured, 200).unwrap();
         assert!(text.contains("sanoid 2.2.0-2, 200 datasets"), "{text}");
         assert!(text.contains("| nothing due | 1 | 9.0 |"), "{text}");

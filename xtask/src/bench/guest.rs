@@ -16,6 +16,20 @@ pub struct Measured<T> {
     pub lines: Vec<T>,
 }
 
+#[cfg(test)]
+impl<T: DeserializeOwned> Measured<T> {
+    /// What these lines say, of some OpenZFS.
+    pub fn of(lines: &[impl AsRef<str>]) -> Self {
+        Measured {
+            version: "2.3.9".to_owned(),
+            lines: lines
+                .iter()
+                .map(|line| serde_json::from_str(line.as_ref()).unwrap())
+                .collect(),
+        }
+    }
+}
+
 /// What a bench runs in.
 pub struct Guest<'a> {
     /// The program that measures.

@@ -118,13 +118,7 @@ mod tests {
             )
         };
         let lines = [line("cold", 2.0), line("cold", 1.0), line("again", 0.1)];
-        let measured = Measured {
-            version: "2.3.9".to_owned(),
-            lines: lines
-                .iter()
-                .map(|line| serde_json::from_str(line).unwrap())
-                .collect(),
-        };
+        let measured = Measured::of(&lines);
         let what = Lists {
             suite: crate::vm::Suite::Trixie,
             snapshots: 9,

@@ -62,8 +62,9 @@ impl NativeProperty {
         }
     }
 
-    /// What it is where nobody set it and nothing is inherited; none where ZFS
-    /// reports it.
+    /// What it is where nobody set it and nothing is inherited: a word, a text,
+    /// or a number, sizes in bytes and a limit of `none` as the largest. None
+    /// where ZFS reports it.
     pub fn default(&self) -> Option<PropertyValue> {
         match self.native.default(self.version) {
             Default::Number(number) => Some(match self.native.word(number, self.version) {
