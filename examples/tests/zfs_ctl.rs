@@ -419,6 +419,71 @@ fn sending_and_receiving() {
 }
 
 #[test]
+fn corrective_receives() {
+    let lines = [
+        "create POOL/a",
+        "snapshot POOL/a@1",
+        "snapshot POOL/a@2",
+        "send POOL/a@1 > DIR/full",
+        "send -i @1 POOL/a@2 > DIR/incremental",
+        "receive -c POOL/a@1 < DIR/full",
+        "receive -c POOL/a@2 < DIR/incremental",
+        // Another snapshot's stream, one that is not there, and no stream.
+        "receive -c POOL/a@1 < DIR/incremental",
+        "receive -c POOL/a@3 < DIR/full",
+        "receive -c POOL/a@1 < DIR/raw.key",
+    ];
+    let [_, kernel] = zfs_versions();
+    if kernel.starts_with("zfs-kmod-2.1.") {
+        let pool = Pool::new();
+        for line in &lines[..4] {
+            assert!(pool.run(&mut Command::new(binary()), line).status.success());
+        }
+        let output = pool.run(&mut Command::new(binary()), lines[5]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("2.2"), "{said}");
+        return;
+    }
+    same(&lines);
+}
+
+/// What `zfs version` says of its programs and of the kernel.
+fn zfs_versions() -> [String; 2] {
+    let output = Command::new("zfs").arg("version").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    lines.try_into().expect("two lines")
+}
+
+#[test]
+fn versions_are_those_of_zfs() {
+    let [programs, kernel] = zfs_versions();
+    let run = |arguments: &[&str]| {
+        let output = Command::new(binary()).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = run(&["version"]);
+    let [own, library, module] = text.lines().collect::<Vec<_>>()[..] else {
+        panic!("{text}");
+    };
+    assert!(own.starts_with("zfs-ctl-0."), "{text}");
+    assert_eq!(module, kernel);
+    let library = library.strip_prefix("libzfs_core-").expect("the library");
+    // 2.4 added no function.
+    let wanted = if programs.starts_with("zfs-2.4.") {
+        "2.3"
+    } else {
+        &programs[4..7]
+    };
+    assert_eq!(library, wanted, "{text}");
+    let json: serde_json::Value = serde_json::from_str(&run(&["--json", "version"])).unwrap();
+    assert_eq!(json["kernel"], kernel["zfs-kmod-".len()..]);
+    assert_eq!(json["libzfs_core"], wanted);
+}
+
+#[test]
 fn looking_says_the_same() {
     let before = [
         "create POOL/a",

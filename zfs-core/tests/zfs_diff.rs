@@ -236,6 +236,39 @@ fn a_clone_is_compared_with_what_it_was_made_from() {
 }
 
 #[test]
+fn a_number_that_was_given_to_a_new_file_is_two_files() {
+    use std::os::unix::fs::MetadataExt;
+    let pool = Pool::new();
+    let a = pool.filesystem("a");
+    let numbers = |prefix: &str| -> BTreeSet<u64> {
+        let root = pool.mount(&a);
+        for number in 0..20 {
+            write_synced(&root.join(format!("{prefix}{number}")), b"1");
+        }
+        let files = (0..20).map(|number| root.join(format!("{prefix}{number}")));
+        files
+            .map(|file| fs::metadata(file).unwrap().ino())
+            .collect()
+    };
+    let old = numbers("old");
+    let x = pool.take("a@x");
+    for number in 0..20 {
+        fs::remove_file(pool.mountpoint(&a).join(format!("old{number}"))).unwrap();
+    }
+    run(&["zpool", "sync", pool.name().as_str()]);
+    // Opened anew it looks for free numbers from the first.
+    pool.unmount(&a);
+    let new = numbers("new");
+    assert_ne!(old.intersection(&new).count(), 0, "{old:?} {new:?}");
+    let y = pool.take("a@y");
+    let differences = lines(&pool, &x, y.clone());
+    let signs = |sign| differences.iter().filter(|line| line.starts_with(sign));
+    assert_eq!(signs("- F /old").count(), 20, "{differences:?}");
+    assert_eq!(signs("+ F /new").count(), 20, "{differences:?}");
+    assert_eq!(differences, zfs_diff(&pool, &a, &x, y.as_str()));
+}
+
+#[test]
 fn what_cannot_be_compared_is_told() {
     let pool = Pool::new();
     let (a, b) = (pool.filesystem("a"), pool.filesystem("b"));

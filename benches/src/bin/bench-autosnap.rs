@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use zfs_core::{DatasetName, Defer, ListDatasets, ListSnapshots, SnapshotName, Zfs};
+use zfs_core::{DatasetName, Defer, ListDatasets, ListSnapshots, SnapshotName, Txg, Zfs};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -82,6 +82,8 @@ struct Site<'a> {
     zfs: Zfs,
     folder: &'a Path,
     datasets: Vec<DatasetName>,
+    /// The transaction group after which nothing of the pool's own was made.
+    made: Txg,
     _pool: Pool,
 }
 
@@ -94,10 +96,18 @@ impl<'a> Site<'a> {
             .list_datasets(&POOL.parse()?, below)
             .map(|dataset| dataset.map(|dataset| dataset.name))
             .collect::<std::result::Result<Vec<_>, _>>()?;
+        let datasets: Vec<DatasetName> = all.into_iter().skip(1).collect();
+        let last = datasets.last().ok_or("the pool has no datasets")?;
+        let made = zfs
+            .list_snapshots(last, ListSnapshots::new())
+            .last()
+            .ok_or("the pool has no snapshots")??
+            .createtxg;
         Ok(Site {
             zfs,
             folder,
-            datasets: all.into_iter().skip(1).collect(),
+            datasets,
+            made,
             _pool: pool,
         })
     }
@@ -145,11 +155,9 @@ impl<'a> Site<'a> {
     fn new_ones(&self) -> Result<Vec<SnapshotName>> {
         let mut all = Vec::new();
         for dataset in &self.datasets {
-            for snapshot in self.zfs.list_snapshots(dataset, ListSnapshots::new()) {
-                let name = snapshot?.name;
-                if !name.snapshot().starts_with("autosnap_2026-11-25_09:") {
-                    all.push(name);
-                }
+            let new = ListSnapshots::new().min_txg(Txg(self.made.0 + 1));
+            for snapshot in self.zfs.list_snapshots(dataset, new) {
+                all.push(snapshot?.name);
             }
         }
         Ok(all)

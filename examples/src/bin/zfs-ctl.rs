@@ -59,6 +59,7 @@ enum Verb {
     Diff(diff::Diff),
     Allow(allow::Allow),
     Program(program::Program),
+    Version(program::Versions),
     Wait(program::Wait),
 }
 
@@ -89,6 +90,7 @@ fn run(verb: Verb, act: &mut Act) -> anyhow::Result<()> {
         Verb::Diff(verb) => verb.run(act),
         Verb::Allow(verb) => verb.run(act),
         Verb::Program(verb) => verb.run(act),
+        Verb::Version(verb) => verb.run(act),
         Verb::Wait(verb) => verb.run(act),
     }
 }
@@ -115,6 +117,7 @@ fn main() -> ExitCode {
             | Verb::Diff(_)
             | Verb::Allow(_)
             | Verb::Program(_)
+            | Verb::Version(_)
     );
     let mut act = match Zfs::open() {
         Ok(zfs) => Act::new(zfs, how),

@@ -1,4 +1,4 @@
-//! program, wait.
+//! program, version, wait.
 
 use std::fs;
 use std::io::{self, Read};
@@ -137,6 +137,37 @@ impl Wait {
             while zfs.wait_filesystem(&self.filesystem, FilesystemActivity::DeleteQueue)? {}
             Ok(())
         })?)
+    }
+}
+
+/// Tell the versions of this program, of libzfs_core and of the kernel module
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  zfs-ctl version
+  zfs-ctl --json version      for programs
+
+libzfs_core does not tell its version: it is the newest of those whose
+functions it has all.")]
+pub struct Versions {}
+
+impl Versions {
+    /// Carries it out.
+    pub fn run(self, act: &mut Act) -> Result<()> {
+        let library = act.zfs.library_version()?;
+        let path = "/sys/module/zfs/version";
+        let kernel = fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
+        let (own, kernel) = (env!("CARGO_PKG_VERSION"), kernel.trim());
+        if act.is_json() {
+            let versions = serde_json::json!({
+                "zfs_ctl": own,
+                "libzfs_core": library.to_string(),
+                "kernel": kernel,
+            });
+            println!("{versions}");
+        } else {
+            println!("zfs-ctl-{own}\nlibzfs_core-{library}\nzfs-kmod-{kernel}");
+        }
+        Ok(())
     }
 }
 

@@ -166,6 +166,7 @@ impl Redact {
     after_help = "Examples:
   zfs-ctl receive backup/home < monday.zfs
   zfs-ctl receive -s -o canmount=noauto backup/home@monday < monday.zfs
+  zfs-ctl receive -c tank/home@monday < monday.zfs      repairs its damaged blocks
   zfs-ctl receive -A backup/home      gives up an interrupted one"
 )]
 #[expect(clippy::struct_excessive_bools, reason = "command-line switches")]
@@ -176,6 +177,9 @@ pub struct Receive {
     /// Do not mount it
     #[arg(short)]
     unmounted: bool,
+    /// Repair damaged blocks of the snapshot, which is there (OpenZFS 2.2)
+    #[arg(short = 'c', conflicts_with_all = ["force", "resumable"])]
+    corrective: bool,
     /// Keep what has arrived where it is interrupted
     #[arg(short = 's')]
     resumable: bool,
@@ -240,6 +244,9 @@ impl Receive {
         if self.resumable {
             request = request.resumable();
         }
+        if self.corrective {
+            request = request.heal();
+        }
         let is_new = !act.zfs.exists(snapshot.dataset())?;
         let mut errors = Vec::new();
         let received = act.step("receive", &snapshot, |zfs| {
@@ -248,7 +255,7 @@ impl Receive {
         });
         if let Err(error) = received {
             let there = act.zfs.snapshot_entry(&snapshot);
-            let refuses = act.zfs.version() < Version::new(2, 2);
+            let refuses = self.corrective || act.zfs.version() < Version::new(2, 2);
             if refuses || !is_incremental || !there.is_ok_and(|there| there.guid == guid) {
                 return Err(error.into());
             }
