@@ -97,12 +97,11 @@ impl<'a> Site<'a> {
             .map(|dataset| dataset.map(|dataset| dataset.name))
             .collect::<std::result::Result<Vec<_>, _>>()?;
         let datasets: Vec<DatasetName> = all.into_iter().skip(1).collect();
-        let last = datasets.last().ok_or("the pool has no datasets")?;
-        let made = zfs
-            .list_snapshots(last, ListSnapshots::new())
-            .last()
-            .ok_or("the pool has no snapshots")??
-            .createtxg;
+        let mut made = Txg(0);
+        for dataset in &datasets {
+            let newest = zfs.newest_snapshot(dataset)?.ok_or("no snapshots")?;
+            made = made.max(zfs.snapshot_entry(&newest)?.createtxg);
+        }
         Ok(Site {
             zfs,
             folder,
