@@ -100,12 +100,12 @@ fn simulate_does_not_run_backwards() {
 }
 
 #[test]
-fn check_tells_a_path_into_a_tree_that_is_covered_already() {
+fn check_refuses_a_path_into_a_tree_that_is_covered_already() {
     let dir = folder("[tank]\nrecursive = yes\n[mail]\npath = tank/mail\n");
     let output = output(&["check", "--config", text(dir.path())]);
-    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(output.status.code(), Some(64));
     assert!(
-        stdout(&output).contains("sanoid.conf:3: warning: tank/mail belongs to [tank] at line 1"),
+        stdout(&output).contains("sanoid.conf:3: error: tank/mail belongs to [tank] at line 1"),
         "{output:?}"
     );
 }

@@ -404,11 +404,15 @@ fn check_order(source: Source<'_>, all: &[Section], problems: &mut Vec<Problem>)
                 continue;
             }
             let path = path_of(child);
+            let mut severity = Severity::Warning;
             let text = if path.starts_with(&prefix) && path != child.name {
-                // A child is known by its name, and this one has another.
+                // A child is known by its name, and this one has another: it
+                // would have two policies, of which sanoid takes each type
+                // twice, which fails, and destroys what either does not keep.
+                severity = Severity::Error;
                 format!(
-                    "{path} belongs to [{name}] at line {line} as well, which is recursive: \
-                     sanoid takes it for both and prunes it by both (name this section [{path}])"
+                    "{path} belongs to [{name}] at line {line} as well, which is recursive \
+                     (name this section [{path}] and put it behind that one)"
                 )
             } else if !child.name.starts_with(&prefix) {
                 continue;
@@ -419,7 +423,7 @@ fn check_order(source: Source<'_>, all: &[Section], problems: &mut Vec<Problem>)
             } else {
                 continue;
             };
-            problems.push(Problem::new(source, child.line, Severity::Warning, text));
+            problems.push(Problem::new(source, child.line, severity, text));
         }
     }
 }

@@ -130,17 +130,17 @@ fn a_path_names_the_dataset_of_a_section() {
 }
 
 #[test]
-fn a_path_into_a_recursive_tree_is_told() {
-    assert_warning(
+fn a_path_into_a_recursive_tree_is_a_contradiction() {
+    assert_error(
         "[tank]\nrecursive = yes\n[mail]\npath = tank/mail\ndaily = 1\n",
-        "3: warning: tank/mail belongs to [tank] at line 1 as well, which is recursive: \
-         sanoid takes it for both and prunes it by both (name this section [tank/mail])",
+        "3: error: tank/mail belongs to [tank] at line 1 as well, which is recursive \
+         (name this section [tank/mail] and put it behind that one)",
     );
     // Wherever it stands, and whatever the section is called.
-    assert_warning(
+    assert_error(
         "[tank/x]\npath = tank/mail\n[tank]\nrecursive = zfs\n",
-        "1: warning: tank/mail belongs to [tank] at line 3 as well, which is recursive: \
-         sanoid takes it for both and prunes it by both (name this section [tank/mail])",
+        "1: error: tank/mail belongs to [tank] at line 3 as well, which is recursive \
+         (name this section [tank/mail] and put it behind that one)",
     );
     let beside = "[tank]\nrecursive = yes\n[mail]\npath = tanker/mail\n\
                   [tank/own]\npath = tank/own\n";
