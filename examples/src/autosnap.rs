@@ -24,6 +24,7 @@ pub mod say;
 pub mod simulate;
 pub mod site;
 pub mod take;
+pub mod targets;
 
 use std::fs;
 use std::path::Path;

@@ -100,12 +100,12 @@ fn simulate_does_not_run_backwards() {
 }
 
 #[test]
-fn check_tells_a_path_into_a_tree_that_is_covered_already() {
+fn check_refuses_a_path_into_a_tree_that_is_covered_already() {
     let dir = folder("[tank]\nrecursive = yes\n[mail]\npath = tank/mail\n");
     let output = output(&["check", "--config", text(dir.path())]);
-    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(output.status.code(), Some(64));
     assert!(
-        stdout(&output).contains("sanoid.conf:3: warning: tank/mail belongs to [tank] at line 1"),
+        stdout(&output).contains("sanoid.conf:3: error: tank/mail belongs to [tank] at line 1"),
         "{output:?}"
     );
 }
@@ -226,6 +226,29 @@ fn explain_gives_every_reason() {
 }
 
 #[test]
+fn explain_knows_by_the_bookmarks_what_a_replica_still_has_to_get() {
+    // nas has the first; a bookmark of a name that lies protects nothing.
+    let list = format!(
+        "{}tank/a#replica-nas-0000000000000001\t1\t1\t1775023200\t-\t-\t-\n\
+         tank/a#replica-tape-0000000000000003\t2\t2\t1775109600\t-\t-\t-\n",
+        LIST.replace("\t1\t-", "\t0\t-")
+    );
+    let output = explain(&["--keep", "last=1", "--names", "auto*"], &list);
+    assert_eq!(
+        stdout(&output),
+        "destroy tank/a@auto1\n\
+         \x20         last 1: it is number 3\n\
+         keep    tank/a@auto2\n\
+         \x20         protected: nas does not have it yet\n\
+         \x20         last 1: it is number 2\n\
+         keep    tank/a@auto3\n\
+         \x20         protected: nas does not have it yet\n\
+         \x20         last 1: kept, number 1\n\
+         2 kept, 1 to destroy, which frees at least 100 bytes\n"
+    );
+}
+
+#[test]
 fn explain_tells_what_another_count_would_change() {
     let keep = ["--keep", "last=2", "--names", "auto*"];
     let told = |more: &[&str]| {
@@ -255,6 +278,41 @@ fn explain_tells_what_another_count_would_change() {
     );
     let output = explain(&[&keep[..], &["--if", "weekly=3"]].concat(), LIST);
     assert_eq!(output.status.code(), Some(64));
+}
+
+#[test]
+fn explain_prunes_as_proxmox_does_and_tells_what_its_counts_would_change() {
+    let list = LIST.replace("\t1\t-", "\t0\t-");
+    let told = |args: &[&str]| stdout(&explain(args, &list)).to_owned();
+    // Without a count Proxmox keeps all.
+    assert!(told(&["--proxmox", "last=0"]).contains("3 kept, 0 to destroy"));
+    let change = told(&["--proxmox", "last=1,daily=1", "--if", "daily=2"]);
+    assert!(
+        change.contains("in turn last 1 daily 1: daily 2026-04-01 is number 2"),
+        "{change}"
+    );
+    let end = "with daily=2, 1 more would be kept and 0 more destroyed\n\
+               \x20 keep    tank/a@auto1\n";
+    assert!(change.ends_with(end), "{change}");
+}
+
+#[test]
+fn explain_tells_what_is_freed_and_of_how_many_that_is_unknown() {
+    let list = LIST.replacen("\t100\n", "\t-\n", 2);
+    let list = list.replace("\t1\t-", "\t0\t-");
+    let output = explain(&["--keep", "last=0,yearly=1"], &list);
+    let end = "1 kept, 2 to destroy, which frees at least 0 bytes; 2 of unknown size\n";
+    assert!(stdout(&output).ends_with(end), "{output:?}");
+    let output = explain(&["--keep", "yearly=1", "--json"], &list);
+    let first: serde_json::Value =
+        serde_json::from_str(stdout(&output).lines().next().unwrap()).unwrap();
+    assert_eq!(
+        first,
+        serde_json::json!({
+            "dataset": "tank/a", "kept": 1, "destroyed": 2,
+            "reclaimable": {"bytes": 0, "unknown": 2},
+        })
+    );
 }
 
 #[test]

@@ -13,6 +13,7 @@
 
 use std::fmt;
 
+mod contradictions;
 mod expand;
 mod freshness;
 mod ini;
@@ -183,20 +184,21 @@ impl Conf {
             check_section(conf, section, &all, &mut problems);
         }
         check_order(conf, &all, &mut problems);
-        problems.sort_by_key(|problem| problem.line);
-        if problems
-            .iter()
-            .any(|problem| problem.severity == Severity::Error)
-        {
-            return Err(crate::Error::Conf(Problems(problems)));
-        }
         let (templates, sections) = all.into_iter().partition(is_template);
-        Ok(Self {
+        let mut read = Self {
             defaults: settings,
             templates,
             sections,
-            warnings: problems,
-        })
+            warnings: Vec::new(),
+        };
+        contradictions::check(conf, &read, &mut problems);
+        problems.sort_by_key(|problem| problem.line);
+        let is_error = |problem: &Problem| problem.severity == Severity::Error;
+        if problems.iter().any(is_error) {
+            return Err(crate::Error::Conf(Problems(problems)));
+        }
+        read.warnings = problems;
+        Ok(read)
     }
 
     /// Where to look for the datasets that [`expand`](Self::expand) wants to
@@ -330,7 +332,8 @@ fn check_section(
             "use_template" => {
                 for name in templates_of(section) {
                     let full = format!("template_{name}");
-                    if !all.iter().any(|section| section.name == full) {
+                    // The defaults are there whether the user has some or not.
+                    if name != "default" && !all.iter().any(|section| section.name == full) {
                         report(Severity::Error, format!("there is no [{full}]"));
                     }
                 }
@@ -371,12 +374,6 @@ fn check_dataset(
     let skip = is_on(section, "skip_children");
     let only = is_on(section, "process_children_only");
     match recursion {
-        Recursion::Zfs if only => report(
-            Severity::Error,
-            "recursive = zfs takes the children with their parent, which \
-             process_children_only = yes leaves out: nothing would be taken"
-                .to_owned(),
-        ),
         Recursion::Yes | Recursion::Zfs if skip => report(
             Severity::Error,
             "recursive and skip_children contradict each other".to_owned(),
@@ -404,11 +401,15 @@ fn check_order(source: Source<'_>, all: &[Section], problems: &mut Vec<Problem>)
                 continue;
             }
             let path = path_of(child);
+            let mut severity = Severity::Warning;
             let text = if path.starts_with(&prefix) && path != child.name {
-                // A child is known by its name, and this one has another.
+                // A child is known by its name, and this one has another: it
+                // would have two policies, of which sanoid takes each type
+                // twice, which fails, and destroys what either does not keep.
+                severity = Severity::Error;
                 format!(
-                    "{path} belongs to [{name}] at line {line} as well, which is recursive: \
-                     sanoid takes it for both and prunes it by both (name this section [{path}])"
+                    "{path} belongs to [{name}] at line {line} as well, which is recursive \
+                     (name this section [{path}] and put it behind that one)"
                 )
             } else if !child.name.starts_with(&prefix) {
                 continue;
@@ -419,7 +420,7 @@ fn check_order(source: Source<'_>, all: &[Section], problems: &mut Vec<Problem>)
             } else {
                 continue;
             };
-            problems.push(Problem::new(source, child.line, Severity::Warning, text));
+            problems.push(Problem::new(source, child.line, severity, text));
         }
     }
 }

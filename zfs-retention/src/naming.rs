@@ -18,6 +18,7 @@ use crate::{Error, Snapshot};
 /// | `%3f` | milliseconds |
 /// | `%s` | seconds since 1970 |
 /// | `%{tier}` | a word of small letters: `daily` |
+/// | `%{utc}` | nothing, but only at the beginning: the times are UTC |
 /// | `%{dst}` | `dst` in the second pass of an hour that comes twice, else nothing |
 ///
 /// ```
@@ -49,13 +50,14 @@ enum Piece {
     Unix,
     Tier,
     Dst,
+    Utc,
 }
 
 /// What a name says about its snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Named {
-    /// The local time, where the name has a whole date; what the template
-    /// leaves out of the time of day is zero.
+    /// The local time, or that of UTC, where the name has a whole date; what
+    /// the template leaves out of the time of day is zero.
     pub datetime: Option<DateTime>,
     /// The moment itself, where the name counts from 1970.
     pub unix: Option<Timestamp>,
@@ -63,17 +65,21 @@ pub struct Named {
     pub tier: Option<String>,
     /// Whether the name is marked as the second pass of a repeated hour.
     pub dst: bool,
+    /// Whether its time is UTC.
+    pub utc: bool,
 }
 
 impl Named {
     /// The moment that the name tells, to the precision it has, where its
     /// local time is one of `zone`. A time that the zone left out when clocks
     /// went forward is taken as if they had not; one that came twice is the
-    /// first, unless the name is marked as the second.
+    /// first, unless the name is marked as the second. Where the name is in
+    /// UTC the zone means nothing.
     pub fn timestamp(&self, zone: &TimeZone) -> Option<Timestamp> {
         if self.unix.is_some() {
             return self.unix;
         }
+        let zone = if self.utc { &TimeZone::UTC } else { zone };
         let ambiguous = zone.to_ambiguous_timestamp(self.datetime?);
         match ambiguous.offset() {
             AmbiguousOffset::Fold { .. } if self.dst => ambiguous.later().ok(),
@@ -89,9 +95,9 @@ impl Template {
     }
 
     /// zfs-auto-snapshot's, whose times are UTC:
-    /// `zfs-auto-snap_daily-2026-04-03-0200`.
+    /// `zfs-auto-snap_daily-2026-04-03-0000`.
     pub fn zfs_auto_snapshot() -> Self {
-        Self::known("zfs-auto-snap_%{tier}-%Y-%m-%d-%H%M")
+        Self::known("%{utc}zfs-auto-snap_%{tier}-%Y-%m-%d-%H%M")
     }
 
     /// TrueNAS' default: `auto-2026-04-03_02-00`.
@@ -101,7 +107,7 @@ impl Template {
 
     /// zrepl's, with its usual prefix and UTC: `zrepl_20260403_020000_000`.
     pub fn zrepl() -> Self {
-        Self::known("zrepl_%Y%m%d_%H%M%S_%3f")
+        Self::known("%{utc}zrepl_%Y%m%d_%H%M%S_%3f")
     }
 
     /// What many guides use: `2026-04-03_02:00`.
@@ -126,7 +132,8 @@ impl Template {
         Self { pieces }
     }
 
-    /// The name for a snapshot of `tier` at `moment`, in the moment's zone.
+    /// The name for a snapshot of `tier` at `moment`, in the moment's zone
+    /// unless the template is in UTC.
     /// `%{dst}` prints nothing: sanoid adds it only where the name is taken,
     /// and [`print_again`](Self::print_again) does that.
     pub fn print(&self, moment: &Zoned, tier: &str) -> String {
@@ -140,6 +147,13 @@ impl Template {
     }
 
     fn write(&self, moment: &Zoned, tier: &str, again: bool) -> String {
+        let utc;
+        let moment = if self.is_utc() {
+            utc = moment.with_time_zone(TimeZone::UTC);
+            &utc
+        } else {
+            moment
+        };
         let piece = |piece: &Piece| match piece {
             Piece::Text(text) => text.clone(),
             Piece::Year => format!("{:04}", moment.year()),
@@ -152,16 +166,23 @@ impl Template {
             Piece::Unix => moment.timestamp().as_second().to_string(),
             Piece::Tier => tier.to_owned(),
             Piece::Dst if again => "dst".to_owned(),
-            Piece::Dst => String::new(),
+            Piece::Dst | Piece::Utc => String::new(),
         };
         self.pieces.iter().map(piece).collect()
+    }
+
+    fn is_utc(&self) -> bool {
+        self.pieces.contains(&Piece::Utc)
     }
 
     /// What `name` says, or `None` where it does not fit or tells a date that
     /// does not exist.
     pub fn read(&self, name: &str) -> Option<Named> {
         let mut rest = name;
-        let mut named = Named::default();
+        let mut named = Named {
+            utc: self.is_utc(),
+            ..Named::default()
+        };
         let (mut year, mut month, mut day) = (None, None, None);
         let (mut hour, mut minute, mut second, mut milli) = (0, 0, 0, 0);
         for piece in &self.pieces {
@@ -195,6 +216,7 @@ impl Template {
                         rest = after;
                     }
                 }
+                Piece::Utc => {}
             }
         }
         if !rest.is_empty() {
@@ -289,7 +311,10 @@ fn parse_pieces(text: &str) -> Result<Vec<Piece>, String> {
             return Err("a piece of no fixed length runs into what follows it".to_owned());
         }
     }
-    if pieces.is_empty() {
+    if pieces.iter().skip(1).any(|piece| *piece == Piece::Utc) {
+        return Err("%{utc} stands at the beginning or not at all".to_owned());
+    }
+    if matches!(pieces.as_slice(), [] | [Piece::Utc]) {
         return Err("it is empty".to_owned());
     }
     Ok(pieces)
@@ -297,7 +322,7 @@ fn parse_pieces(text: &str) -> Result<Vec<Piece>, String> {
 
 /// What begins with `%`, and how many bytes it takes.
 fn special(rest: &str) -> Result<(Piece, usize), String> {
-    const KNOWN: [(&str, Piece); 10] = [
+    const KNOWN: [(&str, Piece); 11] = [
         ("%Y", Piece::Year),
         ("%m", Piece::Month),
         ("%d", Piece::Day),
@@ -308,6 +333,7 @@ fn special(rest: &str) -> Result<(Piece, usize), String> {
         ("%s", Piece::Unix),
         ("%{tier}", Piece::Tier),
         ("%{dst}", Piece::Dst),
+        ("%{utc}", Piece::Utc),
     ];
     KNOWN
         .into_iter()
@@ -344,6 +370,7 @@ impl fmt::Display for Template {
                 Piece::Unix => "%s",
                 Piece::Tier => "%{tier}",
                 Piece::Dst => "%{dst}",
+                Piece::Utc => "%{utc}",
             })?;
         }
         Ok(())
@@ -369,9 +396,9 @@ mod tests {
             names,
             [
                 "autosnap_2026-04-03_02:00:00_daily",
-                "zfs-auto-snap_daily-2026-04-03-0200",
+                "zfs-auto-snap_daily-2026-04-03-0000",
                 "auto-2026-04-03_02-00",
-                "zrepl_20260403_020000_000",
+                "zrepl_20260403_000000_000",
                 "2026-04-03_02:00",
             ]
         );
@@ -427,6 +454,9 @@ mod tests {
             "%{dst}day",
             "%{tier}ly-",
             "%s5-",
+            "%{utc}",
+            "%Y%{utc}",
+            "%{utc}%{utc}%Y",
         ] {
             assert!(text.parse::<Template>().is_err(), "{text}");
         }
@@ -453,15 +483,22 @@ mod tests {
             second in 0_i64..4_000_000_000,
             nth in 0_usize..5,
             tier in "[a-z]{1,12}",
+            zone in prop::sample::select(vec!["Europe/Berlin", "Asia/Kolkata", "Africa/Casablanca"]),
         ) {
             let (_, template) = Template::all_known()[nth].clone();
-            let zone = TimeZone::get("Europe/Berlin").unwrap();
-            let moment = Timestamp::from_second(second).unwrap().to_zoned(zone.clone());
+            let zone = TimeZone::get(zone).unwrap();
+            // All of them tell the minute, and some no more.
+            let minute = Timestamp::from_second(second / 60 * 60).unwrap();
+            let moment = minute.to_zoned(zone.clone());
             let name = template.print(&moment, &tier);
             let named = template.read(&name).unwrap();
-            let datetime = named.datetime.unwrap();
-            prop_assert_eq!(datetime.date(), moment.date());
-            prop_assert_eq!((datetime.hour(), datetime.minute()), (moment.hour(), moment.minute()));
+            let told = named.timestamp(&zone).unwrap();
+            if template.is_utc() {
+                prop_assert_eq!(told, minute);
+            } else {
+                // The other pass of an hour that comes twice has the same name.
+                prop_assert_eq!(told.to_zoned(zone).datetime(), moment.datetime());
+            }
             if let Some(told) = named.tier {
                 prop_assert_eq!(told, tier.clone());
             }

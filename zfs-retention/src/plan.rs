@@ -209,9 +209,29 @@ impl<'a, Id> Plan<'a, Id> {
     /// # Ok::<(), jiff::Error>(())
     /// ```
     pub fn if_count(&self, part: usize, count: u32) -> Option<Change<'a, Id>> {
+        let other = self.policy.parts.get(part)?.with_count(count)?;
+        self.if_part(part, other)
+    }
+
+    /// What another part in the place of one would change, or `None` where the
+    /// policy has no such part. For Proxmox' options, of which one part has
+    /// several.
+    ///
+    /// ```
+    /// # use zfs_retention::{Guid, Keep, Names, Part, Policy, Snapshot, Txg};
+    /// # let now: jiff::Zoned = "2026-04-03T12:00:00Z[UTC]".parse()?;
+    /// # let at = now.timestamp();
+    /// # let snapshots = [1, 2, 3].map(|n| Snapshot::new(format!("a{n}"), Guid(n), Txg(n), at));
+    /// let keep = Keep { last: 1, ..Keep::default() };
+    /// let policy = Policy::managing(Names::Any).with(Part::proxmox(keep));
+    /// let plan = policy.plan(&snapshots, &[], &now);
+    /// let change = plan.if_part(0, Part::proxmox(Keep { last: 2, ..keep })).unwrap();
+    /// assert_eq!(change.saved[0].name, "a2");
+    /// # Ok::<(), jiff::Error>(())
+    /// ```
+    pub fn if_part(&self, part: usize, other: Part) -> Option<Change<'a, Id>> {
         let mut policy = self.policy.clone();
-        let part = policy.parts.get_mut(part)?;
-        *part = part.with_count(count)?;
+        *policy.parts.get_mut(part)? = other;
         let other = Plan::new(&policy, self.snapshots, &self.targets, &self.now);
         let mut change = Change {
             saved: Vec::new(),
@@ -315,11 +335,24 @@ impl Entry {
 
 /// How another count would change a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(bound = ""))]
 pub struct Change<'a, Id = ()> {
-    /// What it would keep and the plan destroys, from the oldest on.
+    /// What it would keep and the plan destroys, from the oldest on. In JSON
+    /// these are names.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "names"))]
     pub saved: Vec<&'a Snapshot<Id>>,
     /// What it would destroy and the plan keeps, from the oldest on.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "names"))]
     pub lost: Vec<&'a Snapshot<Id>>,
+}
+
+#[cfg(feature = "serde")]
+fn names<Id, S: serde::Serializer>(
+    snapshots: &[&Snapshot<Id>],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(snapshots.iter().map(|snapshot| &snapshot.name))
 }
 
 /// What destroying all that a plan destroys would free.
@@ -415,7 +448,7 @@ impl<'a, Id> Decision<'a, Id> {
                 period: period.unwrap_or_default(),
                 rank: None,
             },
-            Outcome::BeyondCount(rank) => {
+            Outcome::BeyondCount(rank) | Outcome::BeyondOption { rank, .. } => {
                 return Some(missed(part, Missed::BeyondCount { rank, period }));
             }
             Outcome::BeyondBoth(needed) => {

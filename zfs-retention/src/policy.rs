@@ -8,7 +8,9 @@ use crate::{Names, Part, Plan, Snapshot, Space, Target};
 ///
 /// A managed snapshot lives if any part keeps it; a policy without parts has
 /// nothing to say and destroys nothing. A snapshot that no part covers is not
-/// managed, even where [`managing`](Self::managing) would allow it.
+/// managed, even where [`managing`](Self::managing) would allow it; so a part
+/// more never destroys what the others kept, but may destroy what was not
+/// managed before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     pub(crate) names: Names,

@@ -78,7 +78,8 @@ pub enum Missed<'a> {
         /// The least count that would keep it.
         needed: u32,
     },
-    /// Another snapshot stands for the same period; no count would keep it.
+    /// Another snapshot stands for the same period; no count of periods would
+    /// keep it.
     Superseded {
         /// The name of that snapshot.
         by: Option<&'a str>,

@@ -99,7 +99,7 @@ pub enum Rule {
     /// which Proxmox VE's vzdump follows), where each begins behind what
     /// those before it kept: last, then hourly, daily, weekly, monthly,
     /// yearly. A period in which an earlier option kept something is not
-    /// counted, and nothing else of it is kept.
+    /// counted, and nothing else of it is kept. Without any option all is kept.
     ///
     /// With `keep-last` 1 and `keep-daily` 2, snapshots at noon of 1, 2, 3 and
     /// 4 April: the last is 4 April, which covers that day, and the dailies
@@ -129,6 +129,9 @@ pub(crate) enum Outcome {
     Option(u32),
     /// Not kept: the `0`-th of those counted, beyond the count.
     BeyondCount(u32),
+    /// Not kept: the `rank`-th of those that the option at this place counts,
+    /// beyond its count.
+    BeyondOption { option: u32, rank: u32 },
     /// Not kept: beyond the count and too old; so high a count would keep it.
     BeyondBoth(u32),
     /// Not kept by any count: the one at this position stands for its period.
@@ -169,6 +172,8 @@ pub(crate) struct Packed(u32);
 
 const NUMBER_BITS: u32 = 28;
 const MOST: u32 = (1 << NUMBER_BITS) - 1;
+/// Of a number that has an option in it: there are seven.
+const OPTION_BITS: u32 = 3;
 
 impl Packed {
     pub(crate) const OUTSIDE: Self = Self(0);
@@ -188,6 +193,10 @@ impl Packed {
             Outcome::Superseded(number) => (10, number),
             Outcome::TooOld => (11, 0),
             Outcome::BucketFull(number) => (12, number),
+            Outcome::BeyondOption { option, rank } => {
+                let rank = rank.min(MOST >> OPTION_BITS);
+                (13, rank << OPTION_BITS | option & 7)
+            }
         };
         Self(what << NUMBER_BITS | number.min(MOST))
     }
@@ -206,6 +215,10 @@ impl Packed {
             10 => Outcome::Superseded(number),
             11 => Outcome::TooOld,
             12 => Outcome::BucketFull(number),
+            13 => Outcome::BeyondOption {
+                option: number & 7,
+                rank: number >> OPTION_BITS,
+            },
             _ => Outcome::Outside,
         }
     }
@@ -321,6 +334,10 @@ impl Rule {
             (Self::PerInterval { every, .. }, _) => Some(slots::slot_name(*every, moment)),
             (Self::Thinning(thinning), Outcome::Chosen(step)) => thinning.slot_name(step, moment),
             (Self::Chained(keep), Outcome::Option(nth)) => proxmox::period_name(keep, nth, moment),
+            (Self::Chained(keep), Outcome::BeyondOption { option, .. }) => {
+                // The last so many are no period.
+                proxmox::period_name(keep, option, moment).filter(|name| name != "last")
+            }
             _ => None,
         }
     }
@@ -384,6 +401,9 @@ impl fmt::Display for Rule {
             Self::Thinning(thinning) => write!(f, "plan {thinning}"),
             Self::Chained(keep) => {
                 f.write_str("in turn")?;
+                if proxmox::options(keep).next().is_none() {
+                    f.write_str(" all")?;
+                }
                 for (name, count) in proxmox::options(keep) {
                     write!(f, " {name} {count}")?;
                 }

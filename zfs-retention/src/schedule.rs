@@ -58,8 +58,8 @@ pub enum Schedule {
     },
     /// A crontab expression, in local time.
     Crontab(Crontab),
-    /// One of sanoid's types at its preferred time, by sanoid's own
-    /// arithmetic; see [`SanoidTimes`].
+    /// One of sanoid's types at its preferred time, when sanoid takes it where
+    /// sanoid is right; see [`SanoidTimes`].
     Sanoid {
         /// Which type.
         tier: Tier,
@@ -70,9 +70,9 @@ pub enum Schedule {
 
 impl Schedule {
     /// One of sanoid's types at its preferred times, as a person reads them in
-    /// sanoid.conf and without sanoid's arithmetic: right through both changes
-    /// of the clocks, and a monthly of the 31st is on the last day of shorter
-    /// months.
+    /// sanoid.conf and without sanoid's ways where clocks change: what is
+    /// taken every so many minutes is taken in both passes of an hour that
+    /// comes twice, and no daily is late.
     pub fn preferred(tier: Tier, times: &SanoidTimes) -> Self {
         Self::Crontab(Crontab::preferred(tier, times))
     }
@@ -89,7 +89,7 @@ impl Schedule {
         }
     }
 
-    /// The earliest moment after `now`. For sanoid's arithmetic, which only
+    /// The earliest moment after `now`. For [`Sanoid`](Self::Sanoid), which only
     /// looks back, it is one period after the last.
     pub fn next(&self, now: &Zoned) -> Option<Timestamp> {
         match self {
@@ -268,7 +268,7 @@ mod tests {
             let now = Timestamp::from_second(second).unwrap().to_zoned(zone);
             let last = schedule.last(&now).unwrap();
             prop_assert!(last <= now.timestamp());
-            // sanoid's own arithmetic is not regular; the others are.
+            // sanoid's moments are not regular; the others are.
             if !matches!(schedule, Schedule::Sanoid { .. }) {
                 let next = schedule.next(&now).unwrap();
                 prop_assert!(next > now.timestamp());

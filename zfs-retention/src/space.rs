@@ -10,6 +10,12 @@ use crate::Snapshot;
 /// and nothing else has are counted by none of them, so really more becomes
 /// free, never less. A snapshot whose `used` is not known counts as nothing.
 ///
+/// Two things that hold for policies without it do not hold with it. A more
+/// generous part may destroy another snapshot than before: what it keeps frees
+/// nothing, and a younger one goes in its place. And what [`Free`](Self::Free)
+/// wants is wanted anew in every plan, so that a second one with the same
+/// number destroys more; say each time what is still missing.
+///
 /// None of the peers has it; it is asked for in sanoid's issues 337 and 726.
 /// With [`Free`](Self::Free) of 150 bytes, snapshots of 1, 2, 3 and 4 April
 /// that each use 100 bytes, and a part that keeps the last one: destroyed are

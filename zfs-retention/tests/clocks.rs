@@ -123,33 +123,108 @@ fn no_day_is_missed_or_taken_twice() {
     }
 }
 
+/// What sanoid.conf's schedule of a type takes around a change when it is run
+/// every so often, the first of it left out: that was due since long ago.
+fn taken_by_settings(
+    (tier, times): (Tier, &SanoidTimes),
+    change: Timestamp,
+    zone: &TimeZone,
+    (hours, step): (i64, SignedDuration),
+) -> Vec<Timestamp> {
+    let schedule = Schedule::Sanoid {
+        tier,
+        times: times.clone(),
+    };
+    let window = SignedDuration::from_hours(hours);
+    let mut taken: Vec<Timestamp> = Vec::new();
+    let mut at = change - window;
+    while at < change + window {
+        let recent = taken.iter().rev().take(3).copied();
+        if schedule.due(recent, &at.to_zoned(zone.clone())).is_some() {
+            taken.push(at);
+        }
+        at += step;
+    }
+    taken.split_off(1)
+}
+
 #[test]
-fn sanoids_arithmetic_misses_nothing_and_never_floods() {
-    for tier in [Tier::Hourly, Tier::Daily] {
-        let schedule = Schedule::Sanoid {
-            tier,
-            times: SanoidTimes::default(),
-        };
-        for name in ["Europe/Berlin", "America/New_York", "Australia/Sydney"] {
-            let zone = TimeZone::get(name).unwrap();
-            for change in changes(&zone) {
-                let mut at = change - SignedDuration::from_hours(30);
-                let mut taken = vec![schedule.last(&at.to_zoned(zone.clone())).unwrap()];
-                while at < change + SignedDuration::from_hours(54) {
-                    let recent = taken.iter().rev().take(3).copied();
-                    if schedule.due(recent, &at.to_zoned(zone.clone())).is_some() {
-                        taken.push(at);
-                    }
-                    at += SECOND * 600;
-                }
-                let hour = SECOND * 3600;
-                let (least, most) = match tier {
-                    Tier::Hourly => (hour, hour),
-                    _ => (hour * 23, hour * 25),
+fn settings_miss_no_hour_and_take_none_twice() {
+    let mins = SignedDuration::from_mins;
+    for name in ZONES {
+        let zone = TimeZone::get(name).unwrap();
+        for change in changes(&zone) {
+            let offset = |at: Timestamp| zone.to_offset(at).seconds();
+            let whole_hours = (offset(change - SECOND) - offset(change)) % 3600 == 0;
+            for hourly_min in [0, 45] {
+                let times = SanoidTimes {
+                    hourly_min,
+                    ..SanoidTimes::default()
                 };
-                assert_apart(&taken[1..], least, most, name);
+                let around = (6, mins(15));
+                let taken = taken_by_settings((Tier::Hourly, &times), change, &zone, around);
+                assert!(taken.len() > 9, "{name}");
+                // Where clocks move by half an hour, two are that near.
+                let least = if whole_hours { mins(60) } else { mins(30) };
+                assert_apart(&taken, least, mins(60), name);
             }
         }
+    }
+}
+
+#[test]
+fn settings_miss_no_day_week_or_month_and_take_none_twice() {
+    let hours = SignedDuration::from_hours;
+    let step = SignedDuration::from_mins(30);
+    // Before, within and after what changes skip and repeat.
+    for (hour, minute) in [(0, 0), (2, 30), (12, 0), (23, 59)] {
+        let times = SanoidTimes {
+            daily_hour: hour,
+            daily_min: minute,
+            weekly_wday: hour % 7,
+            weekly_hour: hour,
+            monthly_mday: 15,
+            monthly_hour: hour,
+            ..SanoidTimes::default()
+        };
+        for name in ZONES {
+            let zone = TimeZone::get(name).unwrap();
+            for change in changes(&zone) {
+                // A day is as much longer as clocks go back, two hours in
+                // Troll, and an hour for being late as sanoid is.
+                let around = (40, step);
+                let taken = taken_by_settings((Tier::Daily, &times), change, &zone, around);
+                assert_apart(&taken, hours(21), hours(27), name);
+            }
+            for change in changes(&zone).into_iter().step_by(7) {
+                let around = (15 * 24, step * 5);
+                let taken = taken_by_settings((Tier::Weekly, &times), change, &zone, around);
+                assert!(taken.len() >= 3, "{name}");
+                assert_apart(&taken, hours(7 * 24 - 5), hours(7 * 24 + 5), name);
+                let around = (65 * 24, step * 12);
+                let taken = taken_by_settings((Tier::Monthly, &times), change, &zone, around);
+                assert!(taken.len() >= 3, "{name}");
+                assert_apart(&taken, hours(27 * 24), hours(32 * 24), name);
+            }
+        }
+    }
+}
+
+#[test]
+fn settings_take_the_hours_of_changes_that_no_flag_tells() {
+    for (name, change) in [
+        ("Europe/Dublin", "2026-10-25T01:00:00Z"),
+        ("Europe/Moscow", "2014-10-25T22:00:00Z"),
+        ("Africa/Casablanca", "2026-02-15T02:00:00Z"),
+        ("Antarctica/Troll", "2026-10-25T01:00:00Z"),
+    ] {
+        let zone = TimeZone::get(name).unwrap();
+        let change: Timestamp = change.parse().unwrap();
+        assert!(changes(&zone).contains(&change), "{name}");
+        let mins = SignedDuration::from_mins;
+        let times = SanoidTimes::default();
+        let taken = taken_by_settings((Tier::Hourly, &times), change, &zone, (24, mins(15)));
+        assert_apart(&taken, mins(60), mins(60), name);
     }
 }
 

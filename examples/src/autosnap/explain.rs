@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use jiff::{Timestamp, Zoned};
 use zfs_retention::{
-    Grid, Keep, Names, Part, Plan, Policy, Regex, Rule, Snapshot, Thinning, Tier, Unit, Verdict,
+    Change, Grid, Keep, Names, Part, Plan, Policy, Regex, Rule, Snapshot, Target, Thinning, Tier,
+    Unit, Verdict,
 };
 
 use super::{listing, usable_conf, zone};
@@ -69,11 +70,13 @@ pub struct Options {
     #[arg(long = "if", value_name = "TIER=COUNT", value_parser = other_count)]
     other_counts: Vec<OtherCount>,
 
-    /// One JSON object per snapshot
+    /// One JSON object per dataset with what would be freed, and one per
+    /// snapshot
     #[arg(long)]
     json: bool,
 
-    /// The list of snapshots; standard input where not given or -
+    /// The list of snapshots, and of bookmarks, by which it is known what a
+    /// replica still has to get; standard input where not given or -
     file: Option<PathBuf>,
 }
 
@@ -106,22 +109,25 @@ fn keep(text: &str) -> Result<Keep, String> {
     let mut keep = Keep::default();
     for item in text.split(',') {
         let (tier, count) = tier_and_count(item)?;
-        match tier {
-            "last" => keep.last = count,
-            "frequently" => keep.frequently = count,
-            "hourly" => keep.hourly = count,
-            "daily" => keep.daily = count,
-            "weekly" => keep.weekly = count,
-            "monthly" => keep.monthly = count,
-            "yearly" => keep.yearly = count,
-            _ => {
-                return Err(format!(
-                    "{tier:?} is none of last, frequently, hourly, daily, weekly, monthly, yearly"
-                ));
-            }
-        }
+        *count_of(&mut keep, tier).ok_or_else(|| {
+            format!("{tier:?} is none of last, frequently, hourly, daily, weekly, monthly, yearly")
+        })? = count;
     }
     Ok(keep)
+}
+
+/// The count of a tier, by the tier's word.
+fn count_of<'a>(keep: &'a mut Keep, tier: &str) -> Option<&'a mut u32> {
+    Some(match tier {
+        "last" => &mut keep.last,
+        "frequently" => &mut keep.frequently,
+        "hourly" => &mut keep.hourly,
+        "daily" => &mut keep.daily,
+        "weekly" => &mut keep.weekly,
+        "monthly" => &mut keep.monthly,
+        "yearly" => &mut keep.yearly,
+        _ => return None,
+    })
 }
 
 /// Plans for each dataset of the list and returns the lines to print.
@@ -131,7 +137,8 @@ pub fn run(options: &Options) -> anyhow::Result<Vec<String>> {
         .at
         .map_or_else(Zoned::now, |at| at.to_zoned(zone.clone()));
     let now = now.with_time_zone(zone);
-    let snapshots = listing::read(&input(options.file.as_deref())?)?;
+    let listing = listing::read(&input(options.file.as_deref())?)?;
+    let snapshots = &listing.snapshots;
     let mut datasets: Vec<&str> = snapshots.iter().map(|it| it.id.as_str()).collect();
     datasets.sort_unstable();
     datasets.dedup();
@@ -143,9 +150,11 @@ pub fn run(options: &Options) -> anyhow::Result<Vec<String>> {
             .filter(|snapshot| snapshot.id == *dataset)
             .cloned()
             .collect();
-        let plan = policy.plan(&own, &[], &now);
+        let of_dataset = listing.targets.iter().filter(|(on, _)| on == dataset);
+        let targets: Vec<Target> = of_dataset.map(|(_, target)| target.clone()).collect();
+        let plan = policy.plan(&own, &targets, &now);
         if options.json {
-            lines.extend(json_lines(&plan)?);
+            lines.extend(json_lines(dataset, &plan)?);
         } else {
             lines.extend(text_lines(&plan));
         }
@@ -221,23 +230,33 @@ fn text_lines(plan: &Plan<'_, String>) -> Vec<String> {
         lines.extend(reasons.iter().map(|reason| format!("          {reason}")));
     }
     let (kept, destroyed) = (plan.kept().count(), plan.destroyed().count());
-    let freed = plan.reclaimable().bytes;
+    let freed = plan.reclaimable();
+    let unknown = match freed.unknown {
+        0 => String::new(),
+        count => format!("; {count} of unknown size"),
+    };
     lines.push(format!(
-        "{kept} kept, {destroyed} to destroy, which frees at least {freed} bytes"
+        "{kept} kept, {destroyed} to destroy, which frees at least {} bytes{unknown}",
+        freed.bytes
     ));
     lines
 }
 
-fn json_lines(plan: &Plan<'_, String>) -> anyhow::Result<Vec<String>> {
-    plan.decisions()
-        .map(|decision| {
-            let mut object = serde_json::to_value(decision)?;
-            if let Some(map) = object.as_object_mut() {
-                map.insert("dataset".into(), decision.snapshot().id.clone().into());
-            }
-            Ok(object.to_string())
-        })
-        .collect()
+/// What there is to say of all, and then of each.
+fn json_lines(dataset: &str, plan: &Plan<'_, String>) -> anyhow::Result<Vec<String>> {
+    let summary = serde_json::json!({
+        "dataset": dataset, "kept": plan.kept().count(), "destroyed": plan.destroyed().count(),
+        "reclaimable": plan.reclaimable(),
+    });
+    let mut lines = vec![summary.to_string()];
+    for decision in plan.decisions() {
+        let mut object = serde_json::to_value(decision)?;
+        if let Some(map) = object.as_object_mut() {
+            map.insert("dataset".into(), dataset.into());
+        }
+        lines.push(object.to_string());
+    }
+    Ok(lines)
 }
 
 /// What another count of one tier would change.
@@ -253,30 +272,46 @@ fn change_lines(
         // It destroys nothing, whatever the counts.
         return Ok(Vec::new());
     }
-    let change = parts
-        .iter()
-        .position(|part| is_of_tier(part, tier))
-        .and_then(|nth| plan.if_count(nth, *count))
+    let change = change(plan, other)
         .ok_or_else(|| UsageError(format!("the policy of {dataset} has no count of {tier}")))?;
-    let names = |all: &[&Snapshot<String>]| -> Vec<String> {
-        all.iter().map(|snapshot| snapshot.name.clone()).collect()
-    };
-    let (saved, lost) = (names(&change.saved), names(&change.lost));
     if as_json {
-        let line = serde_json::json!({
-            "dataset": dataset, "if": { tier: count }, "saved": saved, "lost": lost,
-        });
+        let mut line = serde_json::to_value(&change)?;
+        if let Some(map) = line.as_object_mut() {
+            map.insert("dataset".into(), dataset.into());
+            map.insert("if".into(), serde_json::json!({ tier: count }));
+        }
         return Ok(vec![line.to_string()]);
     }
     let mut lines = vec![format!(
         "with {tier}={count}, {} more would be kept and {} more destroyed",
-        saved.len(),
-        lost.len()
+        change.saved.len(),
+        change.lost.len()
     )];
-    let one = |verdict, name| format!("  {verdict} {dataset}@{name}");
-    lines.extend(saved.iter().map(|name| one("keep   ", name)));
-    lines.extend(lost.iter().map(|name| one("destroy", name)));
+    let one = |verdict, it: &Snapshot<String>| format!("  {verdict} {dataset}@{}", it.name);
+    lines.extend(change.saved.iter().map(|it| one("keep   ", it)));
+    lines.extend(change.lost.iter().map(|it| one("destroy", it)));
     Ok(lines)
+}
+
+/// What another count of a tier would change, where the policy has such a
+/// count.
+fn change<'a>(
+    plan: &Plan<'a, String>,
+    OtherCount { tier, count }: &OtherCount,
+) -> Option<Change<'a, String>> {
+    plan.policy()
+        .parts()
+        .iter()
+        .enumerate()
+        .find_map(|(nth, part)| {
+            if let Rule::Chained(keep) = part.rule() {
+                let mut keep = *keep;
+                *count_of(&mut keep, tier)? = *count;
+                return plan.if_part(nth, Part::proxmox(keep));
+            }
+            let counts = is_of_tier(part, tier);
+            counts.then(|| plan.if_count(nth, *count)).flatten()
+        })
 }
 
 /// Whether a part's count is that of a tier, by the tier's word.

@@ -1,49 +1,65 @@
-//! Snapshots as `zfs list` prints them.
+//! Snapshots and bookmarks as `zfs list` prints them.
 
 use jiff::Timestamp;
-use zfs_retention::{Guid, Snapshot, Txg};
+use zfs_retention::{Guid, Snapshot, Target, Txg};
 
+use super::targets;
 use crate::exit::UsageError;
 
-/// The columns that [`read`] wants, for `zfs list -Hp -t snapshot -o`.
+/// The columns that [`read`] wants, for
+/// `zfs list -Hp -t snapshot,bookmark -o`.
 pub const COLUMNS: &str = "name,guid,createtxg,creation,userrefs,clones,used";
 
-/// Reads `zfs list -Hp -t snapshot -o` [`COLUMNS`]. The id is the dataset.
-pub fn read(text: &str) -> Result<Vec<Snapshot<String>>, UsageError> {
-    (1..)
-        .zip(text.lines())
-        .filter(|(_, line)| !line.is_empty())
-        .map(|(number, line)| {
-            read_line(line).ok_or_else(|| {
-                UsageError(format!(
-                    "cannot read line {number} of the list of snapshots, {line:?}: \
-                     make it with zfs list -Hp -t snapshot -o {COLUMNS}"
-                ))
-            })
-        })
-        .collect()
+/// What a list says.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The snapshots. The id is the dataset.
+    pub snapshots: Vec<Snapshot<String>>,
+    /// The targets whose markers are among the bookmarks, each with the
+    /// dataset that it stands on.
+    pub targets: Vec<(String, Target)>,
 }
 
-fn read_line(line: &str) -> Option<Snapshot<String>> {
-    let mut columns = line.split('\t');
-    let (dataset, name) = columns.next()?.split_once('@')?;
-    let guid = Guid(columns.next()?.parse().ok()?);
-    let createtxg = Txg(columns.next()?.parse().ok()?);
-    let creation = Timestamp::from_second(columns.next()?.parse().ok()?).ok()?;
-    let userrefs = number(columns.next()?)?;
-    let clones = match columns.next()? {
+/// Reads `zfs list -Hp -t snapshot,bookmark -o` [`COLUMNS`].
+pub fn read(text: &str) -> Result<Listing, UsageError> {
+    let mut listing = Listing::default();
+    for (number, line) in (1..).zip(text.lines()) {
+        if !line.is_empty() && read_line(line, &mut listing).is_none() {
+            return Err(UsageError(format!(
+                "cannot read line {number} of the list of snapshots, {line:?}: \
+                 make it with zfs list -Hp -t snapshot,bookmark -o {COLUMNS}"
+            )));
+        }
+    }
+    Ok(listing)
+}
+
+fn read_line(line: &str, listing: &mut Listing) -> Option<()> {
+    let columns: Vec<&str> = line.split('\t').collect();
+    let [name, guid, createtxg, creation, userrefs, clones, used] = columns[..] else {
+        return None;
+    };
+    let (guid, createtxg) = (Guid(guid.parse().ok()?), Txg(createtxg.parse().ok()?));
+    if let Some((dataset, bookmark)) = name.split_once('#') {
+        let target = targets::target(bookmark, guid, createtxg);
+        let target = target.map(|target| (dataset.to_owned(), target));
+        listing.targets.extend(target);
+        return Some(());
+    }
+    let (dataset, name) = name.split_once('@')?;
+    let creation = Timestamp::from_second(creation.parse().ok()?).ok()?;
+    let clones = match clones {
         "" | "-" => 0,
         list => u32::try_from(list.split(',').count()).ok()?,
     };
-    let used = columns.next()?.parse().ok()?;
-    if columns.next().is_some() {
-        return None;
+    let mut snapshot = Snapshot::new(name, guid, createtxg, creation)
+        .held(number(userrefs)?)
+        .cloned(clones);
+    if used != "-" {
+        snapshot = snapshot.using(used.parse().ok()?);
     }
-    let snapshot = Snapshot::new(name, guid, createtxg, creation)
-        .held(userrefs)
-        .cloned(clones)
-        .using(used);
-    Some(snapshot.with_id(dataset.to_owned()))
+    listing.snapshots.push(snapshot.with_id(dataset.to_owned()));
+    Some(())
 }
 
 fn number(column: &str) -> Option<u32> {
@@ -61,7 +77,7 @@ mod tests {
     fn lines_of_zfs_list_are_read() {
         let text = "tank/a@x\t17\t5\t1767225600\t2\ttank/b,tank/c\t4096\n\
                     tank/a@y z\t18\t6\t1767225601\t0\t-\t0\n";
-        let snapshots = read(text).unwrap();
+        let snapshots = read(text).unwrap().snapshots;
         assert_eq!(snapshots[0].id, "tank/a");
         assert_eq!((snapshots[0].userrefs, snapshots[0].clones), (2, 2));
         assert_eq!(snapshots[0].used, Some(4096));
@@ -69,6 +85,18 @@ mod tests {
             (snapshots[1].name.as_str(), snapshots[1].clones),
             ("y z", 0)
         );
+    }
+
+    #[test]
+    fn markers_among_the_bookmarks_are_targets() {
+        let text = "tank/a@x\t17\t5\t1767225600\t0\t-\t4096\n\
+                    tank/a#replica-nas-0000000000000011\t17\t5\t1767225600\t-\t-\t-\n\
+                    tank/a#replica-tape-0000000000000012\t17\t5\t1767225600\t-\t-\t-\n\
+                    tank/a#mine\t17\t5\t1767225600\t-\t-\t-\n";
+        let listing = read(text).unwrap();
+        assert_eq!(listing.snapshots.len(), 1);
+        let target = Target::new("nas").marker(Guid(17), Txg(5)).required();
+        assert_eq!(listing.targets, [("tank/a".to_owned(), target)]);
     }
 
     #[test]

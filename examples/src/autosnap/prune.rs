@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use jiff::{Timestamp, tz::TimeZone};
 use zfs_core::{DatasetName, Defer, SnapshotName, Zfs};
-use zfs_replicate::marker::Marker;
 use zfs_retention::{Guid, Plan, Snapshot, Target, Txg};
 
 use super::hook::Hook;
 use super::pools::Pools;
 use super::say::Say;
 use super::site::{Observed, Site};
+use super::targets;
 
 /// One run of pruning.
 pub struct Prune<'a> {
@@ -256,18 +256,12 @@ pub struct Wanted<'a> {
     candidates: Vec<Snapshot<SnapshotName>>,
 }
 
-/// The targets whose markers stand on a dataset. What is younger than its
-/// marker a target still has to get.
+/// The targets whose markers stand on a dataset.
 fn targets(zfs: &Zfs, dataset: &DatasetName) -> Result<Vec<Target>, zfs_core::Error> {
     let bookmarks = zfs.bookmarks(dataset)?;
-    let target = |bookmark: &zfs_core::Bookmark| {
-        let marker = Marker::parse(bookmark.name.bookmark())?;
-        let truthful = marker.guid == bookmark.guid;
-        truthful.then(|| {
-            Target::new(marker.target.as_str())
-                .marker(Guid(bookmark.guid.0), Txg(bookmark.createtxg.0))
-                .required()
-        })
+    let target = |it: &zfs_core::Bookmark| {
+        let (guid, createtxg) = (Guid(it.guid.0), Txg(it.createtxg.0));
+        targets::target(it.name.bookmark(), guid, createtxg)
     };
     Ok(bookmarks.iter().filter_map(target).collect())
 }

@@ -57,13 +57,13 @@ Examples:
       zfs-autosnap simulate --config /etc/sanoid \\
           --from 2026-01-01T00:00:00Z --to 2028-01-01T00:00:00Z --every 1h --timeline
   What would it destroy right now, and why?
-      zfs list -Hp -t snapshot -o name,guid,createtxg,creation,userrefs,clones,used |
+      zfs list -Hp -t snapshot,bookmark -o name,guid,createtxg,creation,userrefs,clones,used |
           zfs-autosnap explain --config /etc/sanoid
   And if there were 14 dailies?
-      zfs list -Hp -t snapshot -o name,guid,createtxg,creation,userrefs,clones,used |
+      zfs list -Hp -t snapshot,bookmark -o name,guid,createtxg,creation,userrefs,clones,used |
           zfs-autosnap explain --config /etc/sanoid --if daily=14
   And what would zrepl's grid keep of the same?
-      zfs list -Hp -t snapshot -o name,guid,createtxg,creation,userrefs,clones,used |
+      zfs list -Hp -t snapshot,bookmark -o name,guid,createtxg,creation,userrefs,clones,used |
           zfs-autosnap explain --grid '1x1h(keep=all) | 24x1h | 30x1d' --names 'autosnap*'
 
 Exit codes: 0 done, 1 something failed, 64 wrong usage or configuration; with --monitor-*

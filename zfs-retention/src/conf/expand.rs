@@ -1,6 +1,6 @@
 //! From sections to datasets: defaults, templates, overrides, recursion.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::{
     Conf, Recursion, STRUCTURAL, Section, Settings, is_on, path_of, recursion, templates_of, toggle,
@@ -35,8 +35,8 @@ impl Conf {
     /// Sections come whether their dataset exists or not.
     ///
     /// As in sanoid, a recursive section gives its children all that it comes
-    /// down to, over whatever earlier sections said about them; a later
-    /// section of a child changes only what it says itself; `skip_children`
+    /// down to, over whatever earlier sections said about them but
+    /// `process_children_only`; a later section of a child changes only what it says itself; `skip_children`
     /// takes the children out again.
     pub fn expand<Name: AsRef<str>>(&self, existing: &[Name]) -> Vec<Dataset> {
         let mut entries: Vec<Entry> = Vec::new();
@@ -64,6 +64,15 @@ impl Conf {
             let mut heirs: Vec<Entry> = Vec::new();
             if recursion != Recursion::No {
                 heirs.extend(children.map(|child| entry.child(child, recursion)));
+                // All but this is overridden of what they were.
+                let only: HashMap<&str, bool> = entries
+                    .iter()
+                    .map(|earlier| (earlier.key.as_str(), earlier.dataset.children_only))
+                    .collect();
+                for heir in &mut heirs {
+                    let earlier = only.get(heir.key.as_str()).copied();
+                    heir.dataset.children_only = earlier.unwrap_or(false);
+                }
                 let keys: HashSet<&str> = heirs.iter().map(|heir| heir.key.as_str()).collect();
                 entries.retain(|other| !keys.contains(other.key.as_str()));
             } else if is_on(section, "skip_children") {

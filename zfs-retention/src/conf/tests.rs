@@ -130,17 +130,17 @@ fn a_path_names_the_dataset_of_a_section() {
 }
 
 #[test]
-fn a_path_into_a_recursive_tree_is_told() {
-    assert_warning(
+fn a_path_into_a_recursive_tree_is_a_contradiction() {
+    assert_error(
         "[tank]\nrecursive = yes\n[mail]\npath = tank/mail\ndaily = 1\n",
-        "3: warning: tank/mail belongs to [tank] at line 1 as well, which is recursive: \
-         sanoid takes it for both and prunes it by both (name this section [tank/mail])",
+        "3: error: tank/mail belongs to [tank] at line 1 as well, which is recursive \
+         (name this section [tank/mail] and put it behind that one)",
     );
     // Wherever it stands, and whatever the section is called.
-    assert_warning(
+    assert_error(
         "[tank/x]\npath = tank/mail\n[tank]\nrecursive = zfs\n",
-        "1: warning: tank/mail belongs to [tank] at line 3 as well, which is recursive: \
-         sanoid takes it for both and prunes it by both (name this section [tank/mail])",
+        "1: error: tank/mail belongs to [tank] at line 3 as well, which is recursive \
+         (name this section [tank/mail] and put it behind that one)",
     );
     let beside = "[tank]\nrecursive = yes\n[mail]\npath = tanker/mail\n\
                   [tank/own]\npath = tank/own\n";
@@ -357,6 +357,76 @@ fn contradictions_are_errors() {
         "[a]\n[b]\npath = a\n",
         "2: error: a is the dataset of line 1 already",
     );
+}
+
+#[test]
+fn zfs_recursion_may_be_for_pruning_the_children_alone() {
+    // Where another machine takes the snapshots.
+    let text = "[a]\nrecursive = zfs\nprocess_children_only = yes\nuse_template = x\n\
+                [template_x]\nautosnap = no\n";
+    let datasets = expand(text, &["a", "a/b"]);
+    assert!(datasets[0].children_only && datasets[1].settings.autoprune);
+    assert_eq!(summary(&datasets)[1], ("a/b", 48, 90, 6, false));
+    // Children-only may come from a template as well.
+    assert_error(
+        "[a]\nrecursive = zfs\nuse_template = x\n[template_x]\nprocess_children_only = yes\n",
+        "1: error: recursive = zfs takes the children with their parent, which \
+         process_children_only = yes leaves out: nothing would be taken",
+    );
+}
+
+#[test]
+fn the_default_template_may_be_named_without_being_there() {
+    let text = "[a]\nuse_template = default,x\n[template_x]\ndaily = 3\n";
+    assert_eq!(summary(&expand(text, &[])), [("a", 48, 3, 6, true)]);
+}
+
+#[test]
+fn an_earlier_section_of_a_child_keeps_its_children_only() {
+    let text = "[a/b]\nrecursive = yes\nprocess_children_only = yes\ndaily = 1\n\
+                [a]\nrecursive = yes\ndaily = 2\n";
+    let datasets = expand(text, &["a", "a/b", "a/b/c"]);
+    let all: Vec<_> = datasets
+        .iter()
+        .map(|it| {
+            (
+                it.path.as_str(),
+                it.settings.count(Tier::Daily),
+                it.children_only,
+            )
+        })
+        .collect();
+    assert_eq!(
+        all,
+        [("a", 2, false), ("a/b", 2, true), ("a/b/c", 2, false)]
+    );
+}
+
+#[test]
+fn settings_that_do_not_go_together_are_told_where_they_stand() {
+    assert_warning(
+        "[a]\nuse_template = x\n[b]\nuse_template = x\n[template_x]\nhourly_crit = 1h\n",
+        "6: warning: hourly_warn is above hourly_crit, so that it never warns",
+    );
+    assert_warning(
+        "[a]\ncapacity_crit = 70\n",
+        "2: warning: capacity_warn is above capacity_crit, so that it never warns",
+    );
+    assert_warning(
+        "[a]\nyearly = 1\nyearly_mon = 6\nyearly_mday = 31\n",
+        "4: warning: yearly_mday: month 6 does not always have a day 31; its last day is \
+         taken, where sanoid would fail",
+    );
+    for fine in [
+        "hourly_crit = 0\ncapacity_crit = 0",
+        "hourly_crit = 1h\nmonitor = no",
+        "hourly_crit = 1h\nhourly = 0",
+        "yearly_mon = 2\nyearly_mday = 29",
+        "yearly = 1\nyearly_mon = 2\nyearly_mday = 28",
+    ] {
+        let conf = read(&format!("[a]\n{fine}\n")).unwrap();
+        assert!(conf.warnings().is_empty(), "{fine}: {:?}", conf.warnings());
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! sanoid's preferred times, and how sanoid computes with them.
 
-use jiff::{Timestamp, Zoned, civil::Date};
+use jiff::{Span, Timestamp, Zoned, civil::Date};
 
 use crate::Tier;
 
@@ -8,32 +8,44 @@ use crate::Tier;
 /// default is that of `sanoid.defaults.conf` 2.3.0.
 ///
 /// [`Schedule::Sanoid`](crate::Schedule::Sanoid) takes the last preferred
-/// moment as sanoid 2.3.0 does (`take_snapshots`), which is arithmetic on
-/// seconds with corrections for clocks that change:
+/// moment as sanoid 2.3.0 does (`take_snapshots`):
 ///
 /// - `frequently`: this hour's latest multiple of `frequent_period`;
 /// - `hourly`: this hour at `hourly_min`, or an hour earlier;
-/// - `daily`: today at that time, or 24 hours earlier;
-/// - `weekly`: the coming day of the week at that time, or 7 days earlier;
-/// - `monthly`: this month at that time, or 31 days earlier;
+/// - `daily`: today at that time, or yesterday;
+/// - `weekly`: this day of the week at that time, or a week earlier;
+/// - `monthly`: this month at that time, or last month;
 /// - `yearly`: this year at that time, or the year before.
 ///
-/// In the repeated hour of autumn sanoid takes one `hourly` more, with `dst`
-/// in its name, and no `frequently`; on that day the daily of 23:59 comes at
-/// midnight.
+/// As in sanoid, local time that comes twice has no `frequently` the second
+/// time, and one `hourly` more, with `dst` in its name; and on a day on which
+/// summer time ended, the daily is an hour late, at the latest at midnight.
 ///
-/// Five differences, all where sanoid loses or repeats snapshots. Its yearly
-/// looks back 31 times 365.25 *days* instead of one year, so a year that was
-/// missed is caught up only after the next preferred time; here it is caught
-/// up at once. A preferred moment that its arithmetic puts into the future
-/// (with `hourly_min` above 0, after the clocks went back) makes it take one
-/// snapshot a run until then; here one more period is subtracted. A day of
-/// the month that the month does not have ends sanoid; here it is the month's
-/// last. A snapshot left in the future by a clock that was ahead keeps sanoid
-/// from taking any until then; here it does not. And where the name of a type
-/// is taken in the repeated hour, sanoid adds `dst` only if `hourly` is the
-/// first type due in that run, else it fails and takes it a run later under
-/// another name; here every type gets its `dst`.
+/// Six differences, all where sanoid loses or repeats snapshots:
+///
+/// - Clocks. sanoid looks at the flag for summer time alone and takes an hour
+///   for what it changes. Hours are missed where the offset changes without it
+///   (Dublin, Casablanca, Moscow in 2014), and where the change is another or
+///   at midnight (Troll, Santiago), a daily comes twice; as it does everywhere
+///   if its time lies before the change. Here what counts is the offset: hours
+///   are real ones, so that where clocks move by half an hour (Lord Howe) one
+///   hour has two snapshots half an hour apart; and a day has one daily.
+/// - Earlier periods. sanoid goes back by so many times 24 hours: 31 days for a
+///   month, 31 times 365.25 days for a year. That is an hour wrong behind a
+///   change of the clocks, so that on a Sunday in autumn the weekly of Monday
+///   comes once more; it is days wrong where a month is shorter, so that what
+///   was missed may not be caught up, and a year is caught up only after the
+///   next preferred time. Here the calendar counts.
+/// - The future. A preferred moment that its arithmetic puts there (with
+///   `hourly_min` above 0, after the clocks went back) makes sanoid take one
+///   snapshot a run until then; here none lies there.
+/// - A day of the month that the month does not have ends sanoid; here it is
+///   the month's last.
+/// - A snapshot left in the future by a clock that was ahead keeps sanoid from
+///   taking any until then; here it does not.
+/// - Where the name of a type is taken in the repeated hour, sanoid adds `dst`
+///   only if `hourly` is the first type due in that run, else it fails and
+///   takes it a run later under another name; here every type gets its `dst`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SanoidTimes {
     /// Minutes between `frequently` snapshots, counted from the full hour; 0
@@ -89,75 +101,87 @@ impl Default for SanoidTimes {
 }
 
 const HOUR: i64 = 3600;
-const DAY: i64 = 24 * HOUR;
 
 impl SanoidTimes {
     /// The last preferred moment of a type, never after `now`.
     pub(super) fn last(&self, tier: Tier, now: &Zoned) -> Option<Timestamp> {
         let today = now.date();
         let present = now.timestamp().as_second();
-        let hour = u8::try_from(now.hour()).ok()?;
-        let hour_lost = clocks_went_back_today(now);
-        let mut last;
-        let step;
-        match tier {
-            Tier::Frequently => {
-                let period = self.frequent_period.max(1);
-                let minute = u32::try_from(now.minute()).ok()? / period * period;
-                last = local(now, today, hour, u8::try_from(minute).ok()?)?;
-                step = 60 * i64::from(period);
-            }
-            Tier::Hourly => {
-                last = local(now, today, hour, self.hourly_min)? + hour_lost;
-                step = HOUR;
-            }
-            Tier::Daily => {
-                last = local(now, today, self.daily_hour, self.daily_min)? + hour_lost;
-                if !is_dst(now, last) && is_dst(now, present) {
-                    last -= HOUR;
-                }
-                step = DAY + 2 * hour_lost;
-            }
+        let passed = |second: &i64| *second <= present;
+        let second = match tier {
+            Tier::Frequently => self.last_frequently(now)?,
+            Tier::Hourly => self.last_hourly(now),
+            Tier::Daily => back(today, |day| day.yesterday().ok())
+                .filter_map(|day| self.daily(now, day))
+                .find(passed)?,
             Tier::Weekly => {
                 let weekday = i64::from(now.weekday().to_sunday_zero_offset());
-                let wanted = i64::from(self.weekly_wday);
-                let week = if wanted < weekday { 7 } else { 0 };
-                last = local(now, today, self.weekly_hour, self.weekly_min)?;
-                last += (week + wanted - weekday) * DAY;
-                step = 7 * DAY;
+                let since = (weekday - i64::from(self.weekly_wday)).rem_euclid(7);
+                let latest = today.checked_sub(Span::new().days(since)).ok()?;
+                back(latest, |day| day.checked_sub(Span::new().days(7)).ok())
+                    .filter_map(|day| local(now, day, self.weekly_hour, self.weekly_min))
+                    .find(passed)?
             }
-            Tier::Monthly => {
-                let day = day_of(today.year(), today.month(), self.monthly_mday)?;
-                last = local(now, day, self.monthly_hour, self.monthly_min)?;
-                step = 31 * DAY;
-            }
-            Tier::Yearly => {
-                let year_of = |year| {
-                    let day = day_of(year, i8::try_from(self.yearly_mon).ok()?, self.yearly_mday)?;
-                    local(now, day, self.yearly_hour, self.yearly_min)
-                };
-                last = year_of(today.year())?;
-                if last > present {
-                    last = year_of(today.year() - 1)?;
-                }
-                step = 366 * DAY;
-            }
+            Tier::Monthly => back(today.first_of_month(), |first| {
+                Some(first.yesterday().ok()?.first_of_month())
+            })
+            .filter_map(|month| {
+                let day = day_of(month.year(), month.month(), self.monthly_mday)?;
+                local(now, day, self.monthly_hour, self.monthly_min)
+            })
+            .find(passed)?,
+            Tier::Yearly => back(today.first_of_year(), |first| {
+                Some(first.yesterday().ok()?.first_of_year())
+            })
+            .filter_map(|year| {
+                let month = i8::try_from(self.yearly_mon).ok()?;
+                let day = day_of(year.year(), month, self.yearly_mday)?;
+                local(now, day, self.yearly_hour, self.yearly_min)
+            })
+            .find(passed)?,
+        };
+        Timestamp::from_second(second).ok()
+    }
+
+    /// Local time that comes twice means its first pass here, which has its
+    /// snapshots already.
+    fn last_frequently(&self, now: &Zoned) -> Option<i64> {
+        let period = self.frequent_period.max(1);
+        let minute = u32::try_from(now.minute()).ok()? / period * period;
+        let hour = u8::try_from(now.hour()).ok()?;
+        let mut last = local(now, now.date(), hour, u8::try_from(minute).ok()?)?;
+        // What clocks leave out is put behind it, and that may be to come.
+        while last > now.timestamp().as_second() {
+            last -= 60 * i64::from(period);
         }
-        while last > present {
-            last -= step;
+        Some(last)
+    }
+
+    /// This hour by the offset in force now: whatever clocks did, hours follow
+    /// each other.
+    fn last_hourly(&self, now: &Zoned) -> i64 {
+        let of_hour = 60 * i64::from(now.minute()) + i64::from(now.second());
+        let wanted = 60 * i64::from(self.hourly_min.min(59));
+        let earlier = if wanted > of_hour { HOUR } else { 0 };
+        now.timestamp().as_second() - of_hour + wanted - earlier
+    }
+
+    /// The preferred moment of a day, as late as sanoid has it where summer
+    /// time ended before on that day.
+    fn daily(&self, now: &Zoned, day: Date) -> Option<i64> {
+        let at = local(now, day, self.daily_hour, self.daily_min)?;
+        if is_dst(now, at) || !is_dst(now, local(now, day, 0, 0)?) {
+            return Some(at);
         }
-        Timestamp::from_second(last).ok()
+        let midnight = local(now, day.tomorrow().ok()?, 0, 0)?;
+        Some((at + HOUR).min(midnight))
     }
 }
 
-/// An hour in seconds where summer time was in force at midnight and is not
-/// now; then local times of today name moments an hour too early.
-fn clocks_went_back_today(now: &Zoned) -> i64 {
-    let Some(midnight) = local(now, now.date(), 0, 0) else {
-        return 0;
-    };
-    let ended = is_dst(now, midnight) && !is_dst(now, now.timestamp().as_second());
-    if ended { HOUR } else { 0 }
+/// A date and some before it. The second is almost always early enough; a day
+/// that a zone left out is followed by a third.
+fn back(latest: Date, before: impl FnMut(&Date) -> Option<Date>) -> impl Iterator<Item = Date> {
+    std::iter::successors(Some(latest), before).take(4)
 }
 
 fn is_dst(now: &Zoned, second: i64) -> bool {
@@ -211,14 +235,14 @@ mod tests {
     }
 
     #[test]
-    fn a_monthly_later_this_month_was_31_days_ago_and_a_yearly_a_year() {
+    fn what_is_later_this_month_or_year_was_last_in_the_one_before() {
         let times = SanoidTimes {
             monthly_mday: 15,
             yearly_mon: 6,
             ..SanoidTimes::default()
         };
         let now = "2026-03-10T12:00:00Z[UTC]";
-        assert_last(Tier::Monthly, &times, now, "2026-02-12T00:00:00Z");
+        assert_last(Tier::Monthly, &times, now, "2026-02-15T00:00:00Z");
         assert_last(Tier::Yearly, &times, now, "2025-06-01T00:00:00Z");
     }
 
@@ -239,7 +263,28 @@ mod tests {
         let evening = "2026-10-25T23:59:30+01:00[Europe/Berlin]";
         assert_last(Tier::Daily, &times, evening, "2026-10-24T21:59:00Z");
         let midnight = "2026-10-26T00:00:00+01:00[Europe/Berlin]";
-        assert_last(Tier::Daily, &times, midnight, "2026-10-25T22:59:00Z");
+        assert_last(Tier::Daily, &times, midnight, "2026-10-25T23:00:00Z");
+        let at_noon = SanoidTimes {
+            daily_hour: 12,
+            daily_min: 0,
+            ..times
+        };
+        let noon = "2026-10-25T12:59:59+01:00[Europe/Berlin]";
+        assert_last(Tier::Daily, &at_noon, noon, "2026-10-24T10:00:00Z");
+        let later = "2026-10-25T13:00:00+01:00[Europe/Berlin]";
+        assert_last(Tier::Daily, &at_noon, later, "2026-10-25T12:00:00Z");
+    }
+
+    #[test]
+    fn a_week_is_one_behind_a_change_as_well() {
+        // By days of 24 hours it would be 22:30, after it was taken.
+        let sunday = "2026-10-25T01:00:00+02:00[Europe/Berlin]";
+        assert_last(
+            Tier::Weekly,
+            &SanoidTimes::default(),
+            sunday,
+            "2026-10-19T21:30:00Z",
+        );
     }
 
     #[test]
