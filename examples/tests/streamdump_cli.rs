@@ -1,12 +1,17 @@
 //! zfs-streamdump's command line, on streams made here.
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-use zfs_stream::nvlist::ByteOrder;
-use zfs_stream::record::{Begin, BeginFlags, End, Features, Object, Record, Write, Writer};
+use zfs_stream::nvlist::{ByteOrder, Encoding, NvList};
+use zfs_stream::record::{
+    Begin, BeginFlags, End, Features, Object, Record, SliceReader, Write, Writer,
+};
 use zfs_stream::token::ResumeToken;
+
+#[path = "streamdump/memory.rs"]
+mod memory;
 
 struct Folder(PathBuf);
 
@@ -182,6 +187,79 @@ fn damage_is_exit_1_and_names_object_and_offset() {
 }
 
 #[test]
+fn dump_sums_up_what_there_is_of_a_stream_that_was_cut_off() {
+    let folder = Folder::new("cut");
+    let cut = folder.file("cut.zfs", &stream(0, 1, ByteOrder::Little)[..10_000]);
+    for args in [&["dump", "-C", &cut][..], &["dump", &cut]] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        let text = stdout(&output);
+        assert!(
+            text.contains("SUMMARY:\n") && text.contains("\tTotal DRR_WRITE records = 2 ("),
+            "{args:?}: {text}"
+        );
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            said.contains("ends inside the payload of a WRITE"),
+            "{said}"
+        );
+    }
+    let output = run(&["dump", "-C", "--json", &cut]);
+    assert_eq!(output.status.code(), Some(1));
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(value["records_by_type"]["WRITE"]["records"], 2);
+    // What is no stream has no summary.
+    let text = folder.file("text", b"not a stream at all\n");
+    assert_eq!(run(&["dump", "-C", &text]).status.code(), Some(2));
+}
+
+#[test]
+fn json_has_the_nvlists_and_the_names_of_sources() {
+    let mut list = NvList::new();
+    list.insert_str("fromsnap", "monday").unwrap();
+    let mut snaps = NvList::new();
+    snaps.insert("monday", 5_u64).unwrap();
+    snaps.insert("tuesday", 6_u64).unwrap();
+    let mut one = NvList::new();
+    one.insert_str("name", "tank/data").unwrap();
+    one.insert("snaps", snaps).unwrap();
+    let mut fss = NvList::new();
+    fss.insert("0x1234", one).unwrap();
+    list.insert("fss", fss).unwrap();
+    let list = list.encode(Encoding::Xdr, ByteOrder::Little).unwrap();
+    let mut writer = Writer::new(Vec::new(), ByteOrder::Little);
+    let begin = Begin {
+        version_info: Begin::make_version_info(true, Features::default()),
+        to_name: b"tank/data@wednesday".to_vec(),
+        ..Begin::default()
+    };
+    writer.write(&Record::Begin(begin), &list).unwrap();
+    writer.end_compound_header().unwrap();
+    let subs = [
+        stream(5, 6, ByteOrder::Little),
+        stream(6, 7, ByteOrder::Little),
+    ];
+    for record in subs.iter().flat_map(|sub| SliceReader::new(sub)) {
+        writer.copy(&record.unwrap()).unwrap();
+    }
+    writer.end_compound().unwrap();
+    let folder = Folder::new("names");
+    let file = folder.file("all.zfs", &writer.into_inner());
+    let output = run(&["dump", "--json", &file]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let streams = &value["streams"];
+    assert_eq!(streams[0]["nvlist"]["fromsnap"], "monday");
+    let snaps = &streams[0]["nvlist"]["fss"]["0x1234"]["snaps"];
+    assert_eq!(snaps["tuesday"], "6");
+    assert_eq!(streams[0]["from_name"], "tank/data@monday");
+    assert_eq!(streams[1]["from_name"], "tank/data@monday");
+    // It came just before, and the list tells its name, too.
+    assert_eq!(streams[2]["from_name"], "tank/data@tuesday");
+    assert!(streams[2]["nvlist"].is_null());
+}
+
+#[test]
 fn what_cannot_be_read_is_exit_2() {
     let folder = Folder::new("unreadable");
     let text = folder.file("text", b"not a stream at all\n");
@@ -218,6 +296,57 @@ fn chain_tells_where_it_breaks() {
 }
 
 #[test]
+fn chain_reads_streams_to_their_end_and_takes_what_is_resumed() {
+    let folder = Folder::new("chain-damaged");
+    let full = stream(0, 1, ByteOrder::Little);
+    let whole = folder.file("full.zfs", &full);
+    let part = folder.file("part.zfs", &full[..6_000]);
+    let mut flipped = full.clone();
+    flipped[6_000] ^= 1;
+    let flipped = folder.file("flipped.zfs", &flipped);
+    let next = folder.file("next.zfs", &stream(1, 2, ByteOrder::Little));
+    let mut rest = Writer::new(Vec::new(), ByteOrder::Little);
+    let mut place = NvList::new();
+    place.insert("resume_object", 8_u64).unwrap();
+    place.insert("resume_offset", 4096_u64).unwrap();
+    let place = place.encode(Encoding::Native, ByteOrder::Little).unwrap();
+    for record in SliceReader::new(&full) {
+        let record = record.unwrap();
+        match record.parse() {
+            Record::Begin(mut begin) => {
+                let features = begin.features().with(Features::RESUMING);
+                begin.version_info = Begin::make_version_info(false, features);
+                rest.write(&Record::Begin(begin), &place).unwrap();
+            }
+            _ => rest.rewrite(&record).unwrap(),
+        }
+    }
+    let rest = folder.file("rest.zfs", &rest.into_inner());
+    let tell = |files: &[&String]| {
+        let mut args = vec!["chain"];
+        args.extend(files.iter().map(|file| file.as_str()));
+        let output = run(&args);
+        (output.status.code(), stdout(&output).to_owned())
+    };
+    for (files, words) in [
+        (vec![&part], "stream 0 is cut off"),
+        (vec![&part, &next], "stream 0 is cut off"),
+        (vec![&flipped, &next], "damaged: the checksum after it"),
+        (vec![&whole, &rest], "stream 1 resumes one"),
+    ] {
+        let (code, text) = tell(&files);
+        assert_eq!(code, Some(1), "{text}");
+        assert!(
+            text.contains(words) && text.contains("\nbroken: "),
+            "{text}"
+        );
+    }
+    let (code, text) = tell(&[&part, &rest, &next]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.ends_with("unbroken: 3 streams\n"), "{text}");
+}
+
+#[test]
 fn token_is_explained() {
     let token = ResumeToken {
         to_guid: 42,
@@ -225,6 +354,8 @@ fn token_is_explained() {
         object: 7,
         offset: 131_072,
         raw: true,
+        redact_snaps: Some(vec![3, u64::MAX]),
+        book_redact_snaps: Some(Vec::new()),
         ..ResumeToken::default()
     };
     let text = token.encode().unwrap();
@@ -237,6 +368,9 @@ fn token_is_explained() {
         (&value["to_guid"], &value["raw"]),
         (&"42".into(), &true.into())
     );
+    let snaps = serde_json::json!(["3", "18446744073709551615"]);
+    assert_eq!(value["redact_snaps"], snaps);
+    assert_eq!(value["book_redact_snaps"], serde_json::json!([]));
     let output = run(&["token", &text[..text.len() - 2]]);
     assert_eq!(output.status.code(), Some(1));
     let error = String::from_utf8(output.stderr).unwrap();
@@ -381,190 +515,5 @@ fn what_follows_the_end_is_damage() {
         assert_eq!(changed.status.code(), Some(1));
         // All but the END.
         assert_eq!(changed.stdout, plain[..plain.len() - 312]);
-    }
-}
-
-/// Runs zfs-streamdump where the kernel gives it no more than 32 MiB of memory
-/// that is its own, with a long stream on its standard input.
-fn within_32_mib(args: &str, write: impl FnOnce(&mut dyn io::Write) + Send + 'static) -> Output {
-    let line = format!("ulimit -d 32768; exec \"$0\" {args}");
-    let mut child = Command::new("sh")
-        .args(["-c", &line, env!("CARGO_BIN_EXE_zfs-streamdump")])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let writer = std::thread::spawn(move || write(&mut stdin));
-    let mut stdout = child.stdout.take().unwrap();
-    let reader = std::thread::spawn(move || io::copy(&mut stdout, &mut io::sink()));
-    let output = child.wait_with_output().unwrap();
-    writer.join().unwrap();
-    assert!(reader.join().unwrap().unwrap() > 0 || !output.status.success());
-    output
-}
-
-/// A stream of that many blocks of 1 MiB.
-fn long_stream(sink: &mut dyn io::Write, blocks: u64) {
-    let mut writer = Writer::new(sink, ByteOrder::Little);
-    let to_guid = 9;
-    let begin = Begin {
-        version_info: Begin::make_version_info(false, Features::LARGE_BLOCKS),
-        objset_type: 2,
-        flags: BeginFlags::SPILL_BLOCK,
-        to_guid,
-        to_name: b"tank/long@1".to_vec(),
-        ..Begin::default()
-    };
-    let mut write = |record: Record, payload: &[u8]| {
-        // Who refuses it does not read on.
-        let _ = writer.write(&record, payload);
-    };
-    write(Record::Begin(begin), &[]);
-    for block in 0..blocks {
-        let object = 2 + block;
-        let fields = Object {
-            object,
-            object_type: 19,
-            block_size: 1 << 20,
-            to_guid,
-            ..Object::default()
-        };
-        write(Record::Object(fields), &[]);
-        let payload: Vec<u8> = (0..1_u64 << 20)
-            .map(|at| (at / 11 + block + ((at * at) >> 9)) as u8)
-            .collect();
-        let fields = Write {
-            object,
-            object_type: 19,
-            logical_size: 1 << 20,
-            to_guid,
-            ..Write::default()
-        };
-        write(Record::Write(fields), &payload);
-    }
-    let end = End {
-        to_guid,
-        ..End::default()
-    };
-    write(Record::End(end), &[]);
-}
-
-#[test]
-fn long_streams_take_less_than_32_mib() {
-    for args in [
-        "verify -",
-        "dump",
-        "recompress lz4",
-        "recompress zstd",
-        "decompress",
-    ] {
-        let output = within_32_mib(args, |sink| long_stream(sink, 96));
-        assert_eq!(output.status.code(), Some(0), "{args}: {output:?}");
-    }
-    // And from a file, which is not counted: it is the page cache's.
-    let folder = Folder::new("long");
-    let path = folder.0.join("long.zfs");
-    long_stream(&mut std::fs::File::create(&path).unwrap(), 96);
-    for command in ["verify", "redup", "dump"] {
-        let output = within_32_mib(&format!("{command} {}", path.display()), |_| {});
-        assert_eq!(output.status.code(), Some(0), "{command}: {output:?}");
-    }
-}
-
-/// Sizes that are not there, with checksums that are right.
-#[test]
-fn hostile_sizes_are_refused_within_32_mib() {
-    let begin = |length: u32| {
-        let mut stream = stream(0, 7, ByteOrder::Little);
-        stream[4..8].copy_from_slice(&length.to_le_bytes());
-        stream
-    };
-    let object = |raw_bonus_len, bonus_len| {
-        Record::Object(Object {
-            object: 8,
-            object_type: 19,
-            block_size: 4096,
-            bonus_len,
-            raw_bonus_len,
-            to_guid: 7,
-            ..Object::default()
-        })
-    };
-    let write = |logical_size, compressed_size, compression| {
-        Record::Write(Write {
-            object: 8,
-            object_type: 19,
-            logical_size,
-            compressed_size,
-            compression,
-            to_guid: 7,
-            ..Write::default()
-        })
-    };
-    let mut streams = vec![begin(u32::MAX), begin(64 << 20), begin(1 << 30)];
-    for record in [
-        object(u32::MAX, 0),
-        object(0, u32::MAX),
-        write(u64::MAX, 0, 0),
-        write(1 << 40, 0, 0),
-        write(1 << 24, 0, 0),
-        write(u64::MAX, 16, 15),
-        write(1 << 60, 16, 16),
-        write(512, u64::MAX, 15),
-    ] {
-        let whole = stream(0, 7, ByteOrder::Little);
-        let mut writer = Writer::new(Vec::new(), ByteOrder::Little);
-        for raw in zfs_stream::record::SliceReader::new(&whole).take(2) {
-            writer.rewrite(&raw.unwrap()).unwrap();
-        }
-        // The writer refuses what does not have that payload, so its header is
-        // written with none and taken over.
-        let mut bytes = writer.into_inner();
-        let mut header = vec![0; 312];
-        header[..4].copy_from_slice(&record.record_type().to_raw().to_le_bytes());
-        fill(&mut header, &record);
-        let mut sums = zfs_stream::fletcher::Checksum::ZERO;
-        sums.update(&bytes, ByteOrder::Little);
-        sums.update(&header[..280], ByteOrder::Little);
-        for (place, sum) in header[280..].chunks_exact_mut(8).zip(sums.0) {
-            place.copy_from_slice(&sum.to_le_bytes());
-        }
-        bytes.extend(header);
-        bytes.extend([0; 64]);
-        streams.push(bytes);
-    }
-    for (number, bytes) in streams.into_iter().enumerate() {
-        for args in ["verify -", "dump", "recompress lz4", "decompress"] {
-            let bytes = bytes.clone();
-            let output = within_32_mib(args, move |sink| drop(sink.write_all(&bytes)));
-            let code = output.status.code();
-            assert!(matches!(code, Some(1 | 2)), "{number} {args}: {output:?}");
-        }
-    }
-}
-
-/// The fields that tell sizes, at their places.
-fn fill(header: &mut [u8], record: &Record) {
-    let mut put = |at: usize, bytes: &[u8]| header[at..at + bytes.len()].copy_from_slice(bytes);
-    match record {
-        Record::Object(object) => {
-            put(8, &object.object.to_le_bytes());
-            put(16, &object.object_type.to_le_bytes());
-            put(24, &object.block_size.to_le_bytes());
-            put(28, &object.bonus_len.to_le_bytes());
-            put(36, &object.raw_bonus_len.to_le_bytes());
-            put(40, &object.to_guid.to_le_bytes());
-        }
-        Record::Write(write) => {
-            put(8, &write.object.to_le_bytes());
-            put(16, &write.object_type.to_le_bytes());
-            put(32, &write.logical_size.to_le_bytes());
-            put(40, &write.to_guid.to_le_bytes());
-            put(50, &[write.compression]);
-            put(96, &write.compressed_size.to_le_bytes());
-        }
-        other => panic!("{other:?}"),
     }
 }

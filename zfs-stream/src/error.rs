@@ -109,6 +109,18 @@ pub enum Error {
         finding: Box<crate::verify::Finding>,
     },
 
+    /// The source failed while a stream was checked.
+    #[cfg(feature = "stream")]
+    #[error("cannot read on at byte {offset}")]
+    Unreadable {
+        /// Up to where it was read, in bytes from the stream's start.
+        offset: u64,
+        /// What was found before.
+        report: Box<crate::verify::Report>,
+        /// What the source said.
+        source: std::io::Error,
+    },
+
     /// A stream that cannot be changed as it was asked for.
     #[cfg(feature = "compress")]
     #[error("the send stream cannot be changed: {problem} (record {record}, at byte {offset})")]

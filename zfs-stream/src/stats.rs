@@ -7,11 +7,14 @@
 //! The memory it takes does not depend on the stream's length: it keeps totals,
 //! one entry for each substream and compression, and the few largest objects.
 
+mod chain;
+
 use std::collections::BTreeMap;
-use std::fmt;
+
+pub use chain::{Break, chain};
 
 use crate::nvlist::{ByteOrder, NvList};
-use crate::record::{Begin, Features, HEADER_LEN, RawRecord, Record, RecordType};
+use crate::record::{Begin, HEADER_LEN, RawRecord, Record, RecordType};
 
 /// How many of the largest objects are kept.
 pub const LARGEST: usize = 10;
@@ -36,6 +39,8 @@ pub struct Stream {
     pub begin: Begin,
     /// The nvlist of its BEGIN, if it has one that can be read.
     pub nvlist: Option<NvList>,
+    /// Its END came.
+    pub ended: bool,
 }
 
 /// How much of a compression was met.
@@ -118,7 +123,13 @@ impl Statistics {
                     order: record.header.order(),
                     begin,
                     nvlist,
+                    ended: false,
                 });
+            }
+            Record::End(_) => {
+                if let Some(stream) = self.streams.last_mut() {
+                    stream.ended = true;
+                }
             }
             Record::Object(_) => self.objects += 1,
             Record::Write(write) => {
@@ -226,86 +237,11 @@ pub fn compression_name(number: u8) -> &'static str {
     NAMES.get(usize::from(number)).copied().unwrap_or("unknown")
 }
 
-/// Why streams do not follow each other.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Break {
-    /// The first stream is not a full one: its source must be there already.
-    NeedsSource {
-        /// The GUID of that source.
-        from_guid: u64,
-    },
-    /// A stream starts from another snapshot than the one before it ends at.
-    Gap {
-        /// Which stream it is; the first is 0.
-        stream: usize,
-        /// The GUID it starts from, 0 for a full stream.
-        from_guid: u64,
-        /// The GUID that the stream before ends at.
-        previous: u64,
-    },
-}
-
-impl fmt::Display for Break {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NeedsSource { from_guid } => write!(
-                f,
-                "the chain begins with an incremental stream: the snapshot with GUID {from_guid} must be there"
-            ),
-            Self::Gap {
-                stream,
-                from_guid: 0,
-                previous,
-            } => write!(
-                f,
-                "stream {stream} is a full one and does not continue from GUID {previous}"
-            ),
-            Self::Gap {
-                stream,
-                from_guid,
-                previous,
-            } => write!(
-                f,
-                "stream {stream} starts from GUID {from_guid}, but the one before ends at {previous}"
-            ),
-        }
-    }
-}
-
-/// Whether streams, received one after the other, lead from nothing to the
-/// last: what breaks the chain of their GUIDs. Compound streams' own BEGINs are
-/// left out; a stream that resumes another continues it.
-pub fn chain<'a>(streams: impl IntoIterator<Item = &'a Stream>) -> Vec<Break> {
-    let mut breaks = Vec::new();
-    let mut previous: Option<u64> = None;
-    for (stream, one) in streams.into_iter().enumerate() {
-        let begin = &one.begin;
-        if begin.is_compound() {
-            continue;
-        }
-        let from_guid = begin.from_guid;
-        let resumes = begin.features().contains(Features::RESUMING);
-        match previous {
-            None if from_guid != 0 => breaks.push(Break::NeedsSource { from_guid }),
-            Some(previous) if resumes && previous == begin.to_guid => {}
-            Some(previous) if previous != from_guid => breaks.push(Break::Gap {
-                stream,
-                from_guid,
-                previous,
-            }),
-            _ => {}
-        }
-        previous = Some(begin.to_guid);
-    }
-    breaks
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::record::SliceReader;
-    use crate::record::tests::{begin, compound, records, sample, stream_of};
+    use crate::record::tests::{compound, records, sample};
 
     fn statistics(stream: &[u8]) -> Statistics {
         let mut statistics = Statistics::default();
@@ -367,32 +303,5 @@ mod tests {
         assert_eq!(nvlist.get_str("tosnap"), Some("monday"));
         // The same object in two substreams is two objects.
         assert_eq!(statistics.largest_objects().len(), 6);
-    }
-
-    fn link(from_guid: u64, to_guid: u64, features: Features) -> Stream {
-        let mut begin = begin();
-        (begin.from_guid, begin.to_guid) = (from_guid, to_guid);
-        begin.version_info = Begin::make_version_info(false, features);
-        let stream = stream_of(ByteOrder::Little, begin, &[], &[]);
-        statistics(&stream).streams.remove(0)
-    }
-
-    #[test]
-    fn a_chain_is_unbroken_where_guids_meet() {
-        let none = Features::default();
-        let [full, second, third] = [link(0, 1, none), link(1, 2, none), link(2, 3, none)];
-        assert_eq!(chain([&full, &second, &third]), []);
-        let resumed = link(1, 2, Features::RESUMING);
-        assert_eq!(chain([&full, &second, &resumed, &third]), []);
-        assert_eq!(
-            chain([&full, &third]),
-            [Break::Gap {
-                stream: 1,
-                from_guid: 2,
-                previous: 1
-            }]
-        );
-        assert_eq!(chain([&second]), [Break::NeedsSource { from_guid: 1 }]);
-        assert!(!chain([&full, &full]).is_empty());
     }
 }

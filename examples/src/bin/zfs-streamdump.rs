@@ -239,6 +239,10 @@ fn refuse_terminals() -> Result<(), UsageError> {
 fn show_token(text: &str, json: bool) -> anyhow::Result<Exit> {
     let token = ResumeToken::decode(text.trim()).context("cannot read the token")?;
     if json {
+        let guids = |guids: Option<Vec<u64>>| {
+            let guids = guids.map(|guids| guids.iter().map(u64::to_string).collect::<Vec<_>>());
+            serde_json::json!(guids)
+        };
         let value = serde_json::json!({
             "to_name": token.to_name,
             "to_guid": token.to_guid.to_string(),
@@ -251,6 +255,8 @@ fn show_token(text: &str, json: bool) -> anyhow::Result<Exit> {
             "compress": token.compress,
             "raw": token.raw,
             "saved": token.saved,
+            "redact_snaps": guids(token.redact_snaps),
+            "book_redact_snaps": guids(token.book_redact_snaps),
         });
         println!("{value}");
     } else {

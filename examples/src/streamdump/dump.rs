@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde_json::json;
+use zfs_stream::Error;
 use zfs_stream::nvlist::NvList;
 use zfs_stream::record::{Problem, RawRecord, Reader, RecordType};
 use zfs_stream::stats::{self, Statistics, compression_name};
-use zfs_stream::verify::{self, Kind, Report};
+use zfs_stream::verify::{self, Finding, Kind, Report, Severity};
 
 use super::{Source, records, report};
 use crate::exit::Exit;
@@ -63,18 +64,20 @@ pub fn dump(path: &Path, how: Dump) -> anyhow::Result<Exit> {
             failed = show(&mut out, record, how.detail);
         }
     };
-    let result = read_through(source.reader(), how.unchecked, visit);
+    let read = read_through(source.reader(), how.unchecked, visit);
     failed.context("cannot write")?;
-    let found = match result {
-        Ok(found) => found,
-        Err(error) => {
-            say(path, &error);
-            return Ok(UNREADABLE);
-        }
+    let (found, error) = match read {
+        Ok(found) => (found, None),
+        Err(error) => (found_before(&error), Some(error)),
     };
+    // What there is of a stream is summed up; what is none has no summary.
+    if let Some(error) = error.as_ref().filter(|_| statistics.records() == 0) {
+        say(path, error);
+        return Ok(UNREADABLE);
+    }
     if how.json {
         let mut value = report::statistics_json(&statistics);
-        value["intact"] = json!(found.is_intact());
+        value["intact"] = json!(found.is_intact() && error.is_none());
         value["findings"] = found.findings.iter().map(report::finding_json).collect();
         writeln!(out, "{value}").context("cannot write")?;
     } else {
@@ -86,7 +89,24 @@ pub fn dump(path: &Path, how: Dump) -> anyhow::Result<Exit> {
     if !how.json {
         report::findings(&mut io::stderr(), &name(path), &found).context("cannot write")?;
     }
-    Ok(exit(&found))
+    Ok(match error {
+        None => exit(&found),
+        Some(error) => {
+            say(path, &error);
+            match error {
+                Error::Stream { .. } => Exit::Failed,
+                _ => UNREADABLE,
+            }
+        }
+    })
+}
+
+/// What was found before reading failed.
+fn found_before(error: &Error) -> Report {
+    match error {
+        Error::Unreadable { report, .. } => (**report).clone(),
+        _ => Report::default(),
+    }
 }
 
 /// Reads a stream to its end, or as far as it goes.
@@ -150,9 +170,11 @@ pub fn verify_files(paths: &[PathBuf], json: bool) -> anyhow::Result<Exit> {
             worst = UNREADABLE;
             continue;
         };
-        let found = match checked(source) {
+        let found = match checked(source, path) {
             Ok(found) => found,
             Err(error) => {
+                let found = found_before(&error);
+                report::findings(&mut io::stdout(), &name(path), &found).context("cannot write")?;
                 say(path, &error);
                 worst = UNREADABLE;
                 continue;
@@ -195,9 +217,16 @@ pub fn verify_files(paths: &[PathBuf], json: bool) -> anyhow::Result<Exit> {
 }
 
 /// Checks a file on all cores, and what is no file as it comes.
-fn checked(source: Source) -> zfs_stream::Result<Report> {
+fn checked(source: Source, path: &Path) -> zfs_stream::Result<Report> {
     match source {
-        Source::File(file) => verify::verify_at(&file),
+        Source::File(file) => match verify::verify_at(&file) {
+            // Read again in its order, to tell where that was and what was
+            // found before it.
+            Err(error) => {
+                Source::open(path).map_or(Err(error), |again| verify::verify(again.reader()))
+            }
+            found => found,
+        },
         Source::Pipe(pipe) => verify::verify(pipe),
     }
 }
@@ -206,25 +235,35 @@ fn checked(source: Source) -> zfs_stream::Result<Report> {
 /// the last.
 pub fn chain(paths: &[PathBuf]) -> anyhow::Result<Exit> {
     let mut streams = Vec::new();
+    let mut whole = true;
     let mut out = io::stdout().lock();
     for path in paths {
         let Some(source) = opened(path) else {
             return Ok(UNREADABLE);
         };
         let mut statistics = Statistics::default();
-        let mut reader = Reader::new(source.reader());
-        loop {
-            match reader.next_record() {
-                Ok(Some(record)) if record.record_type() == RecordType::Begin => {
-                    statistics.record(&record);
-                }
-                Ok(Some(_)) => {}
-                Ok(None) => break,
-                Err(error) => {
-                    say(path, &error);
-                    return Ok(UNREADABLE);
-                }
+        let reader = Reader::new(source.reader());
+        let found = match verify::verify_with(reader, |record| statistics.record(record)) {
+            Ok(found) => found,
+            Err(error) => {
+                report::findings(&mut out, &name(path), &found_before(&error))
+                    .context("cannot write")?;
+                say(path, &error);
+                return Ok(UNREADABLE);
             }
+        };
+        if exit(&found).code() == UNREADABLE.code() {
+            report::findings(&mut io::stderr(), &name(path), &found).context("cannot write")?;
+            return Ok(UNREADABLE);
+        }
+        // Of what was only cut off the chain tells, if nothing resumes it.
+        let cut = statistics.streams.last().is_some_and(|last| !last.ended);
+        let damaged = |finding: &Finding| {
+            finding.severity() == Severity::Fatal && !(cut && finding.kind.is_cut())
+        };
+        if found.findings.iter().any(damaged) {
+            report::findings(&mut out, &name(path), &found).context("cannot write")?;
+            whole = false;
         }
         for stream in statistics.streams {
             let begin = &stream.begin;
@@ -248,7 +287,7 @@ pub fn chain(paths: &[PathBuf]) -> anyhow::Result<Exit> {
     for one in &breaks {
         writeln!(out, "{one}").context("cannot write")?;
     }
-    let whole = breaks.is_empty() && !streams.is_empty();
+    let whole = whole && breaks.is_empty() && !streams.is_empty();
     let verdict = if whole { "unbroken" } else { "broken" };
     writeln!(out, "{verdict}: {} streams", streams.len()).context("cannot write")?;
     Ok(Exit::done_if(whole))

@@ -3,6 +3,7 @@
 
 pub mod change;
 pub mod dump;
+pub mod nvlist;
 pub mod records;
 pub mod report;
 

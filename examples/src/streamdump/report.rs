@@ -7,6 +7,8 @@ use zfs_stream::record::RecordType;
 use zfs_stream::stats::{Statistics, compression_name};
 use zfs_stream::verify::{Finding, Report, Severity};
 
+use super::nvlist::{Names, list_json};
+
 /// A line for each finding: what, where, and what it means for a restore.
 pub fn findings(out: &mut dyn Write, name: &str, report: &Report) -> io::Result<()> {
     for finding in &report.findings {
@@ -55,6 +57,7 @@ pub fn statistics_json(statistics: &Statistics) -> Value {
             (record_type.name().to_owned(), count)
         })
         .collect();
+    let names = Names::of(&statistics.streams);
     let streams: Vec<_> = statistics
         .streams
         .iter()
@@ -68,11 +71,14 @@ pub fn statistics_json(statistics: &Statistics) -> Value {
                 "to_name": String::from_utf8_lossy(&begin.to_name),
                 "to_guid": begin.to_guid.to_string(),
                 "from_guid": from_guid,
+                "from_name": names.source(stream),
                 "creation_time": begin.creation_time,
                 "objset_type": begin.objset_type,
                 "features": begin.features().names().collect::<Vec<_>>(),
                 "feature_bits": format!("{:#x}", begin.features().bits()),
                 "flags": begin.flags.names().collect::<Vec<_>>(),
+                "nvlist": stream.nvlist.as_ref().map(list_json),
+                "ended": stream.ended,
             })
         })
         .collect();

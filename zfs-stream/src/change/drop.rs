@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use super::filter::{Change, impossible, run};
 use super::{Changes, Problem};
 
-use crate::record::{RawRecord, RecordType, Writer};
+use crate::record::{Features, RawRecord, Record, RecordType, Writer};
 use crate::verify::Verifier;
 use crate::{Error, Result};
 
@@ -17,7 +17,8 @@ use crate::{Error, Result};
 ///
 /// As [`recompress`](super::recompress); also
 /// [`Problem::NotValid`] where what is left would be refused: blocks of an object
-/// of which the stream does not tell, say. Raw streams are taken.
+/// of which the stream does not tell, say; and [`Problem::Sealed`] where a record
+/// of a raw stream is to be left out.
 pub fn drop_records(
     source: impl Read,
     sink: impl Write,
@@ -25,6 +26,7 @@ pub fn drop_records(
 ) -> Result<Changes> {
     let mut change = Drop {
         drops,
+        raw: false,
         left: Verifier::without_sums(),
     };
     run(source, sink, &mut change)
@@ -32,14 +34,22 @@ pub fn drop_records(
 
 struct Drop<F> {
     drops: F,
+    /// The stream or substream is a raw one.
+    raw: bool,
     /// Checks what is left, all but its checksums, which are made anew.
     left: Verifier,
 }
 
 impl<W: Write, F: FnMut(&RawRecord<'_>) -> bool> Change<W> for Drop<F> {
     fn record(&mut self, record: &RawRecord<'_>, writer: &mut Writer<W>) -> Result<u64> {
+        if let Record::Begin(begin) = record.parse() {
+            self.raw = begin.features().contains(Features::RAW);
+        }
         let framing = matches!(record.record_type(), RecordType::Begin | RecordType::End);
         if !framing && (self.drops)(record) {
+            if self.raw {
+                return Err(impossible(record, Problem::Sealed));
+            }
             return Ok(1);
         }
         self.left.record(record);

@@ -72,7 +72,11 @@ pub(super) fn run<W: Write, C: Change<W>>(
     let mut verifier = Verifier::removing(C::REMOVES);
     let mut blocks = 0;
     let mut held = None;
-    while let Some(record) = reader.next_record()? {
+    loop {
+        let next = reader.next_record();
+        let Some(record) = next.map_err(|error| verifier.after_end(error))? else {
+            break;
+        };
         verifier.record(&record);
         verifier.refuse()?;
         blocks += HeldEnd::write(held.take(), change, &mut writer)?;

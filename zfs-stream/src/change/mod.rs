@@ -77,6 +77,11 @@ pub enum Problem {
         "the stream is a raw one of an encrypted dataset, and encrypted blocks can be changed by nobody who has not the key: receive it, load the key, and send it again without -w"
     )]
     Encrypted,
+    /// Records of a raw stream that were to be left out.
+    #[error(
+        "the stream is a raw one of an encrypted dataset, and its seals are over all of it: without this record it would be received, and then nobody could read the dataset"
+    )]
+    Sealed,
     /// Blocks are left out because they equal others.
     #[error(
         "the stream is deduplicated (zfs send -D), and some of its blocks are not here: redup it first"

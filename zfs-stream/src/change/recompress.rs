@@ -18,6 +18,7 @@ use crate::compress::{self, Compression, Compressor, Decompressor};
 use crate::nvlist::ByteOrder;
 use crate::record::{
     Begin, Features, HEADER_LEN, Header, MAX_BLOCK, RawRecord, Record, RecordType, Write, Writer,
+    holds_bytes,
 };
 use crate::{Error, Result};
 
@@ -35,10 +36,15 @@ const STACK: usize = 512 << 10;
 /// More workers than this would wait for the one that reads and writes.
 const WORKERS: usize = 16;
 
-/// Compresses every block otherwise: what was compressed is decompressed first,
-/// and what does not get smaller goes as it is. Embedded and spill blocks stay
-/// as they are, as with `zstream recompress`. The features are set to what the
-/// new stream needs.
+/// Compresses every block of data otherwise: what was compressed is decompressed
+/// first, and what does not get smaller goes as it is. Embedded and spill blocks
+/// stay as they are, as with `zstream recompress`. The features are set to what
+/// the new stream needs.
+///
+/// Metadata (directories, tables of attributes) is never compressed, as no
+/// sender does it: a receiver of the other byte order swaps its numbers, but not
+/// in compressed blocks, and would keep a directory that nobody can read. `zstream
+/// recompress` does compress it; here it is decompressed again.
 ///
 /// It takes as many threads as there are cores. Memory does not depend on the
 /// stream's length: less than 16 MiB with blocks of up to 1 MiB, with longer
@@ -122,6 +128,10 @@ impl Codec {
         output: &mut Vec<u8>,
     ) -> std::result::Result<Option<Write>, Problem> {
         let was = write.compression;
+        let data = holds_bytes(write.object_type);
+        if was == 0 && !data {
+            return Ok(None);
+        }
         let plain = if was == 0 {
             payload
         } else {
@@ -138,8 +148,13 @@ impl Codec {
                 })?;
             &self.block
         };
-        let compressed = self.compressor.compress(plain);
-        match compressed.map_err(Problem::Compression)? {
+        let smaller = if data {
+            let compressed = self.compressor.compress(plain);
+            compressed.map_err(Problem::Compression)?
+        } else {
+            None
+        };
+        match smaller {
             Some(smaller) => {
                 output.extend_from_slice(smaller);
                 write.compressed_size = smaller.len() as u64;

@@ -4,7 +4,7 @@ use super::*;
 use crate::Error;
 use crate::compress::{Compression, Level};
 use crate::nvlist::ByteOrder;
-use crate::record::tests::{TO_GUID, begin, compound, sample, stream_of};
+use crate::record::tests::{TO_GUID, begin, compound, crypt_keydata, sample, stream_of};
 use crate::record::{
     Begin, Features, HEADER_LEN, RawRecord, Record, RecordType, SliceReader, Write, WriteByref,
     Writer,
@@ -116,6 +116,57 @@ fn recompressed_streams_are_valid_and_decompress_to_the_same() {
     }
 }
 
+/// A receiver of the other byte order swaps metadata only where it is not
+/// compressed.
+#[test]
+fn metadata_is_never_compressed_and_what_was_is_decompressed() {
+    let to = |compression, compressed_size| Write {
+        object: 5,
+        // A directory.
+        object_type: 20,
+        logical_size: 16384,
+        compression,
+        compressed_size,
+        to_guid: TO_GUID,
+        ..Write::default()
+    };
+    let object = Record::Object(crate::record::Object {
+        object: 5,
+        object_type: 20,
+        block_size: 16384,
+        to_guid: TO_GUID,
+        ..Default::default()
+    });
+    let plain = vec![3; 16384];
+    let mut compressor = compress::Compressor::new(Compression::Lz4).unwrap();
+    let small = compressor.compress(&plain).unwrap().unwrap().to_vec();
+    let mut begin = begin();
+    let lz4 = Features::COMPRESSED.with(Features::LZ4);
+    begin.version_info = Begin::make_version_info(false, lz4);
+    for order in ORDERS {
+        for (write, payload) in [(to(0, 0), &plain), (to(15, small.len() as u64), &small)] {
+            let records = [
+                (object.clone(), Vec::new()),
+                (Record::Write(write.clone()), payload.clone()),
+            ];
+            let stream = stream_of(order, begin.clone(), &[], &records);
+            let warned = verify::verify(&stream[..]).unwrap().findings;
+            let kinds: Vec<_> = warned.into_iter().map(|finding| finding.kind).collect();
+            if write.compression == 0 {
+                assert_eq!(kinds, []);
+            } else {
+                assert_eq!(kinds, [verify::Kind::CompressedMetadata(20)]);
+            }
+            for compression in compressions() {
+                let (out, changes) = recompressed(&stream, compression);
+                assert_eq!(changes.blocks, u64::from(write.compression != 0));
+                let block = SliceReader::new(&out).nth(2).unwrap().unwrap();
+                assert!(block.payload == plain, "{compression}");
+            }
+        }
+    }
+}
+
 #[test]
 fn other_records_and_substreams_stay() {
     for order in ORDERS {
@@ -187,6 +238,11 @@ fn encrypted_and_deduplicated_streams_are_refused_in_words() {
     let mut out = Vec::new();
     drop_records(&raw[..], &mut out, |_| false).unwrap();
     assert!(out == raw);
+    // What is received without one of its records could not be read.
+    assert_eq!(
+        problem(drop_records(&raw[..], Vec::new(), |_| true)),
+        Problem::Sealed
+    );
     let dedup = deduplicated(ByteOrder::Little);
     let result = recompress(&dedup[..], Vec::new(), Compression::Lz4);
     // The verifier refuses it first, as OpenZFS does.
@@ -195,14 +251,21 @@ fn encrypted_and_deduplicated_streams_are_refused_in_words() {
 
 fn raw() -> Vec<u8> {
     let mut list = crate::nvlist::NvList::new();
-    list.insert("crypt_keydata", crate::nvlist::NvList::new())
-        .unwrap();
+    list.insert("crypt_keydata", crypt_keydata()).unwrap();
     let list = list
         .encode(crate::nvlist::Encoding::Native, ByteOrder::Little)
         .unwrap();
     let mut begin = begin();
     begin.version_info = Begin::make_version_info(false, Features::RAW);
-    stream_of(ByteOrder::Little, begin, &list, &[])
+    let free = Record::Free(crate::record::Free {
+        object: 5,
+        length: u64::MAX,
+        to_guid: TO_GUID,
+        ..Default::default()
+    });
+    // Full ones tell of their objects first.
+    begin.from_guid = 1;
+    stream_of(ByteOrder::Little, begin, &list, &[(free, Vec::new())])
 }
 
 #[test]

@@ -40,6 +40,7 @@
 
 mod features;
 mod fields;
+mod object_type;
 mod raw;
 mod reader;
 mod writer;
@@ -49,6 +50,9 @@ pub use fields::{
     Begin, End, Free, FreeObjects, Object, ObjectRange, Redact, Spill, Write, WriteByref,
     WriteEmbedded,
 };
+#[cfg(feature = "compress")]
+pub(crate) use object_type::holds_bytes;
+pub(crate) use object_type::is_metadata;
 pub use raw::{Header, RawRecord};
 pub(crate) use reader::Position;
 pub use reader::{Limits, Reader, SliceReader};

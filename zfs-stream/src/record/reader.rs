@@ -12,7 +12,7 @@ use crate::nvlist::ByteOrder;
 use crate::{Error, Result};
 
 /// How long payloads may be. What claims to be longer is refused before memory
-/// is taken for it.
+/// is taken for it. Limits beyond what a machine can address are that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The nvlist of a BEGIN, in bytes; 64 MiB, as in libzfs.
@@ -40,6 +40,19 @@ pub(crate) struct Position {
 }
 
 impl Position {
+    /// Limits that leave room for the headers beside a payload.
+    fn within(limits: Limits) -> Self {
+        let most = isize::MAX as u64 - (1 << 20);
+        let limits = Limits {
+            begin_payload: limits.begin_payload.min(most),
+            payload: limits.payload.min(most),
+        };
+        Self {
+            limits,
+            ..Self::default()
+        }
+    }
+
     fn error(&self, problem: Problem) -> Error {
         Error::Stream {
             offset: self.offset,
@@ -121,10 +134,7 @@ impl<'a> SliceReader<'a> {
     pub fn with_limits(bytes: &'a [u8], limits: Limits) -> Self {
         Self {
             rest: bytes,
-            position: Position {
-                limits,
-                ..Position::default()
-            },
+            position: Position::within(limits),
         }
     }
 
@@ -194,16 +204,18 @@ impl<R: Read> Reader<R> {
             start: 0,
             end: 0,
             at_end: false,
-            position: Position {
-                limits,
-                ..Position::default()
-            },
+            position: Position::within(limits),
         }
     }
 
     /// How far into the stream the next record begins, in bytes.
     pub fn offset(&self) -> u64 {
         self.position.offset
+    }
+
+    /// How far the source was read, in bytes.
+    pub(crate) fn read_to(&self) -> u64 {
+        self.position.offset + (self.end - self.start) as u64
     }
 
     /// Which record is next; the first is 0.

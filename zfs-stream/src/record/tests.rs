@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::Error;
-use crate::nvlist::{ByteOrder, Encoding, NvList};
+use crate::nvlist::{ByteOrder, Encoding, NvList, Value};
 
 pub(crate) const TO_GUID: u64 = 0x1122_3344_5566_7788;
 
@@ -140,10 +140,44 @@ pub(crate) fn sample(order: ByteOrder) -> Vec<u8> {
     stream_of(order, begin(), &[], &records())
 }
 
+/// The keys of a raw stream that is opened with a passphrase.
+pub(crate) fn crypt_keydata() -> NvList {
+    let mut key = NvList::new();
+    for (name, value) in [
+        ("DSL_CRYPTO_SUITE", 8),
+        ("DSL_CRYPTO_GUID", 77),
+        ("DSL_CRYPTO_VERSION", 1),
+        ("keyformat", 3),
+        ("pbkdf2iters", 350_000),
+        ("pbkdf2salt", 5),
+        ("mdn_checksum", 0),
+        ("mdn_compress", 0),
+        ("mdn_nlevels", 2),
+        ("mdn_blksz", 16384),
+        ("mdn_indblkshift", 17),
+        ("mdn_nblkptr", 3),
+        ("mdn_maxblkid", 4),
+    ] {
+        key.insert(name, Value::Uint64(value)).unwrap();
+    }
+    for (name, length) in [
+        ("DSL_CRYPTO_MASTER_KEY_1", 32),
+        ("DSL_CRYPTO_HMAC_KEY_1", 64),
+        ("DSL_CRYPTO_IV", 12),
+        ("DSL_CRYPTO_MAC", 16),
+        ("portable_mac", 32),
+    ] {
+        let bytes = Value::Uint8Array(vec![1; length]);
+        key.insert(name, bytes).unwrap();
+    }
+    key
+}
+
 /// A compound stream of two substreams, as `zfs send -R` makes them.
 pub(crate) fn compound(order: ByteOrder) -> Vec<u8> {
     let mut list = NvList::new();
     list.insert_str("tosnap", "monday").unwrap();
+    list.insert("fss", NvList::new()).unwrap();
     let nvlist = list.encode(Encoding::Xdr, order).unwrap();
     let mut writer = Writer::new(Vec::new(), order);
     let head = Begin {
@@ -519,5 +553,36 @@ proptest! {
         }
         let mut reader = Reader::new(&stream[..]);
         while let Ok(Some(_)) = reader.next_record() {}
+    }
+}
+
+#[test]
+fn limits_without_bounds_are_none_to_add_up_beyond() {
+    let most = Limits {
+        begin_payload: u64::MAX,
+        payload: u64::MAX,
+    };
+    let mut stream = sample(ByteOrder::Little);
+    let block = SliceReader::new(&stream)
+        .map(Result::unwrap)
+        .find(|record| record.record_type() == RecordType::Write)
+        .unwrap();
+    let size = block.offset as usize + 32;
+    for length in [u64::MAX, u64::MAX - 8, i64::MAX as u64] {
+        stream[size..size + 8].copy_from_slice(&length.to_le_bytes());
+        for record in SliceReader::with_limits(&stream, most) {
+            if record.is_err() {
+                break;
+            }
+        }
+        let mut reader = Reader::with_limits(&stream[..], most);
+        let error = loop {
+            match reader.next_record() {
+                Ok(Some(_)) => {}
+                Ok(None) => panic!("read to the end"),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, Error::Stream { .. }), "{error}");
     }
 }

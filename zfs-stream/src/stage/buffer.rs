@@ -21,6 +21,17 @@ enum Piece {
     Block(Vec<u8>, usize),
     /// The source's error, after all blocks before it.
     Error(io::Error),
+    /// The source's end. Without it, a thread that has gone would look as if
+    /// the source had ended.
+    End,
+}
+
+/// What the last piece was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Open,
+    Ended,
+    Failed,
 }
 
 /// A source that is read ahead by a thread of its own.
@@ -36,6 +47,7 @@ pub struct Buffer {
     block: Vec<u8>,
     filled: usize,
     at: usize,
+    state: State,
 }
 
 impl Buffer {
@@ -66,6 +78,7 @@ impl Buffer {
             block: Vec::new(),
             filled: 0,
             at: 0,
+            state: State::Open,
         })
     }
 }
@@ -102,13 +115,49 @@ fn read_ahead(
                 return;
             }
         }
-        match end {
-            None => {}
-            Some(None) => return,
-            Some(Some(error)) => {
-                // If nobody is left to tell, nobody waits for it.
-                let _ = full.send(Piece::Error(error));
-                return;
+        let last = match end {
+            None => continue,
+            Some(None) => Piece::End,
+            Some(Some(error)) => Piece::Error(error),
+        };
+        // If nobody is left to tell, nobody waits for it.
+        let _ = full.send(last);
+        return;
+    }
+}
+
+impl Buffer {
+    /// Waits for the next block; false at the source's end.
+    fn next_block(&mut self) -> io::Result<bool> {
+        match self.state {
+            State::Open => {}
+            State::Ended => return Ok(false),
+            State::Failed => return Err(io::Error::other("the source failed before")),
+        }
+        match self.full.recv() {
+            Ok(Piece::Block(block, filled)) => {
+                self.waiting.fetch_sub(1, Ordering::AcqRel);
+                let done = std::mem::replace(&mut self.block, block);
+                if !done.is_empty() {
+                    // The thread may have ended; then nobody needs it.
+                    let _ = self.empty.send(done);
+                }
+                (self.at, self.filled) = (0, filled);
+                Ok(true)
+            }
+            Ok(Piece::End) => {
+                self.state = State::Ended;
+                Ok(false)
+            }
+            Ok(Piece::Error(error)) => {
+                self.state = State::Failed;
+                Err(error)
+            }
+            Err(_) => {
+                self.state = State::Failed;
+                Err(io::Error::other(
+                    "the thread that reads the source panicked",
+                ))
             }
         }
     }
@@ -119,20 +168,8 @@ impl Read for Buffer {
         if buffer.is_empty() {
             return Ok(0);
         }
-        if self.at == self.filled {
-            match self.full.recv() {
-                Ok(Piece::Block(block, filled)) => {
-                    self.waiting.fetch_sub(1, Ordering::AcqRel);
-                    let done = std::mem::replace(&mut self.block, block);
-                    if !done.is_empty() {
-                        // The thread may have ended; then nobody needs it.
-                        let _ = self.empty.send(done);
-                    }
-                    (self.at, self.filled) = (0, filled);
-                }
-                Ok(Piece::Error(error)) => return Err(error),
-                Err(_) => return Ok(0),
-            }
+        if self.at == self.filled && !self.next_block()? {
+            return Ok(0);
         }
         let ready = self.block.get(self.at..self.filled).unwrap_or_default();
         let length = ready.len().min(buffer.len());
@@ -240,6 +277,26 @@ mod tests {
         let error = buffer.read_to_end(&mut out).unwrap_err();
         assert_eq!(error.to_string(), "the source broke");
         assert_eq!(out.len(), 2 * BLOCK);
+        // Who asks again is not told that it was the end.
+        assert!(buffer.read(&mut [0]).is_err());
+    }
+
+    #[test]
+    fn a_source_that_panics_is_an_error_and_no_end() {
+        struct Panics(usize);
+        impl Read for Panics {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                self.0 = self.0.checked_sub(1).expect("this panic is the test's");
+                Ok(buffer.len())
+            }
+        }
+        let mut buffer = Buffer::new(Panics(3), 8 * BLOCK).unwrap();
+        let mut out = Vec::new();
+        buffer.read_to_end(&mut out).unwrap_err();
+        assert_eq!(out.len(), 3 * BLOCK);
+        for _ in 0..2 {
+            assert!(buffer.read(&mut [0]).is_err());
+        }
     }
 
     #[test]

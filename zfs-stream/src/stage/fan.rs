@@ -242,21 +242,26 @@ struct Drain {
 
 impl Drain {
     fn run<W: Write>(self, mut sink: W) -> (W, io::Result<()>) {
-        let result = self.write_all(&mut sink);
+        let result = {
+            let _told = TellOfPanic(&self);
+            self.write_all(&mut sink)
+        };
         if let Err(error) = &result {
-            let mut first = self
-                .shared
-                .first_error
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            if first.is_none() {
-                let copy = io::Error::new(error.kind(), error.to_string());
-                *first = Some((self.number, copy));
-            }
-            drop(first);
-            self.shared.failed.fetch_add(1, Ordering::AcqRel);
+            self.failed(io::Error::new(error.kind(), error.to_string()));
         }
         (sink, result)
+    }
+
+    /// Tells the writer.
+    fn failed(&self, error: io::Error) {
+        let mut first = self
+            .shared
+            .first_error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert((self.number, error));
+        drop(first);
+        self.shared.failed.fetch_add(1, Ordering::AcqRel);
     }
 
     fn write_all(&self, sink: &mut impl Write) -> io::Result<()> {
@@ -275,6 +280,17 @@ impl Drain {
             self.waiting.fetch_sub(1, Ordering::AcqRel);
         }
         sink.flush()
+    }
+}
+
+/// A sink that panics has failed like any other.
+struct TellOfPanic<'a>(&'a Drain);
+
+impl Drop for TellOfPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.failed(io::Error::other("it panicked"));
+        }
     }
 }
 
@@ -394,6 +410,31 @@ mod tests {
             fan.write(&block).unwrap_err().kind(),
             io::ErrorKind::BrokenPipe
         );
+    }
+
+    #[test]
+    fn a_sink_that_panics_stops_all_like_one_that_fails() {
+        struct Panics;
+        impl Write for Panics {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                panic!("this panic is the test's");
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut fan = FanOut::new([Panics], 4 * BLOCK, OnError::Stop).unwrap();
+        let block = bytes(BLOCK);
+        let error = (0..1_000).find_map(|_| fan.write_all(&block).err());
+        assert_eq!(error.unwrap().to_string(), "sink 0: it panicked");
+        assert!(fan.finish().is_err());
+        // Where others go on, it counts as one that does not.
+        let mut fan = FanOut::new([Panics, Panics], 4 * BLOCK, OnError::GoOn).unwrap();
+        assert!((0..1_000).any(|_| fan.write_all(&block).is_err()));
+        // Only what is left at the end.
+        let mut fan = FanOut::new([Panics], 4 * BLOCK, OnError::Stop).unwrap();
+        fan.write_all(b"short").unwrap();
+        assert!(fan.finish().is_err());
     }
 
     #[test]

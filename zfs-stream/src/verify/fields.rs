@@ -3,7 +3,7 @@
 use super::finding::Kind;
 use crate::record::{
     Features, Free, FreeObjects, MAX_BLOCK, Object, ObjectRange, Record, Redact, Spill, Write,
-    WriteEmbedded, flags,
+    WriteEmbedded, flags, is_metadata,
 };
 
 /// What a value is said to be that the kernel takes but no sender writes.
@@ -207,6 +207,9 @@ fn write(rules: &mut Rules<'_>, record: &Write, context: Context) {
         if !context.raw() {
             rules.needs(context, Features::COMPRESSED, true);
             rules.compressed_with(context, record.compression);
+            if is_metadata(record.object_type) {
+                (rules.found)(Kind::CompressedMetadata(record.object_type));
+            }
         }
     }
     if !context.raw() {

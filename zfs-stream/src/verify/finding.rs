@@ -114,6 +114,12 @@ pub enum Kind {
     /// A record after the END.
     #[error("a record after the stream's END")]
     AfterEnd,
+    /// Bytes after the stream's end, too few for a record.
+    #[error("{bytes} bytes follow the stream's end")]
+    TrailingBytes {
+        /// How many.
+        bytes: u64,
+    },
     /// Another stream after a whole one.
     #[error("another stream follows the first")]
     TrailingStream,
@@ -135,6 +141,17 @@ pub enum Kind {
     /// The nvlist of a BEGIN lacks something.
     #[error("its nvlist has no {0}")]
     MissingFromNvlist(&'static str),
+    /// Something in the nvlist of a BEGIN is not what the receiver wants.
+    #[error("the {name} of its nvlist is {rule}")]
+    BadInNvlist {
+        /// Its name.
+        name: &'static str,
+        /// What is wrong with it.
+        rule: &'static str,
+    },
+    /// The name in a BEGIN is not a snapshot's.
+    #[error("its name {0:?} is not that of a snapshot")]
+    NotASnapshot(String),
     /// A record that the stream's features do not announce.
     #[error("the stream's features lack {0}")]
     MissingFeature(Features),
@@ -148,6 +165,9 @@ pub enum Kind {
         /// What is wrong with that.
         rule: &'static str,
     },
+    /// A compressed block of metadata outside raw streams.
+    #[error("a compressed block of metadata (object type {0}), which no sender writes")]
+    CompressedMetadata(u32),
     /// A block that comes before one that was already there.
     #[error("it comes after object {object} at {offset}, which is later")]
     OutOfOrder {
@@ -170,6 +190,17 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether the stream only ends too early, so that a stream that resumes it
+    /// can complete it.
+    pub fn is_cut(&self) -> bool {
+        matches!(
+            self,
+            Self::NotARecord(Problem::TruncatedHeader { .. } | Problem::TruncatedPayload { .. })
+                | Self::MissingEnd
+                | Self::MissingFinalEnd
+        )
+    }
+
     /// Whether it keeps the stream from being received.
     pub fn severity(&self) -> Severity {
         match self {
@@ -177,6 +208,7 @@ impl Kind {
             | Self::TrailingStream
             | Self::MissingFeature(_)
             | Self::OtherSnapshot { .. }
+            | Self::CompressedMetadata(_)
             | Self::BadField {
                 rule: super::fields::UNUSUAL,
                 ..
@@ -208,14 +240,17 @@ impl Kind {
             | Self::AfterEnd
             | Self::NestedCompound
             | Self::UnknownHeaderType(_) => "zfs receive refuses the stream here",
+            Self::TrailingBytes { .. } => "the stream before them is whole; they are no part of it",
             Self::TrailingStream => "one zfs receive reads only the first stream",
             Self::UnsupportedFeatures(features) if features.contains(Features::DEDUP) => {
                 "no OpenZFS since 2.0 receives it until it is redupped"
             }
             Self::UnsupportedFeatures(_) => "zfs receive refuses the stream as too new or foreign",
-            Self::Contradiction(_) | Self::BadNvlist(_) | Self::MissingFromNvlist(_) => {
-                "zfs receive refuses the stream"
-            }
+            Self::Contradiction(_)
+            | Self::BadNvlist(_)
+            | Self::MissingFromNvlist(_)
+            | Self::BadInNvlist { .. }
+            | Self::NotASnapshot(_) => "zfs receive refuses the stream",
             Self::MissingFeature(_) => "receivers without that feature may fail half way",
             Self::BadField {
                 rule: super::fields::UNUSUAL,
@@ -223,6 +258,9 @@ impl Kind {
             } => "zfs receive takes it, but newer receivers may refuse it",
             Self::BadField { .. } | Self::OutOfOrder { .. } | Self::UnknownObject => {
                 "zfs receive fails at this record (invalid argument)"
+            }
+            Self::CompressedMetadata(_) => {
+                "zfs receive takes it, but on a machine of the other byte order it could not be read afterwards; recompress mends it"
             }
             Self::OtherSnapshot { .. } => "zfs receive takes it, but no sender writes it",
         }

@@ -39,8 +39,11 @@
 //! Sources: `module/zfs/dmu_recv.c` and `lib/libzfs/libzfs_sendrecv.c` of
 //! OpenZFS.
 
+mod begin;
 mod fields;
 mod finding;
+mod known;
+mod nvlist;
 mod parallel;
 mod scan;
 mod stage;

@@ -12,8 +12,8 @@ use crate::{Error, Result};
 ///
 /// # Errors
 ///
-/// [`Error::Io`] from the source. What is wrong with the stream is in the
-/// report.
+/// [`Error::Unreadable`] from the source, with what was found before. What is
+/// wrong with the stream is in the report.
 pub fn verify(source: impl Read) -> Result<Report> {
     verify_with(Reader::new(source), |_| {})
 }
@@ -29,14 +29,31 @@ pub fn verify_with<R: Read>(
     mut visit: impl FnMut(&RawRecord<'_>),
 ) -> Result<Report> {
     let mut verifier = Verifier::new();
+    match scan(&mut reader, &mut verifier, &mut visit) {
+        Ok(()) => Ok(verifier.finish()),
+        Err(Error::Io(source)) => Err(Error::Unreadable {
+            offset: reader.read_to(),
+            report: Box::new(verifier.unfinished()),
+            source,
+        }),
+        Err(other) => Err(other),
+    }
+}
+
+/// Does so up to the end.
+fn scan<R: Read>(
+    reader: &mut Reader<R>,
+    verifier: &mut Verifier,
+    visit: &mut impl FnMut(&RawRecord<'_>),
+) -> Result<()> {
     // The GUID of the last header, which may differ from the BEGIN's.
     let mut last_guid = None;
     loop {
-        let framed = match look_ahead(&mut reader, &mut verifier, &mut last_guid) {
+        let framed = match look_ahead(reader, verifier, &mut last_guid) {
             Ok(Some(framed)) => framed,
-            Ok(None) => return Ok(verifier.finish()),
+            Ok(None) => return Ok(()),
             Err(error) => {
-                note(&mut verifier, error)?;
+                note(verifier, error)?;
                 false
             }
         };
@@ -47,20 +64,20 @@ pub fn verify_with<R: Read>(
                     visit(&record);
                     continue;
                 }
-                Ok(None) => return Ok(verifier.finish()),
-                Err(error) => note(&mut verifier, error)?,
+                Ok(None) => return Ok(()),
+                Err(error) => note(verifier, error)?,
             }
         }
         // What does not even begin as a stream is not searched for one.
         let Some(order) = reader.order() else {
-            return Ok(verifier.finish());
+            return Ok(());
         };
         verifier.lost();
         let guids = [verifier.guid(), last_guid];
         let skipped = reader.skip_until(|next| plausible(next, order, guids))?;
         let Some(bytes) = skipped else {
             verifier.read_to(reader.offset());
-            return Ok(verifier.finish());
+            return Ok(());
         };
         verifier.find(Finding {
             offset: reader.offset(),
@@ -100,7 +117,11 @@ fn look_ahead<R: Read>(
 
 /// Makes a finding of what is wrong with the stream.
 fn note(verifier: &mut Verifier, error: Error) -> Result<()> {
-    match error {
+    match verifier.after_end(error) {
+        Error::Damaged { finding } => {
+            verifier.find(*finding);
+            Ok(())
+        }
         Error::Stream {
             offset,
             record,

@@ -28,6 +28,9 @@ pub struct VerifyingReader<R> {
     /// Up to where the stream is proven, and up to where it was handed on.
     proven: u64,
     handed_on: u64,
+    /// The next record's header was checked, and its payload not yet read:
+    /// whether it is an END.
+    checked: Option<bool>,
     report: Option<Report>,
     state: State,
     /// The error that is to be given next.
@@ -50,6 +53,7 @@ impl<R: Read> VerifyingReader<R> {
             verifier: Verifier::new(),
             proven: 0,
             handed_on: 0,
+            checked: None,
             report: None,
             state: State::Open,
             error: None,
@@ -62,10 +66,20 @@ impl<R: Read> VerifyingReader<R> {
         self.report.as_ref()
     }
 
-    /// Checks the next record, or the end, so that more can be handed on.
+    /// Checks the next header or the payload after it, or the end, so that more
+    /// can be handed on. What a header proves goes before its payload is read:
+    /// nothing waits longer than it must, and no two records are held.
     fn advance(&mut self) -> Result<()> {
+        match self.checked.take() {
+            None => self.check_header(),
+            Some(is_end) => self.read_payload(is_end),
+        }
+    }
+
+    fn check_header(&mut self) -> Result<()> {
         let verifier = &mut self.verifier;
-        let Some(head) = self.reader.peek_header()? else {
+        let head = self.reader.peek_header();
+        let Some(head) = head.map_err(|error| verifier.after_end(error))? else {
             let report = self.report.insert(std::mem::take(verifier).finish());
             report.refuse()?;
             self.proven = self.reader.offset();
@@ -74,9 +88,14 @@ impl<R: Read> VerifyingReader<R> {
         };
         verifier.header(head.offset, head.number, head.header);
         let proven = head.offset;
-        let is_end = head.header.record_type() == RecordType::End;
+        self.checked = Some(head.header.record_type() == RecordType::End);
         verifier.refuse()?;
         self.proven = proven;
+        Ok(())
+    }
+
+    fn read_payload(&mut self, is_end: bool) -> Result<()> {
+        let verifier = &mut self.verifier;
         if let Some(record) = self.reader.read_record()? {
             verifier.payload(record.header, record.payload);
         }

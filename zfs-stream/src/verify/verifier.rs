@@ -2,7 +2,9 @@
 
 use super::fields::{Context, UNUSUAL, check};
 use super::finding::{Finding, Kind, Severity};
+use super::known::Known;
 use super::parallel::Summed;
+use super::{begin, nvlist};
 use crate::fletcher::Checksum;
 use crate::nvlist::NvList;
 use crate::record::{
@@ -12,25 +14,6 @@ use crate::{Error, Result};
 
 /// How many findings of each severity are kept; more are only counted.
 pub(super) const KEPT: u64 = 1_000;
-
-/// The features that OpenZFS receives.
-const RECEIVED: Features = Features::SA_SPILL
-    .with(Features::EMBED_DATA)
-    .with(Features::LZ4)
-    .with(Features::LARGE_BLOCKS)
-    .with(Features::RESUMING)
-    .with(Features::REDACTED)
-    .with(Features::COMPRESSED)
-    .with(Features::LARGE_DNODE)
-    .with(Features::RAW)
-    .with(Features::ZSTD)
-    .with(Features::HOLDS)
-    .with(Features::SWITCH_TO_LARGE_BLOCKS)
-    .with(Features::LONGNAME)
-    .with(Features::LARGE_MICROZAP);
-
-/// `DMU_OST_NUMTYPES`.
-const OBJSET_TYPES: u32 = 6;
 
 /// What a verification found.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -79,8 +62,8 @@ struct Open {
     guid: Option<u64>,
     /// The block before: object and offset.
     last: (u64, u64),
-    /// In full streams, the highest object there was an OBJECT of.
-    known: Option<u64>,
+    /// In full streams, the objects there was an OBJECT of.
+    known: Option<Known>,
     /// Damage was found in it.
     damaged: bool,
 }
@@ -174,12 +157,8 @@ impl Verifier {
             None
         };
         // A stream that was cut off lacks its END, too: that is said once.
-        let cut = matches!(
-            self.report.findings.last().map(|finding| &finding.kind),
-            Some(Kind::NotARecord(
-                Problem::TruncatedHeader { .. } | Problem::TruncatedPayload { .. }
-            ))
-        );
+        let last = self.report.findings.last();
+        let cut = last.is_some_and(|finding| finding.kind.is_cut());
         if let Some(kind) = kind.filter(|_| !cut) {
             self.find(Finding {
                 offset: self.report.bytes,
@@ -191,6 +170,34 @@ impl Verifier {
             });
         }
         self.report
+    }
+
+    /// What was found so far, where no end can be reached.
+    pub(super) fn unfinished(self) -> Report {
+        self.report
+    }
+
+    /// What is left after a whole stream is no record that was cut off.
+    pub(crate) fn after_end(&self, error: Error) -> Error {
+        match error {
+            Error::Stream {
+                offset,
+                record,
+                problem: Problem::TruncatedHeader { found },
+            } if self.complete && self.open.is_none() && !self.in_compound => Error::Damaged {
+                finding: Box::new(Finding {
+                    offset,
+                    record,
+                    record_type: None,
+                    object: None,
+                    object_offset: None,
+                    kind: Kind::TrailingBytes {
+                        bytes: found as u64,
+                    },
+                }),
+            },
+            other => other,
+        }
     }
 
     /// The GUID that the records of the open or last stream bear.
@@ -462,31 +469,8 @@ impl Verifier {
             2 => self.in_compound = true,
             other => self.find_at(this, Kind::UnknownHeaderType(other)),
         }
+        begin::check(begin, self.removed, &mut |kind| self.find_at(this, kind));
         let features = begin.features();
-        let foreign = features.without(RECEIVED).without(self.removed);
-        if foreign != Features::default() {
-            self.find_at(this, Kind::UnsupportedFeatures(foreign));
-        }
-        let spill = begin.flags.contains(BeginFlags::SPILL_BLOCK);
-        if features.contains(Features::RAW) && !compound {
-            if features.contains(Features::EMBED_DATA) {
-                self.find_at(this, Kind::Contradiction("a raw stream with embedded data"));
-            }
-            if !spill {
-                let kind = Kind::Contradiction("a raw stream without the spill block flag");
-                self.find_at(this, kind);
-            }
-        }
-        if begin.objset_type >= OBJSET_TYPES {
-            let value = u64::from(begin.objset_type);
-            let (field, rule) = ("objset type", "unknown");
-            self.find_at(this, Kind::BadField { field, value, rule });
-        }
-        if begin.to_name.len() >= 256 {
-            let value = begin.to_name.len() as u64;
-            let (field, rule) = ("name's length", "too large");
-            self.find_at(this, Kind::BadField { field, value, rule });
-        }
         self.guid = Some(begin.to_guid);
         self.told_after_end = false;
         let full = begin.from_guid == 0 && !compound;
@@ -495,19 +479,18 @@ impl Verifier {
             compound,
             context: Context {
                 features,
-                spill,
+                spill: begin.flags.contains(BeginFlags::SPILL_BLOCK),
                 range: (0, 0),
             },
             guid: None,
             last: (0, 0),
-            known: (full && !resumed).then_some(0),
+            known: (full && !resumed).then(Known::default),
             damaged: false,
         });
     }
 
     fn begin_payload(&mut self, begin: &Begin, payload: &[u8]) {
         let Some(this) = self.previous else { return };
-        let features = begin.features();
         let list = if payload.is_empty() {
             None
         } else {
@@ -519,20 +502,7 @@ impl Verifier {
                 }
             }
         };
-        if begin.is_compound() {
-            return;
-        }
-        let has = |name: &str| list.as_ref().is_some_and(|list| list.contains(name));
-        for (feature, name) in [
-            (Features::RAW, "crypt_keydata"),
-            (Features::RESUMING, "resume_object"),
-            (Features::RESUMING, "resume_offset"),
-            (Features::REDACTED, "redact_snaps"),
-        ] {
-            if features.contains(feature) && !has(name) {
-                self.find_at(this, Kind::MissingFromNvlist(name));
-            }
-        }
+        nvlist::check(begin, list.as_ref(), &mut |kind| self.find_at(this, kind));
     }
 
     /// Checks a record between BEGIN and END.
@@ -553,7 +523,9 @@ impl Verifier {
         check(record, open.context, &mut |kind| kinds.push(kind));
         match record {
             Record::Object(object) => {
-                open.known = open.known.map(|known| known.max(object.object));
+                if let Some(known) = &mut open.known {
+                    known.tell(object.object);
+                }
             }
             Record::ObjectRange(range) => {
                 open.context.range = (range.first_object, range.slots);
@@ -571,7 +543,7 @@ impl Verifier {
             record,
             Record::Write(_) | Record::WriteEmbedded(_) | Record::Spill(_) | Record::Free(_)
         );
-        let unknown = |known| record.object().is_some_and(|object| object > known);
+        let unknown = |known: Known| record.object().is_some_and(|object| !known.has(object));
         if needs_object && open.known.is_some_and(unknown) {
             kinds.push(Kind::UnknownObject);
         }

@@ -241,6 +241,54 @@ pub(super) fn trailing() -> Vec<Vec<u8>> {
 }
 
 #[test]
+fn a_few_bytes_after_the_end_are_no_stream_that_was_cut_off() {
+    for stream in [whole(ByteOrder::Big), whole_compound(ByteOrder::Little)] {
+        for length in [1, 4, 311] {
+            let long = [&stream[..], &vec![0x55; length]].concat();
+            let found = report(&long).findings;
+            let bytes = length as u64;
+            assert_eq!(found[0].kind, Kind::TrailingBytes { bytes });
+            assert_eq!(found.len(), 1);
+            assert!(!found[0].consequence().contains("resume token"));
+            let mut stage = VerifyingReader::new(&long[..]);
+            let error = std::io::copy(&mut stage, &mut std::io::sink()).unwrap_err();
+            let text = format!("{length} bytes follow the stream's end");
+            let source = error.into_inner().unwrap();
+            assert!(source.to_string().contains(&text), "{source}");
+        }
+    }
+}
+
+#[test]
+fn what_was_found_before_the_source_failed_is_told() {
+    struct Fails<'a>(&'a [u8]);
+    impl std::io::Read for Fails<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            if self.0.is_empty() {
+                return Err(std::io::Error::other("the disk is gone"));
+            }
+            self.0.read(buffer)
+        }
+    }
+    let mut stream = whole(ByteOrder::Little);
+    let offsets = offsets(&stream);
+    stream[offsets[4] + HEADER_LEN] ^= 1;
+    let there = offsets[8] + 100;
+    let error = verify(Fails(&stream[..there])).unwrap_err();
+    let crate::Error::Unreadable {
+        offset,
+        report,
+        source,
+    } = error
+    else {
+        panic!("{error}");
+    };
+    assert_eq!(offset, there as u64);
+    assert_eq!(report.findings[0].offset, offsets[4] as u64);
+    assert_eq!(source.to_string(), "the disk is gone");
+}
+
+#[test]
 fn bytes_after_the_end_are_found_and_counted() {
     for stream in [whole(ByteOrder::Little), whole_compound(ByteOrder::Little)] {
         for more in trailing() {

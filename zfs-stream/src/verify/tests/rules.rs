@@ -1,7 +1,8 @@
 //! What the kernel refuses although every checksum is right.
 
 use super::*;
-use crate::record::tests::{FEATURES, sample};
+use crate::nvlist::Value;
+use crate::record::tests::{FEATURES, crypt_keydata, sample};
 use crate::record::{BeginFlags, Features, ObjectRange, Write};
 
 #[test]
@@ -42,6 +43,131 @@ fn a_bad_nvlist_is_found() {
         kinds(&with_begin(|_| {}, &nvlist))[..],
         [Kind::BadNvlist(_)]
     ));
+}
+
+/// The kinds of what is wrong with a raw stream of that `crypt_keydata`.
+fn raw_kinds(key: NvList, change: impl Fn(&mut Begin)) -> Vec<Kind> {
+    let mut list = NvList::new();
+    list.insert("crypt_keydata", key).unwrap();
+    let list = list.encode(Encoding::Native, ByteOrder::Little).unwrap();
+    let mut begin = begin();
+    begin.version_info = Begin::make_version_info(false, Features::RAW);
+    change(&mut begin);
+    kinds(&stream_of(ByteOrder::Little, begin, &list, &[]))
+}
+
+#[test]
+fn keys_of_raw_streams_that_the_kernel_refuses_are_found() {
+    assert_eq!(raw_kinds(crypt_keydata(), |_| {}), []);
+    let names: Vec<_> = crypt_keydata()
+        .iter()
+        .map(|(name, _)| name.to_string())
+        .collect();
+    assert_eq!(names.len(), 18);
+    let missing = raw_kinds(NvList::new(), |_| {}).into_iter();
+    let mut missing: Vec<_> = missing.map(|kind| kind.to_string()).collect();
+    let mut expected: Vec<_> = names
+        .iter()
+        .map(|name| format!("its nvlist has no {name}"))
+        .collect();
+    missing.sort();
+    expected.sort();
+    assert_eq!(missing, expected);
+    for name in &names {
+        // Strings are what none of them is.
+        let mut key = crypt_keydata();
+        key.insert_str(name, "text").unwrap();
+        let found = raw_kinds(key, |_| {});
+        let Kind::BadInNvlist { name: told, .. } = found[0] else {
+            panic!("{found:?}");
+        };
+        assert_eq!(told, name);
+    }
+    let number = |value: u64| Value::Uint64(value);
+    let bytes = |length| Value::Uint8Array(vec![0; length]);
+    for (name, bad) in [
+        ("DSL_CRYPTO_SUITE", number(2)),
+        ("DSL_CRYPTO_SUITE", number(9)),
+        ("DSL_CRYPTO_VERSION", number(0)),
+        ("DSL_CRYPTO_MASTER_KEY_1", bytes(31)),
+        ("DSL_CRYPTO_HMAC_KEY_1", bytes(32)),
+        ("DSL_CRYPTO_IV", bytes(13)),
+        ("DSL_CRYPTO_MAC", bytes(12)),
+        ("portable_mac", bytes(64)),
+        ("keyformat", number(4)),
+        ("pbkdf2iters", number(0)),
+        ("pbkdf2salt", number(0)),
+        ("mdn_checksum", number(9)),
+        ("mdn_compress", number(15)),
+        ("mdn_nlevels", number(13)),
+        ("mdn_blksz", number(256)),
+        ("mdn_blksz", number(32 << 20)),
+        ("mdn_indblkshift", number(11)),
+        ("mdn_nblkptr", number(1)),
+    ] {
+        let mut key = crypt_keydata();
+        key.insert(name, bad).unwrap();
+        let found = raw_kinds(key, |_| {});
+        // Without its range, keyformat would still pair with the others.
+        assert!(
+            matches!(found[0], Kind::BadInNvlist { name: told, .. } if told == name),
+            "{name}: {found:?}"
+        );
+    }
+    // A raw key has neither salt nor iterations.
+    let mut key = crypt_keydata();
+    key.insert("keyformat", 1_u64).unwrap();
+    assert_eq!(raw_kinds(key.clone(), |_| {}).len(), 2);
+    key.insert("pbkdf2iters", 0_u64).unwrap();
+    key.insert("pbkdf2salt", 0_u64).unwrap();
+    assert_eq!(raw_kinds(key, |_| {}), []);
+    let found = raw_kinds(crypt_keydata(), |begin| begin.objset_type = 1);
+    assert!(matches!(
+        found[..],
+        [Kind::BadField {
+            field: "objset type",
+            ..
+        }]
+    ));
+}
+
+#[test]
+fn lists_of_the_wrong_kind_are_found() {
+    let found = |features, compound, list: &NvList| {
+        let mut begin = begin();
+        begin.version_info = Begin::make_version_info(compound, features);
+        begin.to_guid = if compound { 0 } else { TO_GUID };
+        let list = list.encode(Encoding::Native, ByteOrder::Big).unwrap();
+        let mut found = kinds(&stream_of(ByteOrder::Big, begin, &list, &[]));
+        found.retain(|kind| !matches!(kind, Kind::MissingFinalEnd));
+        found
+    };
+    let mut list = NvList::new();
+    list.insert_str("resume_object", "5").unwrap();
+    list.insert("resume_offset", 0_u64).unwrap();
+    list.insert("redact_snaps", 1_u64).unwrap();
+    let features = Features::RESUMING.with(Features::REDACTED);
+    let bad = |name| {
+        let rule = "of another type than ZFS looks for";
+        Kind::BadInNvlist { name, rule }
+    };
+    assert_eq!(
+        found(features, false, &list),
+        [bad("resume_object"), bad("redact_snaps")]
+    );
+    let none = Features::default();
+    assert_eq!(found(none, true, &list), [Kind::MissingFromNvlist("fss")]);
+    list.insert("fss", NvList::new()).unwrap();
+    assert_eq!(found(none, true, &list), []);
+}
+
+#[test]
+fn a_name_that_is_not_a_snapshots_is_found() {
+    let change = |begin: &mut Begin| begin.to_name = b"tank/data".to_vec();
+    assert_eq!(
+        kinds(&with_begin(change, &redact_list())),
+        [Kind::NotASnapshot("tank/data".to_owned())]
+    );
 }
 
 #[test]
@@ -129,8 +255,25 @@ fn order_and_missing_objects_are_found() {
     let mut records = records();
     records.retain(|(record, _)| !matches!(record, Record::Redact(_)));
     records.push((write(11, 0), vec![0; 8]));
-    let stream = stream_of(ByteOrder::Little, begin, &[], &records);
+    let stream = stream_of(ByteOrder::Little, begin.clone(), &[], &records);
     assert_eq!(kinds(&stream), [Kind::UnknownObject]);
+    // Between two that it tells of.
+    let object = |object| {
+        let object = crate::record::Object {
+            object,
+            object_type: 19,
+            block_size: 512,
+            to_guid: TO_GUID,
+            ..Default::default()
+        };
+        (Record::Object(object), Vec::new())
+    };
+    let block = |object| (write(object, 0), vec![0; 8]);
+    for (last, expected) in [(4, vec![]), (5, vec![Kind::UnknownObject])] {
+        let records = [object(4), object(6), block(last), block(6)];
+        let stream = stream_of(ByteOrder::Little, begin.clone(), &[], &records);
+        assert_eq!(kinds(&stream), expected);
+    }
 }
 
 #[test]

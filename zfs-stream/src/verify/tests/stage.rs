@@ -68,20 +68,38 @@ fn the_stage_refuses_a_stream_that_was_cut_off() {
     }
 }
 
+/// A source that must not be read to its end.
+struct Open<'a>(&'a [u8]);
+
+impl Read for Open<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        assert!(
+            !self.0.is_empty(),
+            "read on before handing on what is proven"
+        );
+        self.0.read(buffer)
+    }
+}
+
 #[test]
 fn the_end_goes_through_before_the_source_ends() {
-    struct Open<'a>(&'a [u8]);
-    impl Read for Open<'_> {
-        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-            assert!(!self.0.is_empty(), "read past the END before handing it on");
-            self.0.read(buffer)
-        }
-    }
     let stream = whole(ByteOrder::Little);
     let mut stage = VerifyingReader::new(Open(&stream));
     let mut out = vec![0; stream.len()];
     stage.read_exact(&mut out).unwrap();
     assert!(out == stream);
+}
+
+#[test]
+fn a_record_goes_through_as_soon_as_the_next_header_is_there() {
+    let stream = whole(ByteOrder::Little);
+    for start in offsets(&stream) {
+        let there = start + HEADER_LEN;
+        let mut stage = VerifyingReader::new(Open(&stream[..there]));
+        let mut out = vec![0; start];
+        stage.read_exact(&mut out).unwrap();
+        assert!(out == stream[..start]);
+    }
 }
 
 #[test]

@@ -1,0 +1,190 @@
+//! How much memory zfs-streamdump takes.
+
+use std::io;
+
+use super::*;
+
+/// Runs zfs-streamdump where the kernel gives it no more than 32 MiB of memory
+/// that is its own, with a long stream on its standard input.
+fn within_32_mib(args: &str, write: impl FnOnce(&mut dyn io::Write) + Send + 'static) -> Output {
+    let line = format!("ulimit -d 32768; exec \"$0\" {args}");
+    let mut child = Command::new("sh")
+        .args(["-c", &line, env!("CARGO_BIN_EXE_zfs-streamdump")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let writer = std::thread::spawn(move || write(&mut stdin));
+    let mut stdout = child.stdout.take().unwrap();
+    let reader = std::thread::spawn(move || io::copy(&mut stdout, &mut io::sink()));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    assert!(reader.join().unwrap().unwrap() > 0 || !output.status.success());
+    output
+}
+
+/// A stream of that many blocks of 1 MiB.
+fn long_stream(sink: &mut dyn io::Write, blocks: u64) {
+    let mut writer = Writer::new(sink, ByteOrder::Little);
+    let to_guid = 9;
+    let begin = Begin {
+        version_info: Begin::make_version_info(false, Features::LARGE_BLOCKS),
+        objset_type: 2,
+        flags: BeginFlags::SPILL_BLOCK,
+        to_guid,
+        to_name: b"tank/long@1".to_vec(),
+        ..Begin::default()
+    };
+    let mut write = |record: Record, payload: &[u8]| {
+        // Who refuses it does not read on.
+        let _ = writer.write(&record, payload);
+    };
+    write(Record::Begin(begin), &[]);
+    for block in 0..blocks {
+        let object = 2 + block;
+        let fields = Object {
+            object,
+            object_type: 19,
+            block_size: 1 << 20,
+            to_guid,
+            ..Object::default()
+        };
+        write(Record::Object(fields), &[]);
+        let payload: Vec<u8> = (0..1_u64 << 20)
+            .map(|at| (at / 11 + block + ((at * at) >> 9)) as u8)
+            .collect();
+        let fields = Write {
+            object,
+            object_type: 19,
+            logical_size: 1 << 20,
+            to_guid,
+            ..Write::default()
+        };
+        write(Record::Write(fields), &payload);
+    }
+    let end = End {
+        to_guid,
+        ..End::default()
+    };
+    write(Record::End(end), &[]);
+}
+
+#[test]
+fn long_streams_take_less_than_32_mib() {
+    for args in [
+        "verify -",
+        "dump",
+        "recompress lz4",
+        "recompress zstd",
+        "decompress",
+    ] {
+        let output = within_32_mib(args, |sink| long_stream(sink, 96));
+        assert_eq!(output.status.code(), Some(0), "{args}: {output:?}");
+    }
+    // And from a file, which is not counted: it is the page cache's.
+    let folder = Folder::new("long");
+    let path = folder.0.join("long.zfs");
+    long_stream(&mut std::fs::File::create(&path).unwrap(), 96);
+    for command in ["verify", "redup", "dump"] {
+        let output = within_32_mib(&format!("{command} {}", path.display()), |_| {});
+        assert_eq!(output.status.code(), Some(0), "{command}: {output:?}");
+    }
+}
+
+/// Sizes that are not there, with checksums that are right.
+#[test]
+fn hostile_sizes_are_refused_within_32_mib() {
+    let begin = |length: u32| {
+        let mut stream = stream(0, 7, ByteOrder::Little);
+        stream[4..8].copy_from_slice(&length.to_le_bytes());
+        stream
+    };
+    let object = |raw_bonus_len, bonus_len| {
+        Record::Object(Object {
+            object: 8,
+            object_type: 19,
+            block_size: 4096,
+            bonus_len,
+            raw_bonus_len,
+            to_guid: 7,
+            ..Object::default()
+        })
+    };
+    let write = |logical_size, compressed_size, compression| {
+        Record::Write(Write {
+            object: 8,
+            object_type: 19,
+            logical_size,
+            compressed_size,
+            compression,
+            to_guid: 7,
+            ..Write::default()
+        })
+    };
+    let mut streams = vec![begin(u32::MAX), begin(64 << 20), begin(1 << 30)];
+    for record in [
+        object(u32::MAX, 0),
+        object(0, u32::MAX),
+        write(u64::MAX, 0, 0),
+        write(1 << 40, 0, 0),
+        write(1 << 24, 0, 0),
+        write(u64::MAX, 16, 15),
+        write(1 << 60, 16, 16),
+        write(512, u64::MAX, 15),
+    ] {
+        let whole = stream(0, 7, ByteOrder::Little);
+        let mut writer = Writer::new(Vec::new(), ByteOrder::Little);
+        for raw in zfs_stream::record::SliceReader::new(&whole).take(2) {
+            writer.rewrite(&raw.unwrap()).unwrap();
+        }
+        // The writer refuses what does not have that payload, so its header is
+        // written with none and taken over.
+        let mut bytes = writer.into_inner();
+        let mut header = vec![0; 312];
+        header[..4].copy_from_slice(&record.record_type().to_raw().to_le_bytes());
+        fill(&mut header, &record);
+        let mut sums = zfs_stream::fletcher::Checksum::ZERO;
+        sums.update(&bytes, ByteOrder::Little);
+        sums.update(&header[..280], ByteOrder::Little);
+        for (place, sum) in header[280..].chunks_exact_mut(8).zip(sums.0) {
+            place.copy_from_slice(&sum.to_le_bytes());
+        }
+        bytes.extend(header);
+        bytes.extend([0; 64]);
+        streams.push(bytes);
+    }
+    for (number, bytes) in streams.into_iter().enumerate() {
+        for args in ["verify -", "dump", "recompress lz4", "decompress"] {
+            let bytes = bytes.clone();
+            let output = within_32_mib(args, move |sink| drop(sink.write_all(&bytes)));
+            let code = output.status.code();
+            assert!(matches!(code, Some(1 | 2)), "{number} {args}: {output:?}");
+        }
+    }
+}
+
+/// The fields that tell sizes, at their places.
+fn fill(header: &mut [u8], record: &Record) {
+    let mut put = |at: usize, bytes: &[u8]| header[at..at + bytes.len()].copy_from_slice(bytes);
+    match record {
+        Record::Object(object) => {
+            put(8, &object.object.to_le_bytes());
+            put(16, &object.object_type.to_le_bytes());
+            put(24, &object.block_size.to_le_bytes());
+            put(28, &object.bonus_len.to_le_bytes());
+            put(36, &object.raw_bonus_len.to_le_bytes());
+            put(40, &object.to_guid.to_le_bytes());
+        }
+        Record::Write(write) => {
+            put(8, &write.object.to_le_bytes());
+            put(16, &write.object_type.to_le_bytes());
+            put(32, &write.logical_size.to_le_bytes());
+            put(40, &write.to_guid.to_le_bytes());
+            put(50, &[write.compression]);
+            put(96, &write.compressed_size.to_le_bytes());
+        }
+        other => panic!("{other:?}"),
+    }
+}
