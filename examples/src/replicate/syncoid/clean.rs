@@ -1,8 +1,11 @@
 //! What follows a transfer: holds, a bookmark, and what has had its day.
 
+use std::collections::HashSet;
+
 use super::dataset::Pair;
-use super::listing::{Depth, Point};
-use super::{Run, Severity};
+use super::listing::{Depth, Unlisted};
+use super::rows::Point;
+use super::{DIED, Fatal, Run, Severity};
 use crate::replicate::side::Side;
 
 /// How many snapshots are destroyed in one command.
@@ -10,14 +13,19 @@ const BATCH: usize = 50;
 
 impl Run {
     /// `matching` is the snapshot that the transfer began with.
-    pub(super) fn clean_up(&mut self, pair: &Pair, newest: &str, matching: Option<&str>) {
+    pub(super) fn clean_up(
+        &mut self,
+        pair: &Pair,
+        newest: &str,
+        matching: Option<&str>,
+    ) -> Result<(), Fatal> {
         if self.arguments.use_hold {
             self.hold(pair, newest, matching);
         }
         if self.arguments.no_sync_snap {
             if self.arguments.create_bookmark && !self.bookmark(pair, newest) {
                 self.raise(Severity::Critical);
-                return;
+                return Ok(());
             }
         } else if !self.arguments.keep_sync_snap {
             let source = self.source.clone();
@@ -26,8 +34,9 @@ impl Run {
             self.prune(&target, &pair.target, newest, &pair.on_target);
         }
         if self.arguments.delete_target_snapshots {
-            self.delete_target_snapshots(pair);
+            self.delete_target_snapshots(pair)?;
         }
+        Ok(())
     }
 
     fn hold(&mut self, pair: &Pair, newest: &str, matching: Option<&str>) {
@@ -88,20 +97,27 @@ impl Run {
         }
     }
 
-    /// Destroys what only the target has.
-    fn delete_target_snapshots(&mut self, pair: &Pair) {
-        self.list_source(&pair.source, Depth::One);
+    /// Destroys what only the target has. Ends everything where it cannot be
+    /// known what that is.
+    fn delete_target_snapshots(&mut self, pair: &Pair) -> Result<(), Fatal> {
+        self.list_source(&pair.source, Depth::One)
+            .map_err(|unlisted| self.die(&pair.source, &unlisted))?;
         if pair.target_exists {
-            self.list_target(&pair.target, Depth::One);
+            self.list_target(&pair.target, Depth::One)
+                .map_err(|unlisted| self.die(&pair.target, &unlisted))?;
         }
+        let Some(source) = self.sources.get(&pair.source) else {
+            let unlisted = Unlisted {
+                problem: format!("cannot open '{}': dataset does not exist", pair.source),
+                code: Some(1),
+            };
+            return Err(self.die(&pair.source, &unlisted));
+        };
         let names = |points: &[Point]| -> Vec<String> {
             let names = points.iter().map(|point| point.name.clone());
             names.filter(|name| self.is_included(name)).collect()
         };
-        let source = self.sources.get(&pair.source);
-        let source = source
-            .map(|listed| names(&listed.snapshots))
-            .unwrap_or_default();
+        let source: HashSet<String> = names(&source.snapshots).into_iter().collect();
         let target = self
             .targets
             .get(&pair.target)
@@ -122,5 +138,15 @@ impl Run {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// As perl's `die` after a command: with that command's code.
+    fn die(&self, dataset: &str, unlisted: &Unlisted) -> Fatal {
+        self.messages.critical(format!(
+            "snapshots couldn't be listed for {dataset}: {}",
+            unlisted.problem
+        ));
+        Fatal(unlisted.code.filter(|code| *code != 0).unwrap_or(DIED))
     }
 }

@@ -2,7 +2,8 @@
 
 use regex::Regex;
 
-use super::listing::{Depth, Listed, Point};
+use super::listing::{self, Depth};
+use super::rows::{Listed, Point};
 use super::transfer::{Ended, Source};
 use super::{DIED, Fatal, Run, Severity, names};
 use crate::replicate::messages::readable;
@@ -57,8 +58,10 @@ impl Run {
                         origin = None;
                     }
                     skip_snapshot = skip;
-                    self.list_source(source, Depth::One);
-                    self.list_target(target, Depth::One);
+                    self.list_source(source, Depth::One)
+                        .map_err(|unlisted| self.give_up(&unlisted))?;
+                    self.list_target(target, Depth::One)
+                        .map_err(|unlisted| self.give_up(&unlisted))?;
                 }
             }
         }
@@ -115,7 +118,7 @@ impl Run {
         };
         if let Next::Go = next {
             self.replicated += 1;
-            self.clean_up(&pair, &newest, matching.as_deref());
+            self.clean_up(&pair, &newest, matching.as_deref())?;
         }
         Ok(next)
     }
@@ -457,7 +460,7 @@ impl Run {
             match self.change(&self.target.clone(), &["destroy", "-r", target]) {
                 Ok(()) if self.arguments.dry_run => return Next::Stop,
                 Ok(()) => {
-                    self.list_target(target, Depth::All);
+                    listing::replace(&mut self.targets, target, Depth::All, Vec::new());
                     return Next::Again {
                         with_origin: false,
                         skip_snapshot: true,

@@ -1,17 +1,19 @@
 //! What there is on a side: one listing for all its datasets.
+//!
+//! One that cannot be had or read is never taken for an empty one.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use zfs_core::{DatasetName, ListDatasets, ListSnapshots, Zfs};
 
+use super::rows::{COLUMNS, Listed, Point, WITHOUT_ENCRYPTION, is_within, parse};
 use crate::replicate::side::Side;
 
 /// The property that says where a dataset is to be replicated from.
 const SYNC: &str = "syncoid:sync";
-
-const COLUMNS: &str = "name,type,guid,createtxg,origin,receive_resume_token,syncoid:sync";
 
 /// How much is listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,40 +24,22 @@ pub enum Depth {
     All,
 }
 
-/// A dataset.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Listed {
-    /// Its name.
-    pub name: String,
-    /// Whether it is a filesystem, and no volume.
-    pub is_filesystem: bool,
-    /// What it is a clone of.
-    pub origin: Option<String>,
-    /// What is needed to go on with an interrupted receive.
-    pub token: Option<String>,
-    /// The value of `syncoid:sync`.
-    pub sync: Option<String>,
-    /// Its snapshots, the oldest first.
-    pub snapshots: Vec<Point>,
-    /// Its bookmarks, the oldest first.
-    pub bookmarks: Vec<Point>,
-}
-
-/// A snapshot or bookmark.
+/// Why there is no listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Point {
-    /// The part after `@` or `#`.
-    pub name: String,
-    /// The GUID of the snapshot.
-    pub guid: u64,
-    /// Its age.
-    pub createtxg: u64,
+pub struct Unlisted {
+    /// What is in the way.
+    pub problem: String,
+    /// What zfs(8) or ssh(1) ended with.
+    pub code: Option<u8>,
 }
 
-/// Whether a name is that of a dataset or of something below it.
-pub fn is_within(name: &str, root: &str) -> bool {
-    name.strip_prefix(root)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+impl Unlisted {
+    fn new(problem: impl fmt::Display) -> Unlisted {
+        Unlisted {
+            problem: problem.to_string(),
+            code: None,
+        }
+    }
 }
 
 /// Forgets what was listed before, and keeps what is listed now.
@@ -79,9 +63,11 @@ pub fn list(
     zfs: Option<&Zfs>,
     root: &str,
     depth: Depth,
-) -> Result<Vec<Listed>, String> {
+) -> Result<Vec<Listed>, Unlisted> {
     let mut listed = match zfs {
-        Some(zfs) if side.is_local() && !side.sudo => here(zfs, root, depth)?,
+        Some(zfs) if side.is_local() && !side.sudo => {
+            here(zfs, root, depth).map_err(Unlisted::new)?
+        }
         _ => there(side, root, depth)?,
     };
     for dataset in &mut listed {
@@ -151,6 +137,7 @@ fn contents(zfs: &Zfs, dataset: &zfs_core::Dataset) -> Result<Listed, zfs_core::
         is_filesystem: dataset.kind == zfs_core::DatasetKind::Filesystem,
         origin: dataset.origin.as_ref().map(ToString::to_string),
         token: dataset.receive_resume_token().map(str::to_owned),
+        is_encrypted: dataset.encryption_root().is_some(),
         sync: sync.filter(|sync| sync != "-"),
         ..Listed::default()
     };
@@ -172,110 +159,47 @@ fn contents(zfs: &Zfs, dataset: &zfs_core::Dataset) -> Result<Listed, zfs_core::
     Ok(listed)
 }
 
-fn there(side: &Side, root: &str, depth: Depth) -> Result<Vec<Listed>, String> {
-    let mut arguments = vec!["list", "-Hp"];
-    match depth {
-        Depth::One => arguments.extend(["-d", "1"]),
-        Depth::All => arguments.push("-r"),
+fn there(side: &Side, root: &str, depth: Depth) -> Result<Vec<Listed>, Unlisted> {
+    let with = |columns: &'static str| {
+        let mut arguments = vec!["list", "-Hp"];
+        match depth {
+            Depth::One => arguments.extend(["-d", "1"]),
+            Depth::All => arguments.push("-r"),
+        }
+        let kinds = "filesystem,volume,snapshot,bookmark";
+        arguments.extend(["-t", kinds, "-o", columns, root]);
+        arguments
+    };
+    let mut arguments = with(COLUMNS);
+    let mut output = side.run(&arguments).map_err(Unlisted::new)?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() && said.contains("invalid property 'encryption'") {
+        arguments = with(WITHOUT_ENCRYPTION);
+        output = side.run(&arguments).map_err(Unlisted::new)?;
     }
-    let kinds = "filesystem,volume,snapshot,bookmark";
-    arguments.extend(["-t", kinds, "-o", COLUMNS, root]);
-    let output = side.run(&arguments).map_err(|error| error.to_string())?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        if said.contains("does not exist") {
+        if said.contains(&format!("cannot open '{root}': dataset does not exist")) {
             return Ok(Vec::new());
         }
-        return Err(format!("{} failed: {said}", side.zfs_line(&arguments)));
+        let code = output.status.code().and_then(|code| code.try_into().ok());
+        let line = side.zfs_line(&arguments);
+        return Err(Unlisted {
+            problem: format!("{line} failed: {}", said.trim_end()),
+            code,
+        });
     }
-    let text = String::from_utf8(output.stdout).map_err(|error| error.to_string())?;
-    let mut listed = parse(&text, root)?;
+    let mut listed = parse(&output.stdout, root)
+        .map_err(|problem| Unlisted::new(format!("zfs list of {root}: {problem}")))?;
     if depth == Depth::One {
         listed.retain(|dataset| dataset.name == root);
     }
     Ok(listed)
 }
 
-fn parse(text: &str, root: &str) -> Result<Vec<Listed>, String> {
-    let mut datasets: Vec<Listed> = Vec::new();
-    let mut index: BTreeMap<String, usize> = BTreeMap::new();
-    for line in text.lines() {
-        let columns: Vec<&str> = line.splitn(7, '\t').collect();
-        let [name, kind, guid, createtxg, origin, token, sync] = columns.as_slice() else {
-            return Err(format!("zfs list says {line:?}"));
-        };
-        let number = |text: &str| {
-            text.parse::<u64>()
-                .map_err(|_| format!("zfs list says {line:?}"))
-        };
-        let given =
-            |text: &str| Some(text.to_owned()).filter(|text| text != "-" && !text.is_empty());
-        let dataset = name.split(['@', '#']).next().unwrap_or_default();
-        if !is_within(dataset, root) || dataset.parse::<DatasetName>().is_err() {
-            return Err(format!("zfs list says {line:?}, which is not in {root}"));
-        }
-        if let "filesystem" | "volume" = *kind {
-            index.insert((*name).to_owned(), datasets.len());
-            datasets.push(Listed {
-                name: (*name).to_owned(),
-                is_filesystem: *kind == "filesystem",
-                origin: given(origin),
-                token: given(token),
-                sync: given(sync),
-                ..Listed::default()
-            });
-            continue;
-        }
-        let point = |separator: char| {
-            Ok::<_, String>(Point {
-                name: name.split(separator).nth(1).unwrap_or_default().to_owned(),
-                guid: number(guid)?,
-                createtxg: number(createtxg)?,
-            })
-        };
-        let owner = index
-            .get(dataset)
-            .and_then(|index| datasets.get_mut(*index));
-        match (owner, *kind) {
-            (Some(owner), "snapshot") => owner.snapshots.push(point('@')?),
-            (Some(owner), "bookmark") => owner.bookmarks.push(point('#')?),
-            // Below the depth that was asked for.
-            (None, "snapshot" | "bookmark") => {}
-            _ => return Err(format!("zfs list says {line:?}")),
-        }
-    }
-    Ok(datasets)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_zfs_list_says_becomes_datasets() {
-        let text = "tank/a\tfilesystem\t1\t2\t-\t1-x\tfalse\n\
-                    tank/a@x y\tsnapshot\t3\t4\t-\t-\tfalse\n\
-                    tank/a#m\tbookmark\t3\t4\t-\t-\t-\n\
-                    tank/a/v\tvolume\t5\t6\ttank/a@x y\t-\t-\n";
-        let listed = parse(text, "tank/a").unwrap();
-        assert_eq!(listed[0].snapshots[0].name, "x y");
-        assert_eq!(listed[0].bookmarks[0].guid, 3);
-        assert_eq!(listed[0].sync.as_deref(), Some("false"));
-        assert_eq!(listed[0].token.as_deref(), Some("1-x"));
-        assert_eq!(listed[1].origin.as_deref(), Some("tank/a@x y"));
-        assert!(!listed[1].is_filesystem);
-    }
-
-    #[test]
-    fn what_was_not_asked_for_is_refused() {
-        for text in [
-            "tank/b\tfilesystem\t1\t2\t-\t-\t-\n",
-            "hello\n",
-            "tank/a@x\tsnapshot\tx\t4\t-\t-\t-\ntank/a/b\tfloppy\t1\t1\t-\t-\t-\n",
-        ] {
-            assert!(parse(text, "tank/a").is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn a_new_listing_replaces_what_it_covers() {

@@ -9,9 +9,10 @@ mod dataset;
 mod flow;
 mod listing;
 mod names;
+mod rows;
 mod transfer;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitStatus;
 
 use zfs_core::{DatasetName, Zfs};
@@ -19,7 +20,8 @@ use zfs_core::{DatasetName, Zfs};
 use super::arguments::{Arguments, Pattern};
 use super::messages::Messages;
 use super::side::{Place, Side};
-use listing::Listed;
+use listing::{Depth, Unlisted};
+use rows::Listed;
 pub use transfer::rate;
 
 /// How bad it was: syncoid's exit codes.
@@ -62,6 +64,8 @@ pub struct Run {
     sources: BTreeMap<String, Listed>,
     targets: BTreeMap<String, Listed>,
     programs: transfer::Programs,
+    /// Datasets of which it was said that they are sent decrypted.
+    in_plain: BTreeSet<String>,
 }
 
 /// Replicates as the arguments say, and says how it went.
@@ -110,6 +114,7 @@ pub fn run(arguments: Arguments) -> u8 {
         sources: BTreeMap::new(),
         targets: BTreeMap::new(),
         programs,
+        in_plain: BTreeSet::new(),
         arguments,
     };
     match run.everything(&source_place.dataset, &target_place.dataset) {
@@ -121,12 +126,14 @@ pub fn run(arguments: Arguments) -> u8 {
 impl Run {
     fn everything(&mut self, source: &str, target: &str) -> Result<(), Fatal> {
         let depth = if self.arguments.recursive {
-            listing::Depth::All
+            Depth::All
         } else {
-            listing::Depth::One
+            Depth::One
         };
-        self.list_source(source, depth);
-        self.list_target(target, depth);
+        self.list_source(source, depth)
+            .map_err(|unlisted| self.give_up(&unlisted))?;
+        self.list_target(target, depth)
+            .map_err(|unlisted| self.give_up(&unlisted))?;
         if !self.arguments.recursive {
             return self.dataset(source, target, None, false);
         }
@@ -174,7 +181,7 @@ impl Run {
         let mut names: Vec<&String> = self
             .sources
             .keys()
-            .filter(|name| listing::is_within(name, source))
+            .filter(|name| rows::is_within(name, source))
             .collect();
         // zfs-list(8)'s order is that of whole names as well.
         names.sort();
@@ -208,29 +215,23 @@ impl Run {
             && (include_snaps.is_empty() || Pattern::any(include_snaps, snapshot).is_some())
     }
 
-    fn list_source(&mut self, root: &str, depth: listing::Depth) {
-        let zfs = self.zfs.as_ref();
-        let listed = listing::list(&self.source, zfs, root, depth);
-        match listed {
-            Ok(listed) => {
-                listing::replace(&mut self.sources, root, depth, listed);
-            }
-            Err(problem) => {
-                listing::replace(&mut self.sources, root, depth, Vec::new());
-                self.messages.debug(problem);
-            }
-        }
+    fn list_source(&mut self, root: &str, depth: Depth) -> Result<(), Unlisted> {
+        let listed = listing::list(&self.source, self.zfs.as_ref(), root, depth)?;
+        listing::replace(&mut self.sources, root, depth, listed);
+        Ok(())
     }
 
-    fn list_target(&mut self, root: &str, depth: listing::Depth) {
-        let zfs = self.zfs.as_ref();
-        match listing::list(&self.target, zfs, root, depth) {
-            Ok(listed) => listing::replace(&mut self.targets, root, depth, listed),
-            Err(problem) => {
-                listing::replace(&mut self.targets, root, depth, Vec::new());
-                self.messages.debug(problem);
-            }
-        }
+    fn list_target(&mut self, root: &str, depth: Depth) -> Result<(), Unlisted> {
+        let listed = listing::list(&self.target, self.zfs.as_ref(), root, depth)?;
+        listing::replace(&mut self.targets, root, depth, listed);
+        Ok(())
+    }
+
+    /// Without a listing nothing may be changed: what cannot be seen is not
+    /// what is not there.
+    fn give_up(&self, unlisted: &Unlisted) -> Fatal {
+        self.messages.critical(&unlisted.problem);
+        Fatal(Severity::Critical.code())
     }
 
     /// Runs zfs(8) where something is changed; not in a dry run.

@@ -5,6 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
 
 use zfs_replicate::endpoint::Compression;
+use zfs_stream::token::ResumeToken;
 
 use super::flow::Flow;
 use super::{Arguments, Messages, Run};
@@ -278,6 +279,7 @@ impl Run {
             self.source.zfs_line(&send),
             self.target.zfs_line(&receive)
         );
+        self.warn_of_plaintext(source, what);
         if self.arguments.dry_run {
             self.messages.info(format!("would run: {line}"));
             return Ended::Well;
@@ -307,6 +309,25 @@ impl Run {
                 self.messages.critical(format!("{line} failed: {error}"));
                 Ended::Badly(String::new())
             }
+        }
+    }
+
+    /// syncoid's form sends encrypted data decrypted, as syncoid does; ours says
+    /// so, once for each dataset.
+    fn warn_of_plaintext(&mut self, source: &str, what: &Source) {
+        let is_encrypted = self
+            .sources
+            .get(source)
+            .is_some_and(|listed| listed.is_encrypted);
+        let is_raw = match what {
+            Source::Token(token) => ResumeToken::decode(token).is_ok_and(|token| token.raw),
+            _ => !words(&self.arguments.send_options, "w").is_empty(),
+        };
+        if is_encrypted && !is_raw && self.in_plain.insert(source.to_owned()) {
+            self.messages.warn(format!(
+                "{source} is encrypted, and is sent decrypted. To a new target --sendoptions=w \
+                 sends it as it is, and so does --safe."
+            ));
         }
     }
 
