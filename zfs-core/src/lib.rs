@@ -66,6 +66,7 @@ pub use program::ChannelProgram;
 pub use progress::SendProgress;
 pub use property::{
     DatasetProperties, NativeProperty, Properties, Property, PropertyError, PropertyValue, Source,
+    Unit,
 };
 pub use receive::{ReceiveRequest, Received};
 pub use redact::Redaction;

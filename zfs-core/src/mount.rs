@@ -354,6 +354,32 @@ impl Zfs {
         &self,
         roots: impl IntoIterator<Item = &'a DatasetName>,
     ) -> Result<MountedAll, Error> {
+        self.mount_all_with(roots, |request| request)
+    }
+
+    /// As [`Zfs::mount_all`], each filesystem as `how` makes its request
+    /// (`zfs mount -a` with `-o`, `-O`, `-f`).
+    ///
+    /// # Errors
+    ///
+    /// As [`Zfs::mount_all`].
+    ///
+    /// # Example
+    ///
+    /// ```no_run
+    /// use zfs_core::{DatasetName, Zfs};
+    ///
+    /// let zfs = Zfs::open()?;
+    /// let backup: DatasetName = "tank/backup".parse()?;
+    /// let all = zfs.mount_all_with([&backup], |request| request.option("ro"))?;
+    /// assert!(all.failures.is_empty());
+    /// # Ok::<(), zfs_core::Error>(())
+    /// ```
+    pub fn mount_all_with<'a>(
+        &self,
+        roots: impl IntoIterator<Item = &'a DatasetName>,
+        how: impl Fn(MountRequest) -> MountRequest,
+    ) -> Result<MountedAll, Error> {
         let mut candidates = Vec::new();
         for root in roots {
             let what = ListDatasets::new()
@@ -372,7 +398,7 @@ impl Zfs {
         candidates.sort_by(|(one, _), (other, _)| one.cmp(other));
         let mut all = MountedAll::default();
         for (_, dataset) in candidates {
-            let request = MountRequest::filesystem(dataset.name.clone());
+            let request = how(MountRequest::filesystem(dataset.name.clone()));
             match self.mount_filesystem(&dataset, &request) {
                 Ok(at) => all.mounted.push((dataset.name, at)),
                 Err(Error::Mount { problem, .. }) if problem.is_wanted() => {}

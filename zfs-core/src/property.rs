@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 
 use crate::error::Failure;
 
-pub use native::NativeProperty;
+pub use native::{NativeProperty, Unit};
 pub use read::{DatasetProperties, Property, Source};
 pub(crate) use set::Moment;
+pub(crate) use table::native;
 
 /// The value of a property.
 ///

@@ -20,7 +20,7 @@ use crate::error::{Errno, Error, Failure, Operation, StreamProblem};
 use crate::ffi::{self, CallError};
 use crate::key::{Encryption, NewKey};
 use crate::name::SnapshotName;
-use crate::property::{Moment, Properties, PropertyError, PropertyValue};
+use crate::property::{Moment, Properties, PropertyError, PropertyValue, Source, native};
 use crate::version::Version;
 use crate::zfs::Zfs;
 
@@ -139,8 +139,9 @@ impl ReceiveRequest {
         self
     }
 
-    /// Leaves a property inherited, whatever the sender had
-    /// (`zfs receive -x`).
+    /// Leaves a property as it is, whatever the sender had
+    /// (`zfs receive -x`): inherited, or what was set on the target itself
+    /// where that is there already.
     #[must_use]
     pub fn exclude(mut self, name: impl Into<String>) -> ReceiveRequest {
         self.excluded.push(name.into());
@@ -249,9 +250,12 @@ impl ReceiveRequest {
         &self,
         version: Version,
         key: Option<&NewKey>,
+        kept: &[&str],
     ) -> Result<Option<NvList>, CallError> {
         let mut list = self.local.to_nvlist(version, Moment::Creation)?;
-        for name in &self.excluded {
+        // Without a value the kernel gives it back to what is inherited.
+        let excluded = self.excluded.iter().map(|name| full_name(name));
+        for name in excluded.filter(|name| !kept.contains(name)) {
             list.insert(name, Value::Boolean)?;
         }
         if let Some(key) = key {
@@ -261,11 +265,19 @@ impl ReceiveRequest {
     }
 
     fn received_properties(&self, version: Version) -> Result<Option<NvList>, CallError> {
-        if self.received.is_empty() {
-            return Ok(None);
+        let mut list = self.received.to_nvlist(version, Moment::Received)?;
+        // What is not inherited (`quota`) cannot be given back.
+        for name in self.excluded.iter().map(|name| full_name(name)) {
+            if native(name).is_some_and(|native| !native.inheritable) {
+                list.remove(name);
+            }
         }
-        self.received.to_nvlist(version, Moment::Creation).map(Some)
+        Ok((!list.is_empty()).then_some(list))
     }
+}
+
+fn full_name(property: &str) -> &str {
+    native(property).map_or(property, |native| native.name)
 }
 
 /// What came of a receive.
@@ -320,6 +332,25 @@ impl Zfs {
         self.receive_begun(request, begin, stream)
     }
 
+    /// Those of the excluded properties that are set on the target itself:
+    /// that counts before what comes with a stream, and stays.
+    fn kept_anyway<'a>(&self, request: &'a ReceiveRequest) -> Result<Vec<&'a str>, Error> {
+        if request.excluded.is_empty() {
+            return Ok(Vec::new());
+        }
+        let properties = match self.properties(request.snapshot.dataset()) {
+            Ok(properties) => properties,
+            Err(error) if error.is_not_found() => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let is_local = |name: &&str| {
+            let property = properties.get(name);
+            property.is_some_and(|property| property.source == Source::Local)
+        };
+        let excluded = request.excluded.iter().map(|name| full_name(name));
+        Ok(excluded.filter(is_local).collect())
+    }
+
     /// Receives what follows a begin record from a pipe or a file.
     pub(crate) fn receive_begun(
         &self,
@@ -327,13 +358,19 @@ impl Zfs {
         begin: &BeginRecord,
         stream: BorrowedFd<'_>,
     ) -> Result<Received, Error> {
+        if request.flags.contains(Flags::HEAL) {
+            // The library may know it and the kernel not, which would receive
+            // as if nothing had been said of it.
+            self.needs_kernel("corrective receive", "2.2")?;
+        }
         let name = request.snapshot.as_str();
         let on = |error: CallError| request.error(begin, error);
         let version = self.version();
         let key = request.encryption.as_ref().map(Encryption::prepare);
         let key = key.transpose().map_err(on)?;
+        let kept = self.kept_anyway(request)?;
         let local = request
-            .local_properties(version, key.as_ref())
+            .local_properties(version, key.as_ref(), &kept)
             .map_err(on)?;
         let received = request.received_properties(version).map_err(on)?;
         request.check_stream(begin)?;
@@ -386,19 +423,35 @@ mod tests {
     #[test]
     fn overrides_have_values_and_exclusions_have_none() {
         let request = request().property("a:b", "c").exclude("mountpoint");
-        let list = request
-            .local_properties(Version::NEWEST, None)
-            .unwrap()
-            .unwrap();
-        assert_eq!(list.get_str("a:b"), Some("c"));
-        assert_eq!(list.get("mountpoint"), Some(&Value::Boolean));
+        let list = |kept: &[&str]| {
+            let list = request.local_properties(Version::NEWEST, None, kept);
+            list.unwrap().unwrap()
+        };
+        assert_eq!(list(&[]).get_str("a:b"), Some("c"));
+        assert_eq!(list(&[]).get("mountpoint"), Some(&Value::Boolean));
+        assert_eq!(list(&["mountpoint"]).get("mountpoint"), None);
         assert_eq!(request.received_properties(Version::NEWEST).unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_not_inherited_is_excluded_by_not_receiving_it() {
+        let request = request()
+            .received_property("quota", "1G")
+            .received_property("atime", "off")
+            .exclude("quota")
+            .exclude("atime");
+        let received = request.received_properties(Version::NEWEST);
+        let received = received.unwrap().unwrap();
+        assert_eq!(received.get("quota"), None);
+        assert_eq!(received.get_u64("atime"), Some(0));
     }
 
     #[test]
     fn no_properties_are_no_list() {
         assert_eq!(
-            request().local_properties(Version::NEWEST, None).unwrap(),
+            request()
+                .local_properties(Version::NEWEST, None, &[])
+                .unwrap(),
             None
         );
     }

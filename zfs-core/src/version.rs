@@ -22,6 +22,16 @@ impl Version {
     pub const fn new(major: u16, minor: u16) -> Version {
         Version { major, minor }
     }
+
+    /// Its number as text, of one that something came with.
+    pub(crate) fn release(self) -> &'static str {
+        match (self.major, self.minor) {
+            (2, 2) => "2.2",
+            (2, 3) => "2.3",
+            (2, 4) => "2.4",
+            _ => "2.1",
+        }
+    }
 }
 
 /// Reads `2.3.9-0+deb13u1` and the like; what follows the second number says

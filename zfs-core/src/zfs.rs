@@ -1,8 +1,8 @@
 //! The handle.
 
-use crate::error::{Error, Operation};
-use crate::ffi::Lzc;
+use crate::error::{Errno, Error, Operation};
 use crate::ffi::ioctl::Device;
+use crate::ffi::{CallError, Lzc};
 use crate::name::{BookmarkName, DatasetName, SnapshotName};
 use crate::version::Version;
 
@@ -102,16 +102,21 @@ impl Zfs {
 
     /// Whether a dataset, snapshot or bookmark of that name exists.
     ///
-    /// For datasets and snapshots libzfs_core answers yes or no, and says no
-    /// as well where it could not find out (a suspended pool).
-    ///
     /// # Errors
     ///
-    /// For bookmarks alone: what kept ZFS from finding out.
+    /// What kept ZFS from finding out: the pool is suspended, for instance.
     pub fn exists<N: Name>(&self, name: &N) -> Result<bool, Error> {
-        let on = |error: crate::ffi::CallError| error.on(Operation::List, name.as_ref());
+        let on = |error: CallError| error.on(Operation::List, name.as_ref());
         if !N::IS_BOOKMARK {
-            return self.lzc()?.exists(name.as_ref()).map_err(on);
+            if self.lzc()?.exists(name.as_ref()).map_err(on)? {
+                return Ok(true);
+            }
+            // That it could not find out is a no as well to libzfs_core.
+            return match self.device.stats(name.as_ref(), false) {
+                Ok(_) => Ok(true),
+                Err(CallError::Zfs(Errno::ENOENT)) => Ok(false),
+                Err(error) => Err(on(error)),
+            };
         }
         match self
             .lzc()?

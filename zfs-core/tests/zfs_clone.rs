@@ -119,3 +119,28 @@ fn a_name_must_be_free_in_the_pool_and_not_below_itself() {
     assert!(error.is_not_found(), "{error}");
     assert!(pool.zfs.exists(&a).unwrap() && pool.zfs.exists(&b).unwrap());
 }
+
+#[test]
+fn snapshots_of_a_tree_are_renamed_together_or_not_at_all() {
+    let pool = Pool::new();
+    pool.filesystem("a");
+    pool.filesystem("a/b");
+    pool.filesystem("a/without");
+    for name in ["a@x", "a/b@x", "a/b@taken"] {
+        pool.take(name);
+    }
+    let rename = |to: &str| {
+        let (from, to) = (pool.snapshot("a@x"), pool.snapshot(to));
+        pool.zfs.rename_snapshots_recursively(&from, &to)
+    };
+    let exists = |name: &str| pool.zfs.exists(&pool.snapshot(name)).unwrap();
+    let error = rename("a@taken").unwrap_err();
+    assert!(error.is_exists(), "{error}");
+    assert!(exists("a@x") && exists("a/b@x") && !exists("a@taken"));
+    let error = rename("a/b@y").unwrap_err();
+    assert!(error.to_string().contains("another dataset"), "{error}");
+    rename("a@y").unwrap();
+    assert!(exists("a@y") && exists("a/b@y") && !exists("a/without@y"));
+    assert!(!exists("a@x") && !exists("a/b@x"));
+    assert!(rename("a@z").unwrap_err().is_not_found());
+}

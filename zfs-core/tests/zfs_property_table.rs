@@ -28,6 +28,13 @@ const NOT_OURS: &[&str] = &[
     "useraccounting",
 ];
 
+/// Words that the module takes and does not tell of: old ones for the same.
+const UNTOLD: &[(&str, &str)] = &[
+    ("acltype", "disabled"),
+    ("acltype", "noacl"),
+    ("acltype", "posixacl"),
+];
+
 fn attribute(folder: &Path, name: &str) -> String {
     let text = fs::read_to_string(folder.join(name)).expect("an attribute of the module");
     text.trim_end().to_owned()
@@ -72,20 +79,44 @@ fn compare(ours: &NativeProperty, folder: &Path) -> Vec<String> {
         Some(PropertyValue::Text(text)) => equal("default", &text, &theirs("default")),
         None => {}
     }
-    // `on | off | lzjb | gzip | gzip-[1-9]`: single words are compared. Of what
-    // ZFS reports it is only a remark.
+    // Of what ZFS reports it is only a remark.
     let values = theirs("values");
     if kind == "index" && !ours.is_read_only() && values.contains('|') {
-        for word in values.split('|').map(str::trim) {
-            let single = word
-                .chars()
-                .all(|letter| letter.is_ascii_alphanumeric() || ",-".contains(letter));
-            if single && !ours.words().any(|own| own == word) {
+        let theirs: Vec<String> = values
+            .split('|')
+            .flat_map(|word| spread(word.trim()))
+            .collect();
+        for word in &theirs {
+            if !ours.words().any(|own| own == word) {
                 different.push(format!("{word} is a value to the module alone"));
+            }
+        }
+        for word in ours.words() {
+            let untold = UNTOLD.contains(&(ours.name(), word));
+            if !untold && !theirs.iter().any(|their| their == word) {
+                different.push(format!("{word} is a value of ours alone"));
             }
         }
     }
     different
+}
+
+/// `gzip-[1-9]` and `sha256[,verify]` as the words that are meant.
+fn spread(text: &str) -> Vec<String> {
+    let Some((word, rest)) = text.split_once('[') else {
+        return vec![text.to_owned()];
+    };
+    let inside = rest.trim_end_matches(']');
+    if inside.starts_with(',') {
+        return vec![word.to_owned(), format!("{word}{inside}")];
+    }
+    let mut words = Vec::new();
+    for part in inside.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let number = |text: &str| text.parse::<u32>().expect("a number");
+        words.extend((number(first)..=number(last)).map(|number| format!("{word}{number}")));
+    }
+    words
 }
 
 #[test]

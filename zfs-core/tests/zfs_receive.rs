@@ -577,6 +577,33 @@ fn own_properties_and_exclusions_go_before_received_ones() {
 }
 
 #[test]
+fn what_is_set_on_the_target_itself_stays_although_it_is_excluded() {
+    let ground = Ground::new();
+    receive(&ground.zfs, &ground.to("copy@one"), &streams().full).unwrap();
+    let copy = ground.dataset("copy");
+    let own = Properties::new()
+        .with("atime", "off")
+        .with("org.example:own", "x");
+    ground.zfs.set_properties(&copy, &own).unwrap();
+    let to = ground
+        .to("copy@two")
+        .received_property("atime", "on")
+        .received_property("exec", "off")
+        .received_property("quota", "1G")
+        .exclude("atime")
+        .exclude("exec")
+        .exclude("quota")
+        .exclude("org.example:own");
+    let received = receive(&ground.zfs, &to, &streams().incremental).unwrap();
+    assert_eq!(received.property_errors, []);
+    assert_eq!(get(&copy, "atime"), "off");
+    assert_eq!(source(&copy, "atime"), "local");
+    assert_eq!(get(&copy, "org.example:own"), "x");
+    assert_eq!(get(&copy, "exec"), "on");
+    assert_eq!(get(&copy, "quota"), "0");
+}
+
+#[test]
 fn zeroes_without_end_are_no_stream() {
     let ground = Ground::new();
     let zero = std::fs::File::open("/dev/zero").unwrap();

@@ -134,7 +134,9 @@ fn every_call_on_a_suspended_pool_says_so_at_once() {
     let mark: BookmarkName = format!("{}#mark", fragile.pool).parse().unwrap();
     fragile.fail();
 
-    let answers: [(&str, Result<(), Error>); 9] = [
+    let answers: [(&str, Result<(), Error>); 11] = [
+        ("exists", zfs.exists(&there).map(drop)),
+        ("exists not", zfs.exists(&fragile.dataset("/x")).map(drop)),
         ("snapshot", zfs.snapshot([&fragile.snapshot("@x")])),
         ("destroy", zfs.destroy_snapshots([&there], Defer::No)),
         ("hold", zfs.hold([&there], "tag")),

@@ -153,6 +153,15 @@ impl Device {
         self.request(zfs_ioc_t::ZFS_IOC_INHERIT_PROP, &mut cmd)
     }
 
+    /// Renames a snapshot, and those of its name on all datasets below.
+    pub(crate) fn rename_recursively(&self, from: &str, to: &str) -> Result<(), CallError> {
+        const RECURSIVE: u64 = 1;
+        let mut cmd = command(from)?;
+        cmd.set_value(to).map_err(errno)?;
+        cmd.set_cookie(RECURSIVE);
+        self.request(zfs_ioc_t::ZFS_IOC_RENAME, &mut cmd)
+    }
+
     /// Bytes written and blocks looked at by the send of `snapshot` that this
     /// process runs into the descriptor of that number.
     pub(crate) fn send_progress(&self, snapshot: &str, fd: u64) -> Result<(u64, u64), CallError> {

@@ -22,6 +22,7 @@ mod signal;
 mod stream;
 mod wait;
 
+use std::borrow::Cow;
 use std::os::raw::c_int;
 
 use crate::error::{Errno, Error, Operation};
@@ -44,9 +45,9 @@ pub(crate) enum CallError {
     Invalid(String),
     /// A list that came out cannot be read.
     Answer(zfs_stream::Error),
-    /// The library has no such function.
+    /// The library has no such function, or the kernel no such property.
     Unsupported {
-        what: &'static str,
+        what: Cow<'static, str>,
         since: &'static str,
     },
 }
@@ -71,7 +72,10 @@ impl CallError {
         match self {
             CallError::Zfs(
                 Errno::ZFS_ERR_IOC_CMD_UNAVAIL | Errno::ZFS_ERR_IOC_ARG_UNAVAIL | Errno::ENOTTY,
-            ) => CallError::Unsupported { what, since },
+            ) => CallError::Unsupported {
+                what: what.into(),
+                since,
+            },
             other => other,
         }
     }
@@ -92,7 +96,7 @@ impl CallError {
                 reason: source.to_string(),
             },
             CallError::Unsupported { what, since } => Error::Unsupported {
-                what: what.into(),
+                what: what.into_owned(),
                 since,
             },
         }

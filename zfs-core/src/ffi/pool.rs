@@ -1,5 +1,6 @@
 //! libzfs_core's functions on pools.
 
+use std::borrow::Cow;
 use std::ffi::CString;
 
 use zfs_stream::nvlist::NvList;
@@ -157,7 +158,7 @@ impl Lzc {
 
     pub(crate) fn get_vdev_prop(self, pool: &str, which: &NvList) -> Result<NvList, CallError> {
         const MISSING: CallError = CallError::Unsupported {
-            what: "reading the properties of a device",
+            what: Cow::Borrowed("reading the properties of a device"),
             since: "2.2",
         };
         let function = self.lib.v2_2.lzc_get_vdev_prop.ok_or(MISSING)?;
@@ -169,7 +170,7 @@ impl Lzc {
 
     pub(crate) fn set_vdev_prop(self, pool: &str, what: &NvList) -> Result<Answer, CallError> {
         const MISSING: CallError = CallError::Unsupported {
-            what: "setting the properties of a device",
+            what: Cow::Borrowed("setting the properties of a device"),
             since: "2.2",
         };
         let function = self.lib.v2_2.lzc_set_vdev_prop.ok_or(MISSING)?;
@@ -181,7 +182,7 @@ impl Lzc {
 
     pub(crate) fn scrub(self, pool: &str, what: &NvList) -> Result<(), CallError> {
         const MISSING: CallError = CallError::Unsupported {
-            what: "a scrub of what is new",
+            what: Cow::Borrowed("a scrub of what is new"),
             since: "2.3",
         };
         let function = self.lib.v2_2.lzc_scrub.ok_or(MISSING)?;
@@ -204,7 +205,7 @@ impl Lzc {
 
     pub(crate) fn pool_prefetch(self, pool: &str) -> Result<(), CallError> {
         const MISSING: CallError = CallError::Unsupported {
-            what: "loading the deduplication table ahead",
+            what: Cow::Borrowed("loading the deduplication table ahead"),
             since: "2.3",
         };
         let function = self.lib.v2_3.lzc_pool_prefetch.ok_or(MISSING)?;
@@ -217,7 +218,7 @@ impl Lzc {
 
     pub(crate) fn ddt_prune(self, pool: &str, unit: u32, amount: u64) -> Result<(), CallError> {
         const MISSING: CallError = CallError::Unsupported {
-            what: "pruning the deduplication table",
+            what: Cow::Borrowed("pruning the deduplication table"),
             since: "2.3",
         };
         let function = self.lib.v2_3.lzc_ddt_prune.ok_or(MISSING)?;

@@ -94,7 +94,7 @@ impl Lzc {
             (true, Some(function)) => Some(function),
             (true, None) => {
                 return Err(CallError::Unsupported {
-                    what: "corrective receive",
+                    what: "corrective receive".into(),
                     since: "2.2",
                 });
             }

@@ -183,7 +183,7 @@ impl Zfs {
                     .iter()
                     .map(|mount| mount.what.dataset().clone())
                     .collect();
-                self.take_down_for(operation, name, mounts)?;
+                self.take_down_for(operation, name, mounts, UnmountFlags::empty())?;
                 if was_unplaced {
                     // Nobody could mount them before; now they can be.
                     for other in affected.iter().filter(|dataset| can_mount_itself(dataset)) {
@@ -216,12 +216,13 @@ impl Zfs {
         operation: Operation,
         name: &DatasetName,
         mounts: Vec<Mount>,
+        flags: UnmountFlags,
     ) -> Result<TakenDown, Error> {
-        self.take_down(mounts, UnmountFlags::empty())
-            .map_err(|error| {
-                let why = MountProblem::Blocked(Box::new(error));
-                problem(operation, name.as_str(), why)
-            })
+        self.refuse_shared(operation, name, &mounts)?;
+        self.take_down(mounts, flags).map_err(|error| {
+            let why = MountProblem::Blocked(Box::new(error));
+            problem(operation, name.as_str(), why)
+        })
     }
 
     /// The dataset and those below it that inherit its mountpoint; with
@@ -295,11 +296,37 @@ impl Zfs {
         let Some(property) = changes.share else {
             return Ok(());
         };
-        if self.mounted_within(&dataset.name)?.is_empty() {
+        let Some(mount) = self.mounted_within(&dataset.name)?.pop() else {
             return Ok(());
-        }
-        let why = MountProblem::Share { property };
+        };
+        let name = mount.what.dataset().clone();
+        let why = MountProblem::Share { name, property };
         Err(problem(operation, dataset.name.as_str(), why))
+    }
+
+    /// What is unmounted for a change would have to be taken from the file
+    /// servers before, and given to them again.
+    fn refuse_shared(
+        &self,
+        operation: Operation,
+        name: &DatasetName,
+        mounts: &[Mount],
+    ) -> Result<(), Error> {
+        for mount in mounts {
+            let dataset = match self.dataset(mount.what.dataset()) {
+                Ok(dataset) => dataset,
+                Err(error) if error.is_not_found() => continue,
+                Err(error) => return Err(error),
+            };
+            if let Some(property) = shared_by(&dataset) {
+                let why = MountProblem::Share {
+                    name: dataset.name,
+                    property,
+                };
+                return Err(problem(operation, name.as_str(), why));
+            }
+        }
+        Ok(())
     }
 
     /// Renames a filesystem with all that is mounted of it and below it.
@@ -307,6 +334,7 @@ impl Zfs {
         &self,
         from: &DatasetName,
         to: &DatasetName,
+        flags: UnmountFlags,
         change: impl FnOnce() -> Result<(), Error>,
     ) -> Result<(), Error> {
         let mounts = self.mounted_within(from)?;
@@ -321,7 +349,7 @@ impl Zfs {
                 old_folders.push(mount.mountpoint.clone());
             }
         }
-        let down = self.take_down_for(Operation::Rename, from, mounts)?;
+        let down = self.take_down_for(Operation::Rename, from, mounts, flags)?;
         if let Err(error) = change() {
             self.put_back(&down);
             return Err(error);
@@ -367,7 +395,7 @@ impl Zfs {
         }
         mounts.reverse();
         let dataset = self.dataset(name)?;
-        let down = self.take_down_for(Operation::Destroy, name, mounts)?;
+        let down = self.take_down_for(Operation::Destroy, name, mounts, UnmountFlags::empty())?;
         if let Err(error) = destroy() {
             self.put_back(&down);
             return Err(error);
@@ -396,6 +424,14 @@ fn is_same(dataset: &Dataset, changes: &Changes) -> bool {
     let properties = dataset.properties.as_ref();
     let now = properties.and_then(|properties| properties.str("mountpoint"));
     now == Some(wanted) && !is_inherited(dataset, "mountpoint") && !changes.zoned
+}
+
+/// The property that gives it to a file server.
+fn shared_by(dataset: &Dataset) -> Option<&'static str> {
+    let properties = dataset.properties.as_ref()?;
+    ["sharenfs", "sharesmb"]
+        .into_iter()
+        .find(|property| !["off", "-"].contains(&properties.text(property).as_str()))
 }
 
 fn can_mount_itself(dataset: &Dataset) -> bool {

@@ -104,10 +104,13 @@ pub enum MountProblem {
     Table(io::Error),
     /// Sharing is not done here.
     #[error(
-        "{property} of a mounted filesystem: this crate does not talk to the file servers \
-         (zfs set {property}=… does, and so does zfs unmount before and zfs share after)"
+        "{name} is mounted, and {property} is set or to be set: this crate does not talk to the \
+         file servers (zfs(8) does; or zfs unmount {name} before, and zfs mount and zfs share \
+         after)"
     )]
     Share {
+        /// The filesystem that is shared, or would be.
+        name: DatasetName,
         /// `sharenfs` or `sharesmb`.
         property: &'static str,
     },

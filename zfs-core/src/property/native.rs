@@ -5,6 +5,22 @@ use super::table::{self, Access, Default, Kind, NATIVE, Native, On};
 use crate::list::DatasetKind;
 use crate::version::Version;
 
+/// What the number of a property counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Unit {
+    /// Bytes; where it is a limit, 0 is none.
+    Bytes,
+    /// How many, or how often; where it is a limit, [`u64::MAX`] is none.
+    Count,
+    /// Hundredths of one: a ratio of 1.50 is 150.
+    Hundredths,
+    /// Seconds since 1970, in UTC.
+    Seconds,
+    /// Nothing: it names something, as a GUID or a transaction group does.
+    Identifier,
+}
+
 /// A property that ZFS itself gives a meaning to, as one release has it.
 ///
 /// ```
@@ -45,21 +61,50 @@ impl NativeProperty {
         self.native.name
     }
 
-    /// The words that it takes, where it takes no others; none where it is a
-    /// number or a text.
-    pub fn words(&self) -> impl Iterator<Item = &'static str> {
-        self.native
-            .choices(self.version)
-            .iter()
-            .map(|(word, _)| *word)
+    /// The words that it takes in this release, where it takes no others; none
+    /// where it is a number or a text.
+    pub fn words(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.choices().map(|(word, _)| word)
+    }
+
+    /// Its words, each with the number that the kernel knows it by, which
+    /// means nothing beside another property. Of several words for one number
+    /// the first is the one that ZFS shows.
+    ///
+    /// ```
+    /// use zfs_core::{NativeProperty, Version};
+    ///
+    /// let canmount = NativeProperty::named("canmount", Version::OLDEST).unwrap();
+    /// assert!(canmount.choices().eq([("off", 0), ("on", 1), ("noauto", 2)]));
+    /// ```
+    pub fn choices(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+        self.native.choices(self.version)
+    }
+
+    /// What its number counts; none where it is a word or a text.
+    ///
+    /// ```
+    /// use zfs_core::{NativeProperty, Unit, Version};
+    ///
+    /// let unit = |name| NativeProperty::named(name, Version::NEWEST).unwrap().unit();
+    /// assert_eq!(unit("quota"), Some(Unit::Bytes));
+    /// assert_eq!(unit("creation"), Some(Unit::Seconds));
+    /// assert_eq!(unit("compression"), None);
+    /// ```
+    pub fn unit(&self) -> Option<Unit> {
+        match self.native.kind {
+            Kind::Bytes => Some(Unit::Bytes),
+            Kind::Count | Kind::Limit => Some(Unit::Count),
+            Kind::Ratio => Some(Unit::Hundredths),
+            Kind::Seconds => Some(Unit::Seconds),
+            Kind::Identifier => Some(Unit::Identifier),
+            Kind::Choice(_) | Kind::Text => None,
+        }
     }
 
     /// Whether it is a size or another number.
     pub fn is_number(&self) -> bool {
-        match self.native.kind {
-            Kind::Bytes | Kind::Count | Kind::Limit | Kind::Ratio => true,
-            Kind::Choice(_) | Kind::Text => false,
-        }
+        self.unit().is_some()
     }
 
     /// What it is where nobody set it and nothing is inherited: a word, a text,

@@ -18,6 +18,44 @@ pub(crate) enum Moment {
     Creation,
     /// One that exists.
     Later,
+    /// Values that came with a stream, of a later release perhaps: it is the
+    /// kernel's to say of each whether it takes it.
+    Received,
+}
+
+/// Why a value is not set.
+#[derive(Debug)]
+enum Refusal {
+    Invalid(String),
+    /// The running release has no such property, or no such word for it.
+    Later {
+        what: String,
+        since: Version,
+    },
+}
+
+impl From<String> for Refusal {
+    fn from(reason: String) -> Refusal {
+        Refusal::Invalid(reason)
+    }
+}
+
+impl From<&str> for Refusal {
+    fn from(reason: &str) -> Refusal {
+        Refusal::Invalid(reason.to_owned())
+    }
+}
+
+impl Refusal {
+    fn of(self, property: &str) -> CallError {
+        match self {
+            Refusal::Invalid(reason) => CallError::Invalid(format!("{property}: {reason}")),
+            Refusal::Later { what, since } => CallError::Unsupported {
+                what: what.into(),
+                since: since.release(),
+            },
+        }
+    }
 }
 
 impl Properties {
@@ -26,7 +64,7 @@ impl Properties {
         let mut list = NvList::new();
         for (property, value) in self.iter() {
             let value = kernel_value(property, value, version, moment)
-                .map_err(|reason| CallError::Invalid(format!("{property}: {reason}")))?;
+                .map_err(|refusal| refusal.of(property))?;
             let value = match value {
                 PropertyValue::Number(number) => Value::Uint64(number),
                 PropertyValue::Text(text) => Value::String(NvString::try_from(text.as_str())?),
@@ -45,7 +83,7 @@ fn kernel_value(
     value: &PropertyValue,
     version: Version,
     moment: Moment,
-) -> Result<PropertyValue, String> {
+) -> Result<PropertyValue, Refusal> {
     let Some(native) = table::native(property) else {
         // A user property is text, whatever is in it. Anything else is one of
         // a later version, which the kernel knows better.
@@ -56,6 +94,17 @@ fn kernel_value(
             other => other.clone(),
         });
     };
+    let known = if moment == Moment::Received {
+        Version::NEWEST
+    } else {
+        version
+    };
+    if native.since > known {
+        return Err(Refusal::Later {
+            what: format!("the property {}", native.name),
+            since: native.since,
+        });
+    }
     match native.access {
         Access::ReadOnly => return Err("it cannot be set, ZFS reports it".into()),
         Access::Once if moment == Moment::Later => {
@@ -71,9 +120,13 @@ fn kernel_value(
             }
             Ok(PropertyValue::Text(text.clone()))
         }
-        (_, PropertyValue::Number(number)) => block_size(native, *number),
+        (_, PropertyValue::Number(number)) => Ok(block_size(native, *number)?),
         (_, PropertyValue::Text(text)) => {
-            number(native, text, version).and_then(|number| block_size(native, number))
+            if let Some(since) = native.comes_with(text, known) {
+                let what = format!("{}={text}", native.name);
+                return Err(Refusal::Later { what, since });
+            }
+            Ok(block_size(native, number(native, text, version)?)?)
         }
     }
 }
@@ -110,12 +163,11 @@ fn mountpoint(text: &str) -> Result<(), &'static str> {
 }
 
 fn number(native: &Native, text: &str, version: Version) -> Result<u64, String> {
-    let choices = native.choices(version);
-    if let Some((_, number)) = choices.iter().find(|(word, _)| *word == text) {
-        return Ok(*number);
+    if let Some((_, number)) = native.choices(version).find(|(word, _)| *word == text) {
+        return Ok(number);
     }
-    if !choices.is_empty() {
-        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+    let words: Vec<&str> = native.choices(version).map(|(word, _)| word).collect();
+    if !words.is_empty() {
         return Err(format!("{text:?} is none of {}", words.join(", ")));
     }
     match (text, native.kind) {
@@ -313,7 +365,46 @@ mod tests {
     use proptest::prelude::*;
 
     fn value(property: &str, value: impl Into<PropertyValue>) -> Result<PropertyValue, String> {
-        kernel_value(property, &value.into(), Version::new(2, 3), Moment::Later)
+        value_in(Version::new(2, 3), property, value)
+    }
+
+    fn value_in(
+        version: Version,
+        property: &str,
+        value: impl Into<PropertyValue>,
+    ) -> Result<PropertyValue, String> {
+        let value = kernel_value(property, &value.into(), version, Moment::Later);
+        value.map_err(|refusal| match refusal.of(property) {
+            CallError::Invalid(reason) => {
+                let reason = reason.strip_prefix(&format!("{property}: "));
+                reason.unwrap_or_default().to_owned()
+            }
+            CallError::Unsupported { what, since } => format!("{what} since {since}"),
+            other => panic!("{other:?}"),
+        })
+    }
+
+    #[test]
+    fn what_comes_with_a_later_release_is_refused_with_its_number() {
+        let (old, new) = (Version::OLDEST, Version::NEWEST);
+        for (property, word, text, number) in [
+            ("checksum", "blake3", "checksum=blake3 since 2.2", 14),
+            (
+                "dedup",
+                "blake3,verify",
+                "dedup=blake3,verify since 2.2",
+                270,
+            ),
+            ("snapdir", "disabled", "snapdir=disabled since 2.3", 2),
+            ("direct", "always", "the property direct since 2.3", 2),
+            ("prefetch", "all", "the property prefetch since 2.3", 2),
+        ] {
+            assert_eq!(value_in(old, property, word), Err(text.to_owned()));
+            assert_eq!(value_in(new, property, word), Ok(number.into()));
+        }
+        let received = Properties::new().with("direct", 2);
+        let list = received.to_nvlist(old, Moment::Received).unwrap();
+        assert_eq!(list.get_u64("direct"), Some(2), "the kernel is asked");
     }
 
     #[test]
@@ -398,7 +489,7 @@ mod tests {
             Version::new(2, 1),
             Moment::Creation,
         );
-        assert_eq!(created, Ok(1_u64.into()));
+        assert_eq!(created.unwrap(), 1_u64.into());
     }
 
     #[test]

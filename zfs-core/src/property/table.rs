@@ -24,6 +24,10 @@ pub(crate) enum Kind {
     Bytes,
     /// A count without a unit.
     Count,
+    /// What names something: a GUID, a transaction group.
+    Identifier,
+    /// Seconds since 1970, in UTC.
+    Seconds,
     /// A count that may be `none`, which is the largest number.
     Limit,
     /// Hundredths, shown as `1.00`.
@@ -90,7 +94,24 @@ impl Native {
 
     /// Its words and their numbers in that version; of several words for one
     /// number the first is the one that ZFS shows.
-    pub(crate) fn choices(&self, version: Version) -> &'static [(&'static str, u64)] {
+    pub(crate) fn choices(
+        &self,
+        version: Version,
+    ) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+        let name = self.name;
+        let all = self.all_choices(version).iter().copied();
+        all.filter(move |(word, _)| since(name, word) <= version)
+    }
+
+    /// The first release that takes a word, where that is a later one than
+    /// `version`.
+    pub(crate) fn comes_with(&self, word: &str, version: Version) -> Option<Version> {
+        let mut all = self.all_choices(version).iter();
+        let since = since(self.name, word);
+        (since > version && all.any(|(known, _)| *known == word)).then_some(since)
+    }
+
+    fn all_choices(&self, version: Version) -> &'static [(&'static str, u64)] {
         match self.kind {
             // "on" was directories, and became system attributes.
             Kind::Choice(_) if self.name == "xattr" && version < Version::new(2, 3) => XATTR_2_1,
@@ -103,10 +124,24 @@ impl Native {
     /// The word for a number.
     pub(crate) fn word(&self, number: u64, version: Version) -> Option<&'static str> {
         self.choices(version)
-            .iter()
             .find(|(_, value)| *value == number)
-            .map(|(word, _)| *word)
+            .map(|(word, _)| word)
     }
+}
+
+/// Words that came later than the property that takes them.
+const LATER: &[(&str, &str, Version)] = &[
+    ("checksum", "blake3", R2_2),
+    ("dedup", "blake3", R2_2),
+    ("dedup", "blake3,verify", R2_2),
+    ("snapdir", "disabled", R2_3),
+];
+
+fn since(property: &str, word: &str) -> Version {
+    let mut later = LATER.iter();
+    later
+        .find(|(name, later, _)| (*name, *later) == (property, word))
+        .map_or(Version::OLDEST, |(.., since)| *since)
 }
 
 /// The native property of that name, or of one of zfs(8)'s short names.
@@ -590,11 +625,11 @@ pub(crate) static NATIVE: &[Native] = &[
     report("userrefs", Kind::Count, SNAP),
     report("filesystem_count", Kind::Limit, FS).defaults_to(Default::Number(u64::MAX)),
     report("snapshot_count", Kind::Limit, FS_VOL).defaults_to(Default::Number(u64::MAX)),
-    report("guid", Kind::Count, ALL),
-    report("createtxg", Kind::Count, ALL),
-    report("objsetid", Kind::Count, ALL),
-    report("creation", Kind::Count, ALL),
-    report("snapshots_changed", Kind::Count, FS_VOL).since(R2_2),
+    report("guid", Kind::Identifier, ALL),
+    report("createtxg", Kind::Identifier, ALL),
+    report("objsetid", Kind::Identifier, ALL),
+    report("creation", Kind::Seconds, ALL),
+    report("snapshots_changed", Kind::Seconds, FS_VOL).since(R2_2),
 ];
 
 #[cfg(test)]
@@ -609,8 +644,7 @@ mod tests {
         assert_eq!(names.len(), NATIVE.len());
         for native in NATIVE {
             for version in [Version::OLDEST, R2_2, R2_3, R2_4] {
-                let mut words: Vec<&str> =
-                    native.choices(version).iter().map(|(w, _)| *w).collect();
+                let mut words: Vec<&str> = native.choices(version).map(|(w, _)| w).collect();
                 let count = words.len();
                 words.sort_unstable();
                 words.dedup();
@@ -639,13 +673,26 @@ mod tests {
     fn what_on_means_for_xattr_changed_with_2_3() {
         let xattr = native("xattr").unwrap();
         let on = |version| {
-            let choices = xattr.choices(version);
-            choices.iter().find(|(word, _)| *word == "on").unwrap().1
+            let mut choices = xattr.choices(version);
+            choices.find(|(word, _)| *word == "on").unwrap().1
         };
         assert_eq!((on(R2_2), on(R2_3)), (1, 2));
         assert_eq!(xattr.word(2, R2_3), Some("on"));
         assert_eq!(xattr.word(2, R2_4), Some("sa"));
         assert_eq!(xattr.word(1, R2_2), Some("on"));
+    }
+
+    #[test]
+    fn each_word_that_came_later_is_one() {
+        for (property, word, since) in LATER {
+            let native = native(property).unwrap();
+            assert_eq!(native.comes_with(word, Version::OLDEST), Some(*since));
+            assert_eq!(native.comes_with(word, *since), None);
+        }
+        let checksum = native("checksum").unwrap();
+        assert_eq!(checksum.comes_with("nosuch", Version::OLDEST), None);
+        assert_eq!(checksum.word(14, Version::OLDEST), None);
+        assert_eq!(checksum.word(14, R2_2), Some("blake3"));
     }
 
     #[test]
