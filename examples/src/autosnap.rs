@@ -36,33 +36,40 @@ use zfs_retention::{Error, parse_length};
 
 use crate::exit::UsageError;
 
-/// Reads `sanoid.conf` in a folder, over `sanoid.defaults.conf` where that
-/// lies beside it and over sanoid's own defaults where not.
+/// Where packages of sanoid put its defaults.
+const PACKAGED_DEFAULTS: &str = "/usr/share/sanoid/sanoid.defaults.conf";
+
+/// Reads `sanoid.conf` in a folder, over the first of these that is there:
+/// `sanoid.defaults.conf` beside it, as sanoid has it; the file of a packaged
+/// sanoid, which reads no other; the defaults of sanoid 2.3.0, built in.
 pub fn read_conf(dir: &Path) -> anyhow::Result<Result<Conf, Error>> {
+    read_conf_over(dir, Path::new(PACKAGED_DEFAULTS))
+}
+
+fn read_conf_over(dir: &Path, packaged: &Path) -> anyhow::Result<Result<Conf, Error>> {
     let path = dir.join("sanoid.conf");
     let text = fs::read_to_string(&path)
         .with_context(|| format!("cannot read the configuration {}", path.display()))?;
-    let defaults_path = dir.join("sanoid.defaults.conf");
-    let defaults = match fs::read_to_string(&defaults_path) {
-        Ok(text) => Some(text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => {
-            let path = defaults_path.display();
-            return Err(error).with_context(|| format!("cannot read the defaults {path}"));
+    let mut defaults = None;
+    for path in [dir.join("sanoid.defaults.conf").as_path(), packaged] {
+        match fs::read_to_string(path) {
+            Ok(text) => {
+                defaults = Some((path.display().to_string(), text));
+                break;
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => {
+                let path = path.display();
+                return Err(error).with_context(|| format!("cannot read the defaults {path}"));
+            }
         }
-    };
-    let (name, defaults_name) = (
-        path.display().to_string(),
-        defaults_path.display().to_string(),
-    );
+    }
+    let name = path.display().to_string();
     let conf = Source {
         name: &name,
         text: &text,
     };
-    let defaults = defaults.as_deref().map(|text| Source {
-        name: &defaults_name,
-        text,
-    });
+    let defaults = defaults.as_ref().map(|(name, text)| Source { name, text });
     Ok(Conf::read(conf, defaults))
 }
 
@@ -86,4 +93,29 @@ pub fn zone(name: Option<&str>) -> anyhow::Result<TimeZone> {
 /// A length of time as clap wants it.
 pub fn length(text: &str) -> Result<jiff::SignedDuration, String> {
     parse_length(text).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use zfs_retention::Tier;
+
+    use super::*;
+
+    #[test]
+    fn defaults_beside_the_configuration_go_before_those_of_a_package() {
+        let (dir, package) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let packaged = package.path().join("sanoid.defaults.conf");
+        let daily = || {
+            let conf = read_conf_over(dir.path(), &packaged).unwrap().unwrap();
+            conf.expand_as_written()[0].settings.count(Tier::Daily)
+        };
+        let defaults =
+            |daily| format!("[version]\nversion = 2\n[template_default]\ndaily = {daily}\n");
+        fs::write(dir.path().join("sanoid.conf"), "[tank]\n").unwrap();
+        assert_eq!(daily(), 90);
+        fs::write(&packaged, defaults(7)).unwrap();
+        assert_eq!(daily(), 7);
+        fs::write(dir.path().join("sanoid.defaults.conf"), defaults(5)).unwrap();
+        assert_eq!(daily(), 5);
+    }
 }

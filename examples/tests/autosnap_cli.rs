@@ -159,6 +159,31 @@ fn simulate_lists_what_exists_at_the_end_by_creation() {
 }
 
 #[test]
+fn simulate_shows_what_a_child_gets_of_its_parents_snapshots() {
+    let conf = "[tank]\nrecursive = zfs\nhourly = 0\ndaily = 3\nmonthly = 0\n\
+                [tank/a]\ndaily = 1\n";
+    let dir = folder(conf);
+    let args = ["simulate", "--config", text(dir.path()), "--tz", "UTC"];
+    let span = [
+        "--from",
+        "2026-03-01T00:00:00Z",
+        "--to",
+        "2026-03-05T12:00:00Z",
+    ];
+    let output = output(&[&args[..], &span, &["--every", "1h"]].concat());
+    let names = |of: &str| -> Vec<String> {
+        let lines = stdout(&output).lines();
+        lines
+            .filter_map(|line| line.strip_prefix(of))
+            .map(|name| name.replace("autosnap_2026-03-", ""))
+            .collect()
+    };
+    let all = ["03", "04", "05"].map(|day| format!("{day}_00:00:00_daily"));
+    assert_eq!(names("tank@"), all, "{output:?}");
+    assert_eq!(names("tank/a@"), all[2..], "{output:?}");
+}
+
+#[test]
 fn simulate_draws() {
     let dir = folder(SMALL);
     let args = [

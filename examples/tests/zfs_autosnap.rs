@@ -38,8 +38,7 @@ impl Site {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let folder = std::env::var_os("ZFS_TEST_BIN_DIR").expect("cargo xtask test sets it");
-        let mut command = Command::new(Path::new(&folder).join("zfs-autosnap"));
+        let mut command = autosnap();
         for (option, folder) in [
             ("--configdir", ""),
             ("--cache-dir", "cache"),
@@ -96,6 +95,11 @@ impl Site {
     fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
+}
+
+fn autosnap() -> Command {
+    let folder = std::env::var_os("ZFS_TEST_BIN_DIR").expect("cargo xtask test sets it");
+    Command::new(Path::new(&folder).join("zfs-autosnap"))
 }
 
 /// What is not older than nothing is not pruned, and ZFS counts seconds.
@@ -206,6 +210,32 @@ fn pruning_leaves_what_is_held_cloned_made_by_others_or_not_replicated() {
     run(&["zfs", "bookmark", marked.as_str(), &marker]);
 
     a_second_later();
+    // explain knows it before, by what zfs-list(8) prints.
+    let columns = "name,guid,createtxg,creation,userrefs,clones,used";
+    let list = [
+        "zfs",
+        "list",
+        "-Hrp",
+        "-t",
+        "snapshot,bookmark",
+        "-o",
+        columns,
+    ];
+    let list = run(&[&list[..], &[site.pool.name().as_str()]].concat());
+    fs::write(site.file("list"), list).unwrap();
+    let explain = autosnap()
+        .args(["explain", "--config"])
+        .args([site.file(""), site.file("list")])
+        .output()
+        .unwrap();
+    let explained = String::from_utf8(explain.stdout).unwrap();
+    let destroyed = explained.lines().filter(|line| line.starts_with("destroy"));
+    let destroyed: Vec<&str> = destroyed
+        .map(|line| line.split_once('@').unwrap().1)
+        .collect();
+    let go = ["01", "04"].map(|day| format!("autosnap_2026-01-{day}_00:00:00_daily"));
+    assert_eq!(destroyed, go, "{explained}");
+
     let told = site.ok(&["--prune-snapshots", "--verbose"]);
     assert!(
         told.contains("one hold") && told.contains("siteb"),
@@ -299,6 +329,44 @@ fn scripts_find_what_sanoid_tells_them() {
     assert_eq!(fs::read_to_string(site.file("prepruning")).unwrap(), gone);
     let pruning = fs::read_to_string(site.file("pruning")).unwrap();
     assert_eq!(pruning, format!("SANOID_SCRIPT=prune\n{gone}"));
+}
+
+/// A zone whose clocks went back an hour, half an hour ago.
+fn zone_in_its_second_pass() -> String {
+    let end = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(30);
+    let end = end.to_zoned(jiff::tz::TimeZone::UTC);
+    // Days from 0, leap days among them.
+    let day = end.day_of_year() - 1;
+    let begin = (day + 180) % 365;
+    format!("AAA0BBB,{begin}/0,{day}/{}", end.strftime("%H:%M:%S"))
+}
+
+#[test]
+fn a_name_that_is_taken_gets_dst_only_where_the_hour_comes_twice() {
+    // Somebody is faster than we are.
+    let before = "pre_snapshot_script = zfs snapshot $SANOID_TARGET@$SANOID_SNAPNAME\n\
+                  post_snapshot_script = echo $SANOID_SNAPNAME > FOLDER/post\n\
+                  script_timeout = 0\n";
+    let conf = format!("[POOL/a]\nhourly = 3\ndaily = 0\nmonthly = 0\n{before}");
+    let site = Site::new(&["a"], &conf);
+    let told = site.ok(&["--cron", "--verbose"]);
+    assert!(told.contains("_hourly is there already"), "{told}");
+    assert_eq!(site.names("a").len(), 1);
+
+    let conf = conf.replace("/a", "/b");
+    let site = Site::new(&["b"], &conf);
+    let mut command = site.command(&["--cron"]);
+    let told = command
+        .env("TZ", zone_in_its_second_pass())
+        .output()
+        .unwrap();
+    assert!(told.status.success(), "{told:?}");
+    let names = site.names("b");
+    assert_eq!(names.len(), 2, "{names:?}");
+    let again = names[0].replace("_hourly", "dst_hourly");
+    assert_eq!(names[1], again);
+    let post = fs::read_to_string(site.file("post")).unwrap();
+    assert_eq!(post.trim(), format!("{}@{again}", site.pool.dataset("b")));
 }
 
 #[test]

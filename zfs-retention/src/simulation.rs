@@ -32,6 +32,8 @@ use crate::{Guid, Policy, Schedule, Snapshot, Template, Timeline, Txg};
 pub struct Simulation<'a> {
     policy: &'a Policy,
     takers: Vec<Taker>,
+    /// What is taken as somebody else takes it, by time.
+    followed: Vec<Life>,
     order: Order,
 }
 
@@ -82,6 +84,7 @@ impl<'a> Simulation<'a> {
         Self {
             policy,
             takers: Vec::new(),
+            followed: Vec::new(),
             order: Order::default(),
         }
     }
@@ -104,6 +107,16 @@ impl<'a> Simulation<'a> {
         self
     }
 
+    /// The same, taking also what another run took when it was taken: what a
+    /// dataset gets of a recursive snapshot of its parent, which it prunes by a
+    /// policy of its own.
+    #[must_use]
+    pub fn following(mut self, parent: &Run) -> Self {
+        self.followed.extend_from_slice(&parent.lives);
+        self.followed.sort_by_key(|life| life.created);
+        self
+    }
+
     /// The same in that order.
     #[must_use]
     pub fn in_order(mut self, order: Order) -> Self {
@@ -119,25 +132,22 @@ impl<'a> Simulation<'a> {
         let mut lives: Vec<Life> = Vec::new();
         // The living, with their place in `lives` and their taker's.
         let mut living: Vec<Snapshot<(usize, usize)>> = Vec::new();
+        let mut followed = self.followed.iter().peekable();
         let mut now = from.clone();
         while now.timestamp() <= to.timestamp() {
             let due = self.due(&living, &now);
             if self.order == Order::PruneThenTake {
                 self.prune(&mut living, &mut lives, &now);
             }
+            while let Some(life) = followed.next_if(|life| life.created <= now.timestamp()) {
+                // No taker's own.
+                let taken = (life.name.clone(), &*life.tier, usize::MAX);
+                take(taken, &mut living, &mut lives, &now);
+            }
             for (nth, taker) in due {
-                let Some(name) = taker.free_name(&living, &now) else {
-                    continue;
-                };
-                let number = lives.len() as u64 + 1;
-                let snapshot = Snapshot::new(&name, Guid(number), Txg(number), now.timestamp());
-                living.push(snapshot.with_id((lives.len(), nth)));
-                lives.push(Life {
-                    name,
-                    tier: taker.tier.clone(),
-                    created: now.timestamp(),
-                    destroyed: None,
-                });
+                if let Some(name) = taker.free_name(&living, &now) {
+                    take((name, &taker.tier, nth), &mut living, &mut lives, &now);
+                }
             }
             if self.order == Order::TakeThenPrune {
                 self.prune(&mut living, &mut lives, &now);
@@ -147,9 +157,16 @@ impl<'a> Simulation<'a> {
                 Err(_) => break,
             }
         }
+        let followed = self.followed.iter().map(|life| &life.tier);
+        let mut tiers: Vec<String> = Vec::new();
+        for tier in self.takers.iter().map(|taker| &taker.tier).chain(followed) {
+            if !tiers.contains(tier) {
+                tiers.push(tier.clone());
+            }
+        }
         Run {
             lives,
-            tiers: self.takers.iter().map(|taker| taker.tier.clone()).collect(),
+            tiers,
             end: to.clone(),
         }
     }
@@ -183,6 +200,24 @@ impl<'a> Simulation<'a> {
             }
         }
     }
+}
+
+/// Makes a snapshot of a name and a tier, by the taker at this place.
+fn take(
+    (name, tier, nth): (String, &str, usize),
+    living: &mut Vec<Snapshot<(usize, usize)>>,
+    lives: &mut Vec<Life>,
+    now: &Zoned,
+) {
+    let number = lives.len() as u64 + 1;
+    let snapshot = Snapshot::new(&name, Guid(number), Txg(number), now.timestamp());
+    living.push(snapshot.with_id((lives.len(), nth)));
+    lives.push(Life {
+        name,
+        tier: tier.to_owned(),
+        created: now.timestamp(),
+        destroyed: None,
+    });
 }
 
 impl Taker {
@@ -285,6 +320,36 @@ mod tests {
                 "autosnap_2026-10-25_02:00:00_hourly",
                 "autosnap_2026-10-25_02:00:00dst_hourly",
                 "autosnap_2026-10-25_03:00:00_hourly",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_taken_with_the_parent_is_pruned_by_a_policy_of_its_own() {
+        let from = zoned("2026-04-01T00:00:00Z[UTC]");
+        let to = zoned("2026-04-03T00:00:00Z[UTC]");
+        let hour = SignedDuration::from_hours(1);
+        let parents = policy();
+        let parent = sanoid(&parents, Order::PruneThenTake).run(&from, &to, hour);
+        // No dailies: each is destroyed an hour later, and not taken again.
+        let own = Policy::managing(Names::Any)
+            .with(Part::sanoid(Tier::Hourly, 1))
+            .with(Part::sanoid(Tier::Daily, 0));
+        let run = Simulation::new(&own)
+            .in_order(Order::PruneThenTake)
+            .following(&parent)
+            .run(&from, &to, hour);
+        let names = |run: &Run| -> Vec<String> {
+            run.lives().iter().map(|life| life.name.clone()).collect()
+        };
+        assert_eq!(names(&run), names(&parent));
+        let living: Vec<&str> = run.living().map(|life| life.name.as_str()).collect();
+        assert_eq!(
+            living,
+            [
+                "autosnap_2026-04-02_23:00:00_hourly",
+                "autosnap_2026-04-03_00:00:00_daily",
+                "autosnap_2026-04-03_00:00:00_hourly",
             ]
         );
     }

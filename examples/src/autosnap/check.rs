@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::json;
-use zfs_retention::conf::{Problem, Severity};
+use zfs_retention::conf::{Dataset, Problem, Settings, Severity};
 use zfs_retention::{Error, Tier};
 
 use super::read_conf;
@@ -18,38 +18,11 @@ pub fn run(dir: &Path, as_json: bool) -> anyhow::Result<(Vec<String>, Exit)> {
         Ok(conf) => {
             let datasets = conf.expand_as_written();
             let lines = datasets.iter().map(|dataset| {
-                let settings = &dataset.settings;
-                let counts: Vec<(Tier, u32)> = Tier::ALL
-                    .into_iter()
-                    .map(|tier| (tier, settings.count(tier)))
-                    .filter(|(_, count)| *count > 0)
-                    .collect();
                 if as_json {
-                    let counts: serde_json::Map<_, _> = counts
-                        .iter()
-                        .map(|(tier, count)| (tier.to_string(), json!(count)))
-                        .collect();
-                    return json!({
-                        "event": "dataset", "dataset": dataset.path, "counts": counts,
-                        "autosnap": settings.autosnap, "autoprune": settings.autoprune,
-                    })
-                    .to_string();
+                    json_summary(dataset)
+                } else {
+                    summary(dataset)
                 }
-                let counts: Vec<_> = counts
-                    .iter()
-                    .map(|(tier, count)| format!("{tier} {count}"))
-                    .collect();
-                let takes = if settings.autosnap {
-                    "takes"
-                } else {
-                    "takes nothing"
-                };
-                let prunes = if settings.autoprune {
-                    "prunes"
-                } else {
-                    "prunes nothing"
-                };
-                format!("{}: {takes}, {prunes}: {}", dataset.path, counts.join(", "))
             });
             (conf.warnings(), lines.collect(), Exit::Done)
         }
@@ -57,6 +30,45 @@ pub fn run(dir: &Path, as_json: bool) -> anyhow::Result<(Vec<String>, Exit)> {
     let told = problems.iter().map(|problem| show(problem, as_json));
     lines.splice(0..0, told);
     Ok((lines, exit))
+}
+
+/// The counts above zero.
+fn counts(settings: &Settings) -> impl Iterator<Item = (Tier, u32)> {
+    Tier::ALL
+        .into_iter()
+        .map(|tier| (tier, settings.count(tier)))
+        .filter(|(_, count)| *count > 0)
+}
+
+/// What a dataset's settings come down to.
+pub(super) fn summary(dataset: &Dataset) -> String {
+    let settings = &dataset.settings;
+    let counts: Vec<_> = counts(settings)
+        .map(|(tier, count)| format!("{tier} {count}"))
+        .collect();
+    let takes = if settings.autosnap {
+        "takes"
+    } else {
+        "takes nothing"
+    };
+    let prunes = if settings.autoprune {
+        "prunes"
+    } else {
+        "prunes nothing"
+    };
+    format!("{}: {takes}, {prunes}: {}", dataset.path, counts.join(", "))
+}
+
+fn json_summary(dataset: &Dataset) -> String {
+    let settings = &dataset.settings;
+    let counts: serde_json::Map<_, _> = counts(settings)
+        .map(|(tier, count)| (tier.to_string(), json!(count)))
+        .collect();
+    json!({
+        "event": "dataset", "dataset": dataset.path, "counts": counts,
+        "autosnap": settings.autosnap, "autoprune": settings.autoprune,
+    })
+    .to_string()
 }
 
 fn show(problem: &Problem, as_json: bool) -> String {

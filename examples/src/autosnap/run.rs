@@ -76,7 +76,7 @@ pub struct Options {
     #[arg(long)]
     force_prune: bool,
 
-    /// Tell even more
+    /// Tell also what each dataset's settings come down to, and what it has
     #[arg(long)]
     debug: bool,
 
@@ -128,7 +128,9 @@ impl Options {
         } else if voice.quiet && self.cron {
             // sanoid's --quiet is about --cron alone.
             Loudness::Quiet
-        } else if voice.verbose || self.debug {
+        } else if self.debug {
+            Loudness::Debug
+        } else if voice.verbose {
             Loudness::Verbose
         } else {
             Loudness::Quiet
@@ -229,7 +231,11 @@ impl<'a> Run<'a> {
 
     fn observe(&self) -> anyhow::Result<Site> {
         let cache = self.options.cache();
-        Ok(Site::observe(&self.zfs, &self.conf, cache.as_ref())?)
+        let site = Site::observe(&self.zfs, &self.conf, cache.as_ref())?;
+        for dataset in &site.datasets {
+            self.say.debug(dataset);
+        }
+        Ok(site)
     }
 
     fn lock(&self, task: Task) -> anyhow::Result<Option<Lock>> {

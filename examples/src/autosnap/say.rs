@@ -13,7 +13,9 @@ pub enum Loudness {
     Quiet,
     /// And everything that is done.
     Verbose,
-    /// The same, one JSON object a line.
+    /// And what it goes by.
+    Debug,
+    /// What is done, one JSON object a line.
     Json,
 }
 
@@ -40,8 +42,15 @@ impl Say {
 
     /// Something that only a person wants to read.
     pub fn info(&self, text: impl Display) {
-        if self.loudness == Loudness::Verbose {
+        if matches!(self.loudness, Loudness::Verbose | Loudness::Debug) {
             line(format_args!("INFO: {text}"));
+        }
+    }
+
+    /// Something that only a person wants to read who looks for a fault.
+    pub fn debug(&self, text: impl Display) {
+        if self.loudness == Loudness::Debug {
+            line(format_args!("DEBUG: {text}"));
         }
     }
 
@@ -49,7 +58,7 @@ impl Say {
     pub fn event(&self, event: &str, name: impl Display, text: impl Display) {
         match self.loudness {
             Loudness::Quiet => {}
-            Loudness::Verbose => line(text),
+            Loudness::Verbose | Loudness::Debug => line(text),
             Loudness::Json => {
                 object(&json!({ "event": event, "name": name.to_string() }));
             }

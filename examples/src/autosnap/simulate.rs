@@ -59,15 +59,14 @@ pub fn run(dir: &Path, span: &Span, show: &Show) -> anyhow::Result<Vec<String>> 
     let zone = zone(span.tz.as_deref())?;
     let from = span.from.to_zoned(zone.clone());
     let to = span.to.to_zoned(zone);
-    let runs: Vec<(Dataset, Run)> = conf
-        .expand_as_written()
-        .into_iter()
-        .filter(|dataset| !dataset.children_only)
-        .map(|dataset| {
-            let run = simulate(&dataset, &from, &to, span.every);
-            (dataset, run)
-        })
-        .collect();
+    let mut runs: Vec<(Dataset, Run)> = Vec::new();
+    for dataset in conf.expand_as_written() {
+        if !dataset.children_only {
+            let parent = taken_with(&dataset, &runs);
+            let run = simulate(&dataset, parent, (&from, &to), span.every);
+            runs.push((dataset, run));
+        }
+    }
     if let Some(folder) = &show.svg {
         for (dataset, run) in &runs {
             let path = folder.join(format!("{}.svg", dataset.path.replace('/', "-")));
@@ -103,10 +102,29 @@ pub fn run(dir: &Path, span: &Span, show: &Show) -> anyhow::Result<Vec<String>> 
         .collect())
 }
 
+/// The run of the dataset with which one is taken by `recursive = zfs`; it
+/// stands before its children.
+fn taken_with<'a>(dataset: &Dataset, runs: &'a [(Dataset, Run)]) -> Option<&'a Run> {
+    let covers = |parent: &Dataset| {
+        let below = dataset.path.strip_prefix(parent.path.as_str());
+        parent.takes_children && below.is_some_and(|below| below.starts_with('/'))
+    };
+    let own = runs.iter().find(|(parent, _)| covers(parent));
+    own.map(|(_, run)| run)
+}
+
 /// sanoid's runs: pruning goes by the list from before taking.
-fn simulate(dataset: &Dataset, from: &Zoned, to: &Zoned, every: SignedDuration) -> Run {
+fn simulate(
+    dataset: &Dataset,
+    parent: Option<&Run>,
+    (from, to): (&Zoned, &Zoned),
+    every: SignedDuration,
+) -> Run {
     let policy = dataset.settings.policy();
-    let simulation = Simulation::new(&policy).in_order(Order::PruneThenTake);
+    let mut simulation = Simulation::new(&policy).in_order(Order::PruneThenTake);
+    if let Some(parent) = parent {
+        simulation = simulation.following(parent);
+    }
     dataset
         .settings
         .schedules()

@@ -6,6 +6,7 @@
 //! ```
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 
 use jiff::Timestamp;
 use zfs_core::{
@@ -14,6 +15,8 @@ use zfs_core::{
 };
 use zfs_retention::conf::{self, Conf, Reach};
 use zfs_retention::{Guid, Snapshot, Tier, Txg};
+
+use super::check;
 
 /// The configured datasets, in the order of the file.
 #[derive(Debug)]
@@ -47,6 +50,27 @@ impl Observed {
     pub fn newest(&self, tier: Tier) -> Option<Timestamp> {
         let own = self.taken().filter(|(own, _)| *own == tier);
         own.map(|(_, creation)| creation).max()
+    }
+}
+
+impl fmt::Display for Observed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", check::summary(&self.conf))?;
+        if self.conf.children_only {
+            f.write_str("; only its children are processed")?;
+        }
+        if self.name.is_none() {
+            return f.write_str("; there is no such dataset");
+        }
+        f.write_str("; there are")?;
+        for tier in Tier::ALL {
+            let count = self.taken().filter(|(own, _)| *own == tier).count();
+            write!(f, " {tier} {count}")?;
+            if let Some(newest) = self.newest(tier) {
+                write!(f, " (newest {newest})")?;
+            }
+        }
+        Ok(())
     }
 }
 

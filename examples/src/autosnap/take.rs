@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::{Timestamp, Zoned, tz::TimeZone};
+use jiff::{
+    Timestamp, Zoned,
+    tz::{AmbiguousOffset, TimeZone},
+};
 use zfs_core::error::ErrorKind;
 use zfs_core::{DatasetName, SnapshotName, Zfs};
 use zfs_retention::conf::Settings;
@@ -110,9 +113,11 @@ impl Take<'_> {
     }
 
     /// Takes units of one pool in one call. One that cannot be taken is told
-    /// and left out, and the others are tried again without it.
-    fn take(&self, mut units: Vec<Unit>, moment: &Zoned) {
+    /// and left out, and the others are tried again without it. Says whether
+    /// any needed the name of a second pass.
+    fn take(&self, mut units: Vec<Unit>, moment: &Zoned) -> bool {
         let mut told = false;
+        let mut ever_renamed = false;
         while !units.is_empty() {
             let names = match names(&units, moment) {
                 Ok(names) => names,
@@ -129,10 +134,10 @@ impl Take<'_> {
                 told = true;
             }
             if self.readonly {
-                return;
+                break;
             }
             let Err(error) = self.zfs.snapshot(names.iter().flatten()) else {
-                return;
+                break;
             };
             let mut nth = 0;
             let before = units.len();
@@ -140,36 +145,47 @@ impl Take<'_> {
             units.retain_mut(|unit| {
                 let own = names.get(nth).map_or(&[][..], Vec::as_slice);
                 nth += 1;
-                let mut failures = error
+                let failures: Vec<_> = error
                     .failures()
                     .iter()
                     .filter(|failure| own.iter().any(|name| name.as_str() == failure.name))
-                    .peekable();
-                if failures.peek().is_none() {
+                    .collect();
+                if failures.is_empty() {
                     return true;
                 }
-                if !unit.again && failures.all(|failure| failure.kind() == ErrorKind::Exists) {
+                let exist = failures.iter().all(|it| it.kind() == ErrorKind::Exists);
+                if exist && !unit.again && is_second_pass(moment) {
                     unit.again = true;
                     renamed = true;
                     self.tell(unit, moment);
                     return true;
                 }
+                if exist && failures.len() == own.len() {
+                    // Somebody was faster: sanoid from an old timer, perhaps.
+                    let name = snapshot_name(unit, moment);
+                    let name = format!("{}@{name}", unit.root);
+                    let text = format!("{name} is there already");
+                    self.say.event("exists", name, text);
+                    return false;
+                }
                 self.report(unit, own, &error);
                 false
             });
+            ever_renamed |= renamed;
             if units.len() == before && !renamed {
                 // It concerns all of them, or nobody knows which.
                 if let [unit] = units.as_slice() {
                     let own = names.first().map_or(&[][..], Vec::as_slice);
                     self.report(unit, own, &error);
-                    return;
+                    break;
                 }
                 for unit in units {
                     self.take_silently(unit, moment);
                 }
-                return;
+                break;
             }
         }
+        ever_renamed
     }
 
     /// One that was told already.
@@ -218,7 +234,7 @@ impl Take<'_> {
         let units: Vec<Unit> = due.tiers.iter().map(|tier| self.unit(due, *tier)).collect();
         let names: Vec<String> = units.iter().map(|it| snapshot_name(it, &moment)).collect();
         let types: Vec<&str> = due.tiers.iter().map(|tier| tier.as_str()).collect();
-        let first = names.first().cloned().unwrap_or_default();
+        let mut first = names.first().cloned().unwrap_or_default();
         let environment = |script: &str, first: String| {
             vec![
                 ("SANOID_TARGET", due.name.to_string()),
@@ -240,8 +256,11 @@ impl Take<'_> {
                 failed_before = true;
             }
         }
-        for unit in units {
-            self.take(vec![unit], &moment);
+        for (nth, unit) in units.into_iter().enumerate() {
+            let tier = unit.tier.as_str();
+            if self.take(vec![unit], &moment) && nth == 0 {
+                first = Template::sanoid().print_again(&moment, tier);
+            }
         }
         if let Some(script) = &settings.post_snapshot_script {
             if failed_before && !settings.force_post_snapshot_script {
@@ -284,6 +303,13 @@ impl Take<'_> {
     }
 }
 
+/// Whether the local time comes twice and this is the second time.
+fn is_second_pass(moment: &Zoned) -> bool {
+    let local = moment.datetime();
+    let ambiguous = moment.time_zone().to_ambiguous_timestamp(local);
+    matches!(ambiguous.offset(), AmbiguousOffset::Fold { after, .. } if after == moment.offset())
+}
+
 fn snapshot_name(unit: &Unit, moment: &Zoned) -> String {
     let template = Template::sanoid();
     if unit.again {
@@ -310,4 +336,22 @@ fn names(
         all.push(own);
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_second_pass_is_one() {
+        for (moment, second) in [
+            ("2026-10-25T02:30:00+02:00[Europe/Berlin]", false),
+            ("2026-10-25T02:30:00+01:00[Europe/Berlin]", true),
+            ("2026-10-25T03:30:00+01:00[Europe/Berlin]", false),
+            ("2026-03-29T03:30:00+02:00[Europe/Berlin]", false),
+            ("2026-10-25T01:30:00+00:00[Europe/Dublin]", true),
+        ] {
+            assert_eq!(is_second_pass(&moment.parse().unwrap()), second, "{moment}");
+        }
+    }
 }

@@ -83,7 +83,8 @@ enum Command {
         json: bool,
     },
     /// Run a sanoid.conf over any stretch of time and list what exists at the
-    /// end; children of recursive datasets are not known
+    /// end; of a recursive dataset's children only those are known that have a
+    /// section of their own
     #[command(after_help = EXAMPLES)]
     Simulate {
         /// The folder of sanoid.conf
