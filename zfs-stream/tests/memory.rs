@@ -5,11 +5,16 @@ mod streams;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use peak_alloc::PeakAlloc;
 use zfs_stream::change;
 use zfs_stream::compress::Compression;
-use zfs_stream::record::{HEADER_LEN, Reader, SliceReader};
+use zfs_stream::nvlist::ByteOrder;
+use zfs_stream::record::{
+    Begin, End, HEADER_LEN, Object, Reader, Record, SliceReader, Write, Writer,
+};
+use zfs_stream::stats::Statistics;
 use zfs_stream::verify;
 
 use streams::streams;
@@ -23,6 +28,13 @@ fn peak(work: impl FnOnce()) -> usize {
     MEMORY.reset_peak_usage();
     work();
     MEMORY.peak_usage().saturating_sub(before)
+}
+
+/// Peaks are of the whole process: one test at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Of each type of record the first, as places in the stream.
@@ -42,6 +54,7 @@ fn hostile_sizes_take_no_memory() {
     const REST: usize = 4096;
     const READING: usize = 2 << 20;
     const CHANGING: usize = 4 << 20;
+    let _alone = alone();
     let mut tried = 0;
     let mut most = [0; 5];
     for (name, stream, _) in streams() {
@@ -77,4 +90,67 @@ fn hostile_sizes_take_no_memory() {
     }
     println!("{tried} streams, at most {most:?} bytes");
     assert!(tried > 10_000, "{tried}");
+}
+
+/// A stream of so many objects of one short block each.
+fn many(blocks: u64) -> Vec<u8> {
+    let to_guid = 5;
+    let mut writer = Writer::new(Vec::new(), ByteOrder::Little);
+    let mut write = |record, payload: &[u8]| writer.write(&record, payload).unwrap();
+    let begin = Begin {
+        version_info: Begin::make_version_info(false, Default::default()),
+        objset_type: 2,
+        to_guid,
+        to_name: b"tank/many@1".to_vec(),
+        ..Begin::default()
+    };
+    write(Record::Begin(begin), &[]);
+    for object in 1..=blocks {
+        let fields = Object {
+            object,
+            object_type: 19,
+            block_size: 512,
+            to_guid,
+            ..Object::default()
+        };
+        write(Record::Object(fields), &[]);
+        let fields = Write {
+            object,
+            object_type: 19,
+            logical_size: 8,
+            to_guid,
+            ..Write::default()
+        };
+        write(Record::Write(fields), &[1; 8]);
+    }
+    let end = End {
+        to_guid,
+        ..End::default()
+    };
+    write(Record::End(end), &[]);
+    writer.into_inner()
+}
+
+#[test]
+fn redup_takes_what_it_says_for_each_block_and_statistics_take_nothing_for_objects() {
+    const BLOCKS: usize = 100_000;
+    let _alone = alone();
+    let mut counted = Vec::new();
+    for blocks in [BLOCKS, 2 * BLOCKS] {
+        let stream = many(blocks as u64);
+        let redup = peak(|| drop(change::redup(&stream[..], io::sink()).unwrap()));
+        counted.push(peak(|| {
+            let mut statistics = Statistics::default();
+            for record in SliceReader::new(&stream) {
+                statistics.record(&record.unwrap());
+            }
+            assert_eq!(statistics.objects, blocks as u64);
+        }));
+        println!("redup took {redup} bytes for {blocks} blocks");
+        let own = blocks * change::BYTES_PER_BLOCK;
+        assert!(redup > own && redup < 3 * own + (2 << 20), "{redup}");
+    }
+    println!("statistics took {counted:?} bytes");
+    assert_eq!(counted[0], counted[1]);
+    assert!(counted[0] < 16 << 10, "{counted:?}");
 }

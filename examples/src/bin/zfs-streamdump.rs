@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::io::{self, IsTerminal};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -125,6 +126,10 @@ Examples:
         #[arg(short, long)]
         level: Option<u8>,
 
+        /// So many threads at most; otherwise as many as there are cores
+        #[arg(short, long, value_name = "N")]
+        threads: Option<NonZero<usize>>,
+
         /// Say what was done on standard error
         #[arg(short, long)]
         verbose: bool,
@@ -135,8 +140,9 @@ Examples:
   zfs-streamdump redup old.zfs | zfs receive tank/old
   zfs-streamdump redup -v old.zfs > whole.zfs
 
-It takes 24 bytes of memory for each block of the stream, and goes back in it for
-equal blocks: what is no file is first copied to a nameless one in TMPDIR.")]
+It takes 24 bytes of memory for each block of the stream, up to three times as
+much while its table grows, and goes back in the stream for equal blocks: what is
+no file is first copied to a nameless one in TMPDIR.")]
     Redup {
         /// The stream, best a file; - is standard input
         file: PathBuf,
@@ -196,10 +202,15 @@ fn run(args: Args) -> anyhow::Result<Exit> {
             refuse_terminals()?;
             change::decompress(&blocks, verbose)
         }
-        Command::Recompress { to, level, verbose } => {
+        Command::Recompress {
+            to,
+            level,
+            threads,
+            verbose,
+        } => {
             let to = change::with_level(to, level)?;
             refuse_terminals()?;
-            change::recompress(to, verbose)
+            change::recompress(to, threads, verbose)
         }
         Command::Redup { file, verbose } => {
             refuse_terminal(&file)?;

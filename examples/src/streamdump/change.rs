@@ -1,6 +1,7 @@
 //! `decompress`, `recompress`, `redup` and `drop`: streams changed.
 
 use std::io;
+use std::num::NonZero;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -113,9 +114,17 @@ pub fn decompress(blocks: &[Chosen], verbose: bool) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Compresses standard input's blocks.
-pub fn recompress(to: Compression, verbose: bool) -> anyhow::Result<Exit> {
-    let changes = change::recompress(stdin()?, stdout()?, to)?;
+/// Compresses standard input's blocks, with that many threads at most.
+pub fn recompress(
+    to: Compression,
+    threads: Option<NonZero<usize>>,
+    verbose: bool,
+) -> anyhow::Result<Exit> {
+    let (source, sink) = (stdin()?, stdout()?);
+    let changes = match threads {
+        Some(threads) => change::recompress_on(source, sink, to, threads),
+        None => change::recompress(source, sink, to),
+    }?;
     tell(verbose, "blocks changed", &changes);
     Ok(Exit::Done)
 }

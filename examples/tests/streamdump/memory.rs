@@ -4,10 +4,14 @@ use std::io;
 
 use super::*;
 
-/// Runs zfs-streamdump where the kernel gives it no more than 32 MiB of memory
-/// that is its own, with a long stream on its standard input.
-fn within_32_mib(args: &str, write: impl FnOnce(&mut dyn io::Write) + Send + 'static) -> Output {
-    let line = format!("ulimit -d 32768; exec \"$0\" {args}");
+/// Runs zfs-streamdump where the kernel gives it no more than so many MiB of
+/// memory that is its own, with a long stream on its standard input.
+fn within_mib(
+    mib: u32,
+    args: &str,
+    write: impl FnOnce(&mut dyn io::Write) + Send + 'static,
+) -> Output {
+    let line = format!("ulimit -d {}; exec \"$0\" {args}", mib << 10);
     let mut child = Command::new("sh")
         .args(["-c", &line, env!("CARGO_BIN_EXE_zfs-streamdump")])
         .stdin(Stdio::piped())
@@ -25,8 +29,8 @@ fn within_32_mib(args: &str, write: impl FnOnce(&mut dyn io::Write) + Send + 'st
     output
 }
 
-/// A stream of that many blocks of 1 MiB.
-fn long_stream(sink: &mut dyn io::Write, blocks: u64) {
+/// A stream of that many blocks of that length.
+fn long_stream(sink: &mut dyn io::Write, blocks: u64, length: u32) {
     let mut writer = Writer::new(sink, ByteOrder::Little);
     let to_guid = 9;
     let begin = Begin {
@@ -47,18 +51,18 @@ fn long_stream(sink: &mut dyn io::Write, blocks: u64) {
         let fields = Object {
             object,
             object_type: 19,
-            block_size: 1 << 20,
+            block_size: length,
             to_guid,
             ..Object::default()
         };
         write(Record::Object(fields), &[]);
-        let payload: Vec<u8> = (0..1_u64 << 20)
+        let payload: Vec<u8> = (0..u64::from(length))
             .map(|at| (at / 11 + block + ((at * at) >> 9)) as u8)
             .collect();
         let fields = Write {
             object,
             object_type: 19,
-            logical_size: 1 << 20,
+            logical_size: u64::from(length),
             to_guid,
             ..Write::default()
         };
@@ -71,24 +75,39 @@ fn long_stream(sink: &mut dyn io::Write, blocks: u64) {
     write(Record::End(end), &[]);
 }
 
+/// What recompress says that it takes for blocks of 16 MiB.
+const LONGEST: u32 = 112;
+
 #[test]
 fn long_streams_take_less_than_32_mib() {
-    for args in [
-        "verify -",
-        "dump",
-        "recompress lz4",
-        "recompress zstd",
-        "decompress",
+    for (args, blocks) in [
+        ("verify -", 96),
+        ("dump", 96),
+        ("recompress lz4", 96),
+        ("recompress zstd", 96),
+        ("decompress", 96),
+        // However many cores there are, and however much the level takes.
+        ("recompress --threads 16 lz4", 40),
+        ("recompress --threads 16 zstd", 40),
+        ("recompress --threads 16 zstd-19", 8),
     ] {
-        let output = within_32_mib(args, |sink| long_stream(sink, 96));
+        let output = within_mib(32, args, move |sink| long_stream(sink, blocks, 1 << 20));
+        assert_eq!(output.status.code(), Some(0), "{args}: {output:?}");
+    }
+    // ZFS' longest blocks.
+    for args in [
+        "recompress --threads 16 lz4",
+        "recompress --threads 16 zstd",
+    ] {
+        let output = within_mib(LONGEST, args, |sink| long_stream(sink, 3, 16 << 20));
         assert_eq!(output.status.code(), Some(0), "{args}: {output:?}");
     }
     // And from a file, which is not counted: it is the page cache's.
     let folder = Folder::new("long");
     let path = folder.0.join("long.zfs");
-    long_stream(&mut std::fs::File::create(&path).unwrap(), 96);
+    long_stream(&mut std::fs::File::create(&path).unwrap(), 96, 1 << 20);
     for command in ["verify", "redup", "dump"] {
-        let output = within_32_mib(&format!("{command} {}", path.display()), |_| {});
+        let output = within_mib(32, &format!("{command} {}", path.display()), |_| {});
         assert_eq!(output.status.code(), Some(0), "{command}: {output:?}");
     }
 }
@@ -158,7 +177,7 @@ fn hostile_sizes_are_refused_within_32_mib() {
     for (number, bytes) in streams.into_iter().enumerate() {
         for args in ["verify -", "dump", "recompress lz4", "decompress"] {
             let bytes = bytes.clone();
-            let output = within_32_mib(args, move |sink| drop(sink.write_all(&bytes)));
+            let output = within_mib(32, args, move |sink| drop(sink.write_all(&bytes)));
             let code = output.status.code();
             assert!(matches!(code, Some(1 | 2)), "{number} {args}: {output:?}");
         }

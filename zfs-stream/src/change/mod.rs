@@ -47,7 +47,7 @@ mod redup;
 
 pub use blocks::{Block, decompress_blocks};
 pub use drop::drop_records;
-pub use recompress::{decompress, recompress};
+pub use recompress::{decompress, recompress, recompress_on};
 pub use redup::{BYTES_PER_BLOCK, redup};
 
 use crate::compress;

@@ -10,7 +10,7 @@ use std::io::{Read, Write as Sink};
 use std::num::NonZero;
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::{self, Scope};
+use std::thread::{self, Scope, ScopedJoinHandle};
 
 use super::filter::{Change, impossible, run};
 use super::{Changes, Problem};
@@ -36,6 +36,13 @@ const STACK: usize = 512 << 10;
 /// More workers than this would wait for the one that reads and writes.
 const WORKERS: usize = 16;
 
+/// So much memory the workers take at most, unless one alone takes more.
+const BUDGET: usize = 16 << 20;
+
+/// What a worker takes besides what its algorithm tells of: its stack, the
+/// blocks that wait for it, and what the allocator loses.
+const BESIDES: usize = 1 << 20;
+
 /// Compresses every block of data otherwise: what was compressed is decompressed
 /// first, and what does not get smaller goes as it is. Embedded and spill blocks
 /// stay as they are, as with `zstream recompress`. The features are set to what
@@ -46,9 +53,11 @@ const WORKERS: usize = 16;
 /// in compressed blocks, and would keep a directory that nobody can read. `zstream
 /// recompress` does compress it; here it is decompressed again.
 ///
-/// It takes as many threads as there are cores. Memory does not depend on the
-/// stream's length: less than 16 MiB with blocks of up to 1 MiB, with longer
-/// ones four of them more.
+/// It takes as many threads as there are cores, and as few as keep its memory
+/// below 32 MiB with blocks of up to 1 MiB, whatever the algorithm: zstd-19 takes
+/// 18 MiB in one thread for those. Longer blocks take what they must: those of
+/// 16 MiB up to 112 MiB, and with the highest levels of zstd up to 208 MiB. The
+/// nvlist of a BEGIN, which may have 64 MiB, is in memory up to four times.
 ///
 /// # Errors
 ///
@@ -57,9 +66,23 @@ const WORKERS: usize = 16;
 /// [`Problem::Block`], [`Error::Io`] from source and sink. Then the END is not
 /// written, so that nobody receives the part for the whole.
 pub fn recompress(source: impl Read, sink: impl Sink, to: Compression) -> Result<Changes> {
-    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    let threads = thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
+    recompress_on(source, sink, to, threads)
+}
+
+/// Does so with that many threads at most; more than 16 are of no use.
+///
+/// # Errors
+///
+/// As [`recompress`].
+pub fn recompress_on(
+    source: impl Read,
+    sink: impl Sink,
+    to: Compression,
+    threads: NonZero<usize>,
+) -> Result<Changes> {
     thread::scope(|scope| {
-        let mut pool = Pool::new(scope, to, workers.clamp(1, WORKERS));
+        let mut pool = Pool::new(scope, to, threads.get().min(WORKERS));
         run(source, sink, &mut pool)
     })
 }
@@ -118,6 +141,11 @@ impl Codec {
             compressor: Compressor::new(to)?,
             block: Vec::new(),
         })
+    }
+
+    /// How much memory it takes by now, in bytes.
+    fn memory(&mut self) -> usize {
+        self.block.capacity() + self.compressor.memory()
     }
 
     /// Appends the new payload; `None` if the block stays as it is.
@@ -187,10 +215,16 @@ struct Batch {
     parts: Vec<Part>,
     input: Vec<u8>,
     output: Vec<u8>,
+    /// The length of the longest block, in bytes.
+    longest: usize,
 }
 
 impl Batch {
     fn push(&mut self, record: &RawRecord<'_>, changed: Option<Record>) {
+        if let Record::Write(write) = record.parse() {
+            let length = write.logical_size.min(MAX_BLOCK) as usize;
+            self.longest = self.longest.max(length);
+        }
         let start = self.input.len();
         self.input.extend_from_slice(record.payload);
         let payload = start..self.input.len();
@@ -208,6 +242,7 @@ impl Batch {
         self.parts.clear();
         self.input.clear();
         self.output.clear();
+        self.longest = 0;
     }
 
     /// What the worker does.
@@ -264,38 +299,53 @@ impl Batch {
 }
 
 /// The two ends of a worker's queue.
-struct Worker {
+struct Worker<'scope> {
     tasks: SyncSender<Batch>,
-    results: Receiver<(Batch, Result<()>)>,
+    results: Receiver<(Batch, Result<usize>)>,
+    thread: ScopedJoinHandle<'scope, ()>,
 }
 
 /// Without memory for it nothing can be done.
 fn codec(to: Compression) -> Result<Codec> {
-    Codec::new(to).map_err(|problem| Error::Change {
+    Codec::new(to).map_err(failed)
+}
+
+fn failed(problem: compress::Problem) -> Error {
+    Error::Change {
         offset: 0,
         record: 0,
         problem: Box::new(Problem::Compression(problem)),
-    })
+    }
 }
 
-impl Worker {
-    fn start<'scope>(scope: &'scope Scope<'scope, '_>, to: Compression) -> Result<Self> {
+impl<'scope> Worker<'scope> {
+    fn start(scope: &'scope Scope<'scope, '_>, to: Compression) -> Result<Self> {
         let (tasks, task_list) = sync_channel::<Batch>(WORKERS);
         let (result_list, results) = sync_channel(WORKERS);
         let mut codec = codec(to)?;
-        thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("recompress".to_owned())
             .stack_size(STACK)
             .spawn_scoped(scope, move || {
                 for mut batch in task_list {
-                    let result = batch.work(&mut codec);
+                    let result = batch.work(&mut codec).map(|()| codec.memory());
                     // Nobody waits for it where something failed before.
                     if result_list.send((batch, result)).is_err() {
                         return;
                     }
                 }
             })?;
-        Ok(Self { tasks, results })
+        Ok(Self {
+            tasks,
+            results,
+            thread,
+        })
+    }
+
+    /// Waits until it has given its memory back. It must have nothing to do.
+    fn end(self) -> Result<()> {
+        drop(self.tasks);
+        self.thread.join().map_err(|_| gone())
     }
 }
 
@@ -303,9 +353,13 @@ impl Worker {
 struct Pool<'scope, 'env> {
     scope: &'scope Scope<'scope, 'env>,
     to: Compression,
-    /// How many there are to be; they start with the second batch.
+    /// How many there may be; they start with the second batch.
     most: usize,
-    workers: Vec<Worker>,
+    /// The longest block so far, in bytes.
+    longest: usize,
+    /// How much memory a worker takes for such, once one has done it.
+    each: Option<usize>,
+    workers: Vec<Worker<'scope>>,
     /// Which worker is next to be given a batch.
     next: usize,
     /// What is with workers: which, and how many bytes.
@@ -321,6 +375,8 @@ impl<'scope, 'env> Pool<'scope, 'env> {
             scope,
             to,
             most,
+            longest: 0,
+            each: None,
             workers: Vec::new(),
             next: 0,
             pending: VecDeque::new(),
@@ -330,13 +386,38 @@ impl<'scope, 'env> Pool<'scope, 'env> {
         }
     }
 
+    /// How many workers there may be by what is known of their memory.
+    fn affordable(&self) -> usize {
+        let each = self.each.map_or(BUDGET, |each| each + BESIDES);
+        (BUDGET / each).clamp(1, self.most)
+    }
+
+    /// Before longer blocks than all so far: they go to one worker alone, until
+    /// it is known what memory they take.
+    fn learn<W: Sink>(&mut self, writer: &mut Writer<W>) -> Result<u64> {
+        let mut blocks = 0;
+        while !self.pending.is_empty() {
+            blocks += self.take_back(writer)?;
+        }
+        for worker in self.workers.drain(1.min(self.workers.len())..) {
+            worker.end()?;
+        }
+        self.longest = self.filling.longest;
+        self.each = None;
+        self.next = 0;
+        Ok(blocks)
+    }
+
     /// Hands the batch over, after taking back what is in its way.
     fn submit<W: Sink>(&mut self, writer: &mut Writer<W>) -> Result<u64> {
-        while self.workers.len() < self.most {
+        let mut blocks = 0;
+        if self.filling.longest > self.longest {
+            blocks += self.learn(writer)?;
+        }
+        while self.workers.len() < self.affordable() {
             self.workers.push(Worker::start(self.scope, self.to)?);
         }
         let bytes = self.filling.input.len();
-        let mut blocks = 0;
         while !self.pending.is_empty()
             && (self.in_flight + bytes > IN_FLIGHT || self.pending.len() >= 2 * self.workers.len())
         {
@@ -359,7 +440,10 @@ impl<'scope, 'env> Pool<'scope, 'env> {
         self.in_flight -= bytes;
         let worker = self.workers.get(worker).ok_or_else(gone)?;
         let (mut batch, result) = worker.results.recv().map_err(|_| gone())?;
-        result?;
+        let memory = result?;
+        if batch.longest >= self.longest {
+            self.each = self.each.max(Some(memory));
+        }
         let blocks = batch.write(writer)?;
         batch.clear();
         self.empty.push(batch);

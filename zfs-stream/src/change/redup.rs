@@ -12,8 +12,9 @@ use crate::record::{
 };
 use crate::source::{InOrder, ReadAt};
 
-/// What [`redup`] keeps in memory for each block of the stream, in bytes. While
-/// its table grows it may need twice as much.
+/// What [`redup`] keeps in memory for each block of the stream, in bytes. Its
+/// table may have room for twice as many, and while it grows the old one is there
+/// beside it: at most three times as much, for a moment.
 pub const BYTES_PER_BLOCK: usize = 24;
 
 /// Puts every block back that was left out because it equals one before

@@ -1,5 +1,7 @@
 //! Streams changed, and streams that cannot be.
 
+mod recompress;
+
 use super::*;
 use crate::Error;
 use crate::compress::{Compression, Level};
@@ -111,57 +113,6 @@ fn recompressed_streams_are_valid_and_decompress_to_the_same() {
                 let mut back = Vec::new();
                 decompress(&again[..], &mut back).unwrap();
                 assert!(back == plain, "{first} {second}");
-            }
-        }
-    }
-}
-
-/// A receiver of the other byte order swaps metadata only where it is not
-/// compressed.
-#[test]
-fn metadata_is_never_compressed_and_what_was_is_decompressed() {
-    let to = |compression, compressed_size| Write {
-        object: 5,
-        // A directory.
-        object_type: 20,
-        logical_size: 16384,
-        compression,
-        compressed_size,
-        to_guid: TO_GUID,
-        ..Write::default()
-    };
-    let object = Record::Object(crate::record::Object {
-        object: 5,
-        object_type: 20,
-        block_size: 16384,
-        to_guid: TO_GUID,
-        ..Default::default()
-    });
-    let plain = vec![3; 16384];
-    let mut compressor = compress::Compressor::new(Compression::Lz4).unwrap();
-    let small = compressor.compress(&plain).unwrap().unwrap().to_vec();
-    let mut begin = begin();
-    let lz4 = Features::COMPRESSED.with(Features::LZ4);
-    begin.version_info = Begin::make_version_info(false, lz4);
-    for order in ORDERS {
-        for (write, payload) in [(to(0, 0), &plain), (to(15, small.len() as u64), &small)] {
-            let records = [
-                (object.clone(), Vec::new()),
-                (Record::Write(write.clone()), payload.clone()),
-            ];
-            let stream = stream_of(order, begin.clone(), &[], &records);
-            let warned = verify::verify(&stream[..]).unwrap().findings;
-            let kinds: Vec<_> = warned.into_iter().map(|finding| finding.kind).collect();
-            if write.compression == 0 {
-                assert_eq!(kinds, []);
-            } else {
-                assert_eq!(kinds, [verify::Kind::CompressedMetadata(20)]);
-            }
-            for compression in compressions() {
-                let (out, changes) = recompressed(&stream, compression);
-                assert_eq!(changes.blocks, u64::from(write.compression != 0));
-                let block = SliceReader::new(&out).nth(2).unwrap().unwrap();
-                assert!(block.payload == plain, "{compression}");
             }
         }
     }

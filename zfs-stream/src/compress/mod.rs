@@ -188,6 +188,11 @@ impl Compressor {
         })
     }
 
+    /// How much memory it takes by now, in bytes.
+    pub(crate) fn memory(&mut self) -> usize {
+        self.payload.capacity() + self.zstd.as_mut().map_or(0, zstd::Encoder::memory)
+    }
+
     /// What it compresses with.
     pub fn compression(&self) -> Compression {
         self.compression

@@ -131,6 +131,11 @@ impl Encoder {
         Ok(Self { context, level })
     }
 
+    /// How much memory its context takes by now, in bytes.
+    pub(super) fn memory(&mut self) -> usize {
+        self.context.context_mut().sizeof()
+    }
+
     /// The length of what it wrote; that of the block or more where it does
     /// not fit.
     pub(super) fn compress(

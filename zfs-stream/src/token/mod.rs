@@ -129,6 +129,12 @@ pub enum Mismatch {
     /// The stream is raw where the token is not, or the other way round.
     #[error("of the token and the stream only one is raw")]
     Raw,
+    /// What was received has large blocks, and the stream does without.
+    #[error("the token is of a stream with large blocks (-L), and this one has none")]
+    LargeBlocks,
+    /// The stream is redacted otherwise, or from a source that is.
+    #[error("the stream is not redacted with respect to the same snapshots as the token")]
+    Redaction,
 }
 
 /// The contents of a resume token.
@@ -341,14 +347,29 @@ impl ResumeToken {
             Some((object, list.get_u64("resume_offset")?))
         });
         let token = (self.object, self.offset);
+        let guids = |name| nvlist.and_then(|list| sorted(list.get_u64_array(name)));
+        let redacted = guids("redact_snaps").filter(|_| features.contains(Features::REDACTED));
+        let same_redaction = redacted == sorted(self.redact_snaps.as_deref())
+            && guids("redact_from_snaps") == sorted(self.book_redact_snaps.as_deref());
+        let large_blocks = features.contains(Features::LARGE_BLOCKS);
         let mismatch = match place.filter(|_| features.contains(Features::RESUMING)) {
             None => Mismatch::NotResuming,
             Some(found) if found != token => Mismatch::Place { token, found },
             Some(_) if features.contains(Features::RAW) != self.raw => Mismatch::Raw,
+            Some(_) if self.large_block && !large_blocks => Mismatch::LargeBlocks,
+            Some(_) if !same_redaction => Mismatch::Redaction,
             Some(_) => return Ok(()),
         };
         Err(Error::TokenMismatch { mismatch })
     }
+}
+
+/// GUIDs whose order means nothing.
+#[cfg(feature = "stream")]
+fn sorted(guids: Option<&[u64]>) -> Option<Vec<u64>> {
+    let mut guids = guids?.to_vec();
+    guids.sort_unstable();
+    Some(guids)
 }
 
 fn contents(source: Error) -> Error {

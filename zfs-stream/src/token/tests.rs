@@ -167,7 +167,10 @@ fn a_token_for_another_snapshot_does_not_fit() {
 #[test]
 fn a_stream_that_goes_on_elsewhere_does_not_fit() {
     use crate::record::{Begin, Features};
-    let token = sample();
+    let token = ResumeToken {
+        redact_snaps: None,
+        ..sample()
+    };
     let features = Features::RESUMING.with(Features::RAW);
     let begin = |features| Begin {
         version_info: Begin::make_version_info(false, features),
@@ -201,6 +204,43 @@ fn a_stream_that_goes_on_elsewhere_does_not_fit() {
         found: (7, 0),
     };
     assert_eq!(mismatch(&begin(features), Some(&list(0))), Some(elsewhere));
+    // The receiver must have what it had before.
+    let large = ResumeToken {
+        large_block: true,
+        ..token.clone()
+    };
+    let check = |token: &ResumeToken, features, list: &NvList| {
+        let result = token.check_stream(&begin(features), Some(list));
+        match result {
+            Err(Error::TokenMismatch { mismatch }) => Some(mismatch),
+            other => other.map(|()| None).unwrap(),
+        }
+    };
+    assert_eq!(check(&large, features, &here), Some(Mismatch::LargeBlocks));
+    let with_large = features.with(Features::LARGE_BLOCKS);
+    assert_eq!(check(&large, with_large, &here), None);
+    let redacted = ResumeToken {
+        redact_snaps: Some(vec![3, 1]),
+        book_redact_snaps: Some(vec![8]),
+        ..token.clone()
+    };
+    let with_redacted = features.with(Features::REDACTED);
+    let mut lists = list(token.offset);
+    lists.insert("redact_snaps", vec![1_u64, 3]).unwrap();
+    assert_eq!(
+        check(&redacted, with_redacted, &lists),
+        Some(Mismatch::Redaction)
+    );
+    lists.insert("redact_from_snaps", vec![8_u64]).unwrap();
+    assert_eq!(check(&redacted, with_redacted, &lists), None);
+    assert_eq!(
+        check(&redacted, features, &lists),
+        Some(Mismatch::Redaction)
+    );
+    assert_eq!(
+        check(&token, with_redacted, &lists),
+        Some(Mismatch::Redaction)
+    );
     let mut other = begin(features);
     other.to_guid = 1;
     assert!(matches!(
