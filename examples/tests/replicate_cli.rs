@@ -2,13 +2,15 @@
 //! zfs(8): what they say is what no real one says when it is asked to.
 
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
+use zfs_stream::token::ResumeToken;
 
 /// Runs what it is told here; `HOST` says for which system.
-const SSH: &str = "#!/bin/sh
+const SSH: &str = "\
 for word; do
     case $word in -N|-O) exit 0 ;; esac
     host=$line line=$word
@@ -17,7 +19,7 @@ HOST=$host exec sh -c \"$line\"
 ";
 
 /// Writes down what it is asked; what is asked for the Nth time is in `$N`.
-const ZFS: &str = "#!/bin/sh
+const ZFS: &str = "\
 host=${HOST:-here}
 echo \"$host $*\" >> FOLDER/asked
 N=$(grep -c \"^$host $1 \" FOLDER/asked)
@@ -36,6 +38,9 @@ usual() {
 }
 ";
 
+/// A source that is encrypted.
+const ENCRYPTED: &str = "*far*' list '*) SOURCE | sed 's/\toff\t/\taes-256-gcm\t/' ;;";
+
 const FAR: &str = "root@far:tank/a";
 const OFF: &str = "root@off:vault/a";
 
@@ -49,15 +54,18 @@ impl Fake {
         let folder = tempfile::tempdir().unwrap();
         let zfs = format!("{ZFS}case \"$host $*\" in\n{zfs}\n*) usual $host \"$@\" ;;\nesac\n");
         let path = folder.path().display().to_string();
-        for (name, text) in [
-            ("ssh", SSH.to_owned()),
-            ("zfs", zfs.replace("FOLDER", &path)),
-        ] {
-            let file = folder.path().join(name);
-            fs::write(&file, text).unwrap();
-            fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
-        }
-        Fake(folder)
+        let fake = Fake(folder);
+        fake.program("ssh", SSH);
+        fake.program("zfs", &zfs.replace("FOLDER", &path));
+        // Other tests receive as well.
+        fake.program("ps", "");
+        fake
+    }
+
+    fn program(&self, name: &str, text: &str) {
+        let file = self.0.path().join(name);
+        fs::write(&file, format!("#!/bin/sh\n{text}")).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
@@ -157,4 +165,94 @@ fn what_is_not_there_is_told_and_made() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(fake.asked().contains("send tank/a@one\n"));
     assert!(fake.asked().contains("send -I tank/a@one tank/a@two\n"));
+}
+
+#[test]
+fn encrypted_data_that_leaves_decrypted_is_told_once() {
+    let told = |output: &Output| stderr(output).matches("is sent decrypted").count();
+    let encrypted = Fake::new(ENCRYPTED);
+    let output = encrypted.run(&["--no-sync-snap", FAR, OFF]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(told(&output), 1, "{}", stderr(&output));
+    assert!(stderr(&output).contains("tank/a is encrypted"));
+    for (zfs, options) in [
+        (ENCRYPTED, "--sendoptions=Lw"),
+        (ENCRYPTED, "--quiet"),
+        ("", "--debug"),
+    ] {
+        let output = Fake::new(zfs).run(&["--no-sync-snap", options, FAR, OFF]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert_eq!(told(&output), 0, "{zfs} {options}");
+    }
+    // What goes on with a raw stream is raw.
+    for (raw, expected) in [(true, 0), (false, 1)] {
+        let token = ResumeToken {
+            to_name: "tank/a@two".to_owned(),
+            raw,
+            ..ResumeToken::default()
+        };
+        let token = token.encode().unwrap();
+        let fake = Fake::new(&format!(
+            "{ENCRYPTED}\n*off*' list '*) if [ $N = 1 ]; then TARGET | sed '1s/\t-\toff/\t{token}\toff/'
+             else TARGET; row vault/a@two snapshot 12 23; fi ;;"
+        ));
+        let output = fake.run(&["--no-sync-snap", FAR, OFF]);
+        assert!(fake.asked().contains(&format!("send -t {token}\n")));
+        assert_eq!(told(&output), expected, "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_zfs_older_than_encryption_is_listed_without_it() {
+    let fake = Fake::new(
+        "*' list '*,encryption,*) fail \"bad property list: invalid property 'encryption'\" 2 ;;",
+    );
+    let output = fake.run(&["--no-sync-snap", FAR, OFF]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(fake.asked().contains("receive -s -F vault/a\n"));
+    let lists = fake.asked().matches(" list ").count();
+    assert_eq!(lists, 4, "{}", fake.asked());
+    let fake = Fake::new("");
+    fake.run(&["--no-sync-snap", FAR, OFF]);
+    assert_eq!(fake.asked().matches(" list ").count(), 2);
+}
+
+#[test]
+fn options_of_the_other_form_are_wrong_usage() {
+    for (arguments, code) in [
+        (&["--json"][..], 2),
+        (&["--retire"], 2),
+        (&["--safe", "--force-delete"], 64),
+        (&["restore", "--sendoptions=w"], 64),
+    ] {
+        let fake = Fake::new("");
+        let output = fake.run(&[arguments, &[FAR, OFF]].concat());
+        let name = arguments.last().unwrap().split('=').next().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{}", stderr(&output));
+        assert!(stderr(&output).starts_with(name), "{}", stderr(&output));
+        assert_eq!(fake.asked(), "");
+    }
+}
+
+#[test]
+fn a_source_that_does_not_come_past_ssh_is_not_waited_for() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap();
+    let direct = format!(
+        "--insecure-direct-connection={},{}",
+        port.local_addr().unwrap(),
+        port.local_addr().unwrap()
+    );
+    drop(port);
+    let fake = Fake::new(
+        "*' list '*vault/past) row vault/past filesystem 2 1; row vault/past@one snapshot 11 21 ;;",
+    );
+    fake.program("socat", "echo 'no route' >&2; exit 1");
+    let output = fake.run(&["--no-sync-snap", &direct, FAR, "vault/past"]);
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("no route"), "{text}");
+    assert!(text.contains("before it connected"), "{text}");
+    // Nor does it go between two others.
+    let output = fake.run(&[&direct, FAR, OFF]);
+    assert_eq!(output.status.code(), Some(2));
 }

@@ -3,59 +3,36 @@
 //! afterwards, and the same exit code.
 //!
 //! The cases are a table: every option alone, against a target that is new,
-//! incremental, resumable or diverged, and against a tree. A few of them run
-//! always, all of them with `ZFS_TEST_LONG`.
+//! incremental, resumable or diverged, and against a tree; and those that
+//! matter for what is rarer. A few of them run always, all of them with
+//! `cargo xtask test --zfs-only --long --target zfs_syncoid PART`, where each
+//! runs twice, with a new snapshot in between: what a run cleans up is what an
+//! earlier one left. A part is the name of a test, which takes some ten
+//! minutes, or `rare`, which takes as long for all of these.
 
 #[path = "../../zfs-core/tests/fixture/mod.rs"]
 mod fixture;
 #[path = "../../zfs-replicate/tests/sshd/mod.rs"]
 mod sshd;
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+mod syncoid;
+
 use std::fs;
-use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
-
-use fixture::{Pool, noise, run, write_synced};
-use sshd::Sshd;
-use zfs_core::DatasetName;
-
-const SYNCOID: &str = "/usr/sbin/syncoid";
-
-fn ours() -> String {
-    let folder = std::env::var("ZFS_TEST_BIN_DIR").expect("cargo xtask test sets it");
-    format!("{folder}/zfs-replicate")
-}
-
-/// What the target looks like before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Before {
-    /// It is not there.
-    New,
-    /// It has the first snapshot.
-    Incremental,
-    /// It has the first snapshot, and half of the second.
-    Resumable,
-    /// It has the first snapshot, and one of its own.
-    Diverged,
-    /// It shares nothing.
-    Unrelated,
-    /// It has the first snapshot, of which the source has a bookmark.
-    Bookmarked,
-    /// It has everything.
-    Everything,
-    /// A tree with a clone, not there.
-    NewTree,
-    /// A tree, with the first snapshots.
-    IncrementalTree,
-}
+use std::process::Command;
 
 use Before::{
-    Bookmarked, Diverged, Everything, Incremental, IncrementalTree, New, NewTree, Resumable,
-    Unrelated,
+    Bookmarked, ChosenTree, Diverged, Encrypted, Everything, Incremental, IncrementalTree, New,
+    NewTree, Resumable, Spaces, SyncedBefore, TokenStale, Unrelated, Volume,
 };
+use Times::{Once, Twice};
+use fixture::Pool;
+use sshd::Sshd;
+use syncoid::prepare::prepare;
+use syncoid::{Before, Place, Route, Times, compare, objects, ours};
+
+/// The one to be compared with.
+pub const SYNCOID: &str = "/usr/sbin/syncoid";
 
 /// Every option that changes anything, alone, and what goes together.
 const OPTIONS: &[&[&str]] = &[
@@ -98,353 +75,93 @@ const OPTIONS: &[&[&str]] = &[
     &["--quiet"],
 ];
 
+/// For what is rarer: the options that matter there.
+const RARE: &[(Before, &[&[&str]])] = &[
+    (
+        SyncedBefore,
+        &[
+            &[],
+            &["--no-sync-snap"],
+            &["--keep-sync-snap"],
+            &["--use-hold"],
+            &["--identifier=third"],
+            &["--delete-target-snapshots"],
+            &["--exclude-snaps=^syncoid"],
+        ],
+    ),
+    (TokenStale, &[&[], &["--no-sync-snap"], &["--no-resume"]]),
+    (
+        Encrypted,
+        &[
+            &["--no-sync-snap"],
+            &["--no-sync-snap", "--sendoptions=w"],
+            &["--sendoptions=w", "--use-hold"],
+            &["--sendoptions=p", "--preserve-properties"],
+        ],
+    ),
+    (
+        Volume,
+        &[
+            &["--no-sync-snap"],
+            &["--preserve-recordsize"],
+            &["--preserve-properties", "--sendoptions=c"],
+        ],
+    ),
+    (
+        Spaces,
+        &[
+            &[],
+            &["--use-hold"],
+            &["--no-sync-snap", "--create-bookmark"],
+        ],
+    ),
+    (
+        ChosenTree,
+        &[
+            &[],
+            &["--no-sync-snap", "--skip-parent"],
+            &["--exclude-datasets=mine"],
+        ],
+    ),
+];
+
 /// Those that run always: what differs most.
-const SHORT: &[(Before, &[&str])] = &[
-    (New, &[]),
-    (Incremental, &[]),
-    (Incremental, &["--use-hold"]),
+const SHORT: &[(Before, Times, &[&str])] = &[
+    (New, Once, &[]),
+    (Incremental, Once, &[]),
+    (Incremental, Twice, &["--use-hold"]),
     (
         Incremental,
+        Once,
         &[
             "--no-sync-snap",
             "--create-bookmark",
             "--preserve-properties",
         ],
     ),
-    (Resumable, &["--no-sync-snap"]),
-    (Resumable, &["--no-resume", "--no-sync-snap"]),
-    (Diverged, &["--no-sync-snap"]),
-    (Unrelated, &["--no-sync-snap"]),
-    (Unrelated, &["--no-sync-snap", "--force-delete"]),
-    (Bookmarked, &["--no-sync-snap"]),
-    (Everything, &["--no-sync-snap", "--delete-target-snapshots"]),
-    (NewTree, &["--no-sync-snap"]),
-    (IncrementalTree, &["--no-sync-snap", "--exclude-snaps=two"]),
+    (Resumable, Once, &["--no-sync-snap"]),
+    (Resumable, Once, &["--no-resume", "--no-sync-snap"]),
+    (Diverged, Once, &["--no-sync-snap"]),
+    (Unrelated, Once, &["--no-sync-snap"]),
+    (Unrelated, Once, &["--no-sync-snap", "--force-delete"]),
+    (Bookmarked, Once, &["--no-sync-snap"]),
+    (
+        Everything,
+        Once,
+        &["--no-sync-snap", "--delete-target-snapshots"],
+    ),
+    (NewTree, Once, &["--no-sync-snap"]),
+    (
+        IncrementalTree,
+        Once,
+        &["--no-sync-snap", "--exclude-snaps=two"],
+    ),
+    (SyncedBefore, Twice, &[]),
+    (TokenStale, Once, &["--no-sync-snap"]),
+    (Encrypted, Once, &["--no-sync-snap"]),
+    (Encrypted, Once, &["--no-sync-snap", "--sendoptions=w"]),
+    (ChosenTree, Once, &["--no-sync-snap"]),
 ];
-
-/// What one program did.
-#[derive(Debug, PartialEq, Eq)]
-struct After {
-    code: Option<i32>,
-    /// Every name with what is to be the same; the moment of a sync snapshot
-    /// is not.
-    objects: Vec<String>,
-    /// What scripts look for in what it said.
-    said: Vec<String>,
-}
-
-/// Which of the two is elsewhere.
-#[derive(Clone, Copy)]
-enum Route<'a> {
-    Here,
-    Push(&'a Sshd),
-    Pull(&'a Sshd),
-}
-
-/// A part of both pools, for one program and one case.
-struct Place<'a> {
-    pools: &'a (Pool, Pool),
-    tag: String,
-}
-
-impl Place<'_> {
-    fn new(pools: &(Pool, Pool), tag: String) -> Place<'_> {
-        pools.0.filesystem(&tag);
-        pools.1.filesystem(&tag);
-        Place { pools, tag }
-    }
-
-    fn source(&self) -> DatasetName {
-        self.pools.0.dataset(&format!("{}/src", self.tag))
-    }
-
-    fn target(&self) -> DatasetName {
-        self.pools.1.dataset(&format!("{}/dst", self.tag))
-    }
-
-    /// Where both are, each with the name that it is shown with.
-    fn roots(&self) -> [(String, &'static str); 2] {
-        let root = |pool: &Pool| pool.dataset(&self.tag).to_string();
-        [(root(&self.pools.0), "S"), (root(&self.pools.1), "T")]
-    }
-
-    fn run(
-        &self,
-        program: &str,
-        options: &[&str],
-        before: Before,
-        route: Route<'_>,
-    ) -> (After, String) {
-        let is_tree = matches!(before, NewTree | IncrementalTree);
-        let mut command = Command::new(program);
-        command.args(options);
-        if is_tree {
-            command.arg("--recursive");
-        }
-        let (mut from, mut to) = (self.source().to_string(), self.target().to_string());
-        match route {
-            Route::Here => {}
-            Route::Push(sshd) => {
-                to = format!("root@127.0.0.1:{to}");
-                command.args(sshd.options_of_syncoid());
-            }
-            Route::Pull(sshd) => {
-                from = format!("root@127.0.0.1:{from}");
-                command.args(sshd.options_of_syncoid());
-            }
-        }
-        let output = command
-            .args([from, to])
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        let said = format!(
-            "{}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
-        let after = After {
-            code: output.status.code(),
-            objects: objects(self),
-            said: looked_for(self, &said),
-        };
-        (after, said)
-    }
-}
-
-/// Runs both programs, each on a place that looks the same, and says what
-/// differs.
-fn compare(
-    pools: &(Pool, Pool),
-    number: usize,
-    before: Before,
-    options: &[&str],
-    route: Route<'_>,
-) -> Result<(), String> {
-    let run = |who: &str, program: &str| {
-        let place = Place::new(pools, format!("{who}{number}"));
-        prepare(&place, before);
-        place.run(program, options, before, route)
-    };
-    let (theirs, they_said) = run("t", SYNCOID);
-    let (ours, we_said) = run("o", &ours());
-    let mut text = String::new();
-    if ours.code != theirs.code {
-        text = format!("code {:?}, and not {:?}\n", ours.code, theirs.code);
-    }
-    let both = [(&ours.objects, &theirs.objects), (&ours.said, &theirs.said)];
-    for (ours, theirs) in both {
-        for line in ours.iter().filter(|line| !theirs.contains(line)) {
-            writeln!(text, "only ours:   {line}").unwrap();
-        }
-        for line in theirs.iter().filter(|line| !ours.contains(line)) {
-            writeln!(text, "only theirs: {line}").unwrap();
-        }
-    }
-    if text.is_empty() && ours == theirs {
-        return Ok(());
-    }
-    Err(format!(
-        "=== {before:?} {options:?}\n{text}--- syncoid said\n{they_said}--- we said\n{we_said}"
-    ))
-}
-
-/// The phrases of the messages that scripts look for.
-const PHRASES: &[&str] = &[
-    "INFO: Sending ",
-    "INFO: Resuming interrupted zfs send/receive",
-    "INFO: --no-stream selected",
-    "INFO: no snapshots on",
-    "INFO: Removing ",
-    "INFO: Clone is recreated",
-    "INFO: clone creation failed",
-    "NEWEST SNAPSHOT: ",
-    "reset partial receive state of ",
-    "removing existing destination",
-    "resetting partially receive state",
-    "exists but has no snapshots matching with",
-    "is already target of a zfs receive process",
-];
-
-/// What it said of that, with names that are the same each time and without
-/// sizes, which are estimates.
-fn looked_for(place: &Place, said: &str) -> Vec<String> {
-    let lines = said.lines();
-    lines
-        .filter(|line| PHRASES.iter().any(|phrase| line.contains(phrase)))
-        .map(|line| {
-            let mut line = line.split(" (~").next().unwrap_or(line).to_owned();
-            for (root, name) in place.roots() {
-                line = line.replace(&root, name);
-            }
-            stamp(&line)
-        })
-        .collect()
-}
-
-/// One source and one target, always the same.
-fn prepare(place: &Place, before: Before) {
-    let (source, target) = place.pools;
-    let (src, dst) = (place.source(), place.target());
-    let within = |name: &str| format!("{}/{name}", place.tag);
-    let at = |name: &str| format!("{src}@{name}");
-    source.filesystem(&within("src"));
-    let note = "org.example:note=two words";
-    run(&["zfs", "set", "recordsize=64K", note, src.as_str()]);
-    let folder = source.mount(&src);
-    write_synced(&folder.join("a"), &noise(1, 100_000));
-    let is_tree = matches!(before, NewTree | IncrementalTree);
-    if is_tree {
-        source.filesystem(&within("src/child"));
-    }
-    let take = |name: &str| {
-        run(&["zfs", "snapshot", "-r", &at(name)]);
-    };
-    take("one");
-    if is_tree {
-        let (child, clone) = (format!("{src}/child@one"), format!("{src}/clone"));
-        run(&["zfs", "clone", &child, &clone]);
-    }
-    let full = |options: &str| {
-        let one = at("one");
-        pipe(&format!("zfs send {options} {one} | zfs receive -u {dst}"));
-    };
-    match before {
-        New | NewTree => {}
-        Incremental | Diverged | Resumable | Bookmarked | Everything => full(""),
-        IncrementalTree => full("-R"),
-        Unrelated => {
-            target.filesystem(&within("dst"));
-            target.take(&within("dst@own"));
-        }
-    }
-    write_synced(&folder.join("c"), &noise(2, 700_000));
-    source.unmount(&src);
-    take("two");
-    take("three");
-    match before {
-        Resumable => {
-            // Half of what comes next.
-            let whole = Command::new("zfs")
-                .args(["send", "-i", &at("one"), &at("two")])
-                .output()
-                .unwrap();
-            let mut receive = Command::new("zfs")
-                .args(["receive", "-s", "-u", dst.as_str()])
-                .stdin(Stdio::piped())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap();
-            let half = &whole.stdout[..whole.stdout.len() / 2];
-            receive.stdin.take().unwrap().write_all(half).unwrap();
-            receive.wait().unwrap();
-        }
-        Diverged => {
-            target.take(&within("dst@own"));
-        }
-        Bookmarked => {
-            run(&["zfs", "bookmark", &at("one"), &format!("{src}#mark")]);
-            run(&["zfs", "destroy", &at("one")]);
-        }
-        Everything => {
-            let (one, three) = (at("one"), at("three"));
-            pipe(&format!(
-                "zfs send -I {one} {three} | zfs receive -F -u {dst}"
-            ));
-            target.take(&within("dst@zzz-own"));
-        }
-        _ => {}
-    }
-}
-
-#[track_caller]
-fn pipe(line: &str) {
-    run(&["sh", "-c", line]);
-}
-
-/// Everything there, under names that are the same each time.
-fn objects(place: &Place) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut guids: BTreeMap<String, String> = BTreeMap::new();
-    for (root, name) in place.roots() {
-        let root = root.as_str();
-        let rename = |text: &str| stamp(&text.replace(root, name));
-        let list = run(&[
-            "zfs",
-            "list",
-            "-Hrpo",
-            "name,type,guid,origin",
-            "-t",
-            "all",
-            root,
-        ]);
-        let mut snapshots = Vec::new();
-        for line in list.lines() {
-            let columns: Vec<&str> = line.split('\t').collect();
-            // A GUID is another one each time: what counts is which are the
-            // same.
-            let next = format!("g{}", guids.len());
-            let guid = if ["snapshot", "bookmark"].contains(&columns[1]) {
-                guids.entry(columns[2].to_owned()).or_insert(next).clone()
-            } else {
-                String::new()
-            };
-            let text = rename(&format!(
-                "{} {} {guid} {}",
-                columns[0], columns[1], columns[3]
-            ));
-            if columns[1] == "snapshot" {
-                snapshots.push(columns[0]);
-            }
-            lines.push(text);
-        }
-        if !snapshots.is_empty() {
-            let holds = run(&[&["zfs", "holds", "-H"], &snapshots[..]].concat());
-            lines.extend(holds.lines().map(|line| {
-                let hold: Vec<&str> = line.split('\t').take(2).collect();
-                rename(&format!("held: {}", hold.join(" ")))
-            }));
-        }
-        let sources = "local,received";
-        let get = [
-            "zfs",
-            "get",
-            "-Hrpo",
-            "name,property,value,source",
-            "-s",
-            sources,
-        ];
-        let types = ["-t", "filesystem,volume", "all", root];
-        for line in run(&[&get[..], &types[..]].concat()).lines() {
-            let text = rename(line);
-            // Where it is mounted has the pool's own folder in it.
-            if !text.contains("\tmountpoint\t") {
-                lines.push(text);
-            }
-        }
-        let get = [
-            "zfs",
-            "get",
-            "-Hro",
-            "name,value",
-            "-t",
-            "filesystem",
-            "receive_resume_token",
-        ];
-        for line in run(&[&get[..], &[root]].concat()).lines() {
-            let (dataset, token) = line.split_once('\t').unwrap_or((line, "-"));
-            lines.push(rename(&format!("{dataset} resumable: {}", token != "-")));
-        }
-    }
-    lines.sort();
-    lines
-}
-
-/// Without the moment in the name of a sync snapshot.
-fn stamp(text: &str) -> String {
-    let moment = regex::Regex::new(r"(syncoid_\S*?)_20\d\d-\d\d-\d\d:[0-9:]+-GMT[-0-9:]+").unwrap();
-    moment.replace_all(text, "${1}_MOMENT").into_owned()
-}
 
 #[test]
 fn syncoid_is_there_to_be_compared_with() {
@@ -456,23 +173,34 @@ fn syncoid_is_there_to_be_compared_with() {
 /// Every option against one kind of target, or those that differ most.
 #[track_caller]
 fn side_by_side(before: Before) {
-    let long = std::env::var_os("ZFS_TEST_LONG").is_some();
-    let short = SHORT.iter().filter(|(when, _)| *when == before);
-    let options: Vec<&[&str]> = if long {
-        OPTIONS.to_vec()
+    let cases = if is_long() {
+        let rare = RARE.iter().find(|(when, _)| *when == before);
+        let options = rare.map_or(OPTIONS, |(_, options)| options);
+        options.iter().map(|options| (Twice, *options)).collect()
     } else {
-        short.map(|(_, options)| *options).collect()
+        short(before)
     };
-    assert!(!options.is_empty());
+    assert!(!cases.is_empty());
     let pools = (Pool::new(), Pool::new());
     let mut differ = 0;
-    for (number, options) in options.iter().enumerate() {
-        if let Err(text) = compare(&pools, number, before, options, Route::Here) {
+    for (number, (times, options)) in cases.iter().enumerate() {
+        if let Err(text) = compare(&pools, number, before, *times, options, Route::Here) {
             println!("{text}");
             differ += 1;
         }
     }
-    assert_eq!(differ, 0, "of {} cases", options.len());
+    assert_eq!(differ, 0, "of {} cases", cases.len());
+}
+
+fn short(before: Before) -> Vec<(Times, &'static [&'static str])> {
+    let these = SHORT.iter().filter(|(when, ..)| *when == before);
+    these
+        .map(|(_, times, options)| (*times, *options))
+        .collect()
+}
+
+fn is_long() -> bool {
+    std::env::var_os("ZFS_TEST_LONG").is_some()
 }
 
 #[test]
@@ -521,24 +249,60 @@ fn an_incremental_tree() {
 }
 
 #[test]
+fn rare_a_target_that_was_synced_before() {
+    side_by_side(SyncedBefore);
+}
+
+#[test]
+fn rare_a_target_whose_token_is_stale() {
+    side_by_side(TokenStale);
+}
+
+#[test]
+fn rare_an_encrypted_source() {
+    side_by_side(Encrypted);
+}
+
+#[test]
+fn rare_a_tree_of_which_some_are_meant() {
+    side_by_side(ChosenTree);
+}
+
+/// What differs least runs only where there is time.
+#[test]
+fn rare_a_volume_and_names_with_spaces() {
+    if is_long() {
+        side_by_side(Volume);
+        side_by_side(Spaces);
+    }
+}
+
+#[test]
 fn to_and_from_another_system() {
     let sshd = Sshd::start();
     let pools = (Pool::new(), Pool::new());
     let (push, pull) = (Route::Push(&sshd), Route::Pull(&sshd));
     let mut cases: Vec<(Before, &[&str], Route<'_>)> = vec![
         (New, &["--no-sync-snap", "--compress=zstd-fast"], push),
-        (Incremental, &["--compress=none"], pull),
+        (
+            Incremental,
+            &["--compress=none", "--sshcipher=aes128-gcm@openssh.com"],
+            pull,
+        ),
     ];
-    if std::env::var_os("ZFS_TEST_LONG").is_some() {
+    if is_long() {
         for route in [push, pull] {
             for before in [Resumable, Diverged, Bookmarked, NewTree] {
                 cases.push((before, &["--no-sync-snap"], route));
             }
             cases.push((Incremental, &["--use-hold"], route));
+            cases.push((SyncedBefore, &[], route));
+            cases.push((Spaces, &["--no-sync-snap"], route));
         }
     }
+    let times = if is_long() { Twice } else { Once };
     for (number, (before, options, route)) in cases.into_iter().enumerate() {
-        if let Err(text) = compare(&pools, number, before, options, route) {
+        if let Err(text) = compare(&pools, number, before, times, options, route) {
             panic!("{text}");
         }
     }
@@ -587,7 +351,7 @@ fn what_is_not_there_ends_with_the_same_code() {
 fn a_dry_run_changes_nothing() {
     let pools = (Pool::new(), Pool::new());
     for (number, before) in [Incremental, Unrelated].into_iter().enumerate() {
-        let place = Place::new(&pools, format!("d{number}"));
+        let place = Place::new(&pools, format!("d{number}"), before);
         prepare(&place, before);
         let was = objects(&place);
         let output = Command::new(ours())

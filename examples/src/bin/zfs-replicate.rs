@@ -5,8 +5,8 @@
 use std::process::ExitCode;
 
 use examples::exit;
-use examples::replicate::arguments::{self, Command};
-use examples::replicate::{HELP, receive, safe, syncoid};
+use examples::replicate::arguments::{self, Arguments, Command};
+use examples::replicate::{HELP, forms, receive, safe, syncoid};
 use examples::{eprint, eprintln, print, println};
 
 /// What a wrong command line ends with in syncoid.
@@ -26,14 +26,23 @@ fn main() -> ExitCode {
             println!("zfs-replicate {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS
         }
-        Ok(Command::Run(arguments)) if arguments.safe || arguments.restore => {
-            exit::end(safe::run(&arguments))
-        }
-        Ok(Command::Run(arguments)) => ExitCode::from(syncoid::run(*arguments)),
+        Ok(Command::Run(arguments)) => replicate(*arguments),
         Err(wrong) => {
             eprintln!("{wrong}");
             eprint!("{HELP}");
             ExitCode::from(WRONG)
         }
+    }
+}
+
+fn replicate(arguments: Arguments) -> ExitCode {
+    if let Err(unfit) = forms::check(&arguments) {
+        eprintln!("{unfit}");
+        return ExitCode::from(unfit.code());
+    }
+    if arguments.safe || arguments.restore {
+        exit::end(safe::run(&arguments))
+    } else {
+        ExitCode::from(syncoid::run(arguments))
     }
 }

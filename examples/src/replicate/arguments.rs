@@ -103,6 +103,8 @@ pub struct Arguments {
     pub restore: bool,
     /// `--jobs`
     pub jobs: Option<usize>,
+    /// The options that were given, by their whole names.
+    pub given: Vec<&'static str>,
     /// What is to be said before anything else.
     pub warnings: Vec<String>,
     /// `SOURCE`
@@ -286,6 +288,7 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, Wro
                 continue;
             }
         };
+        found.given.push(name);
         match (takes, given) {
             (Takes::Nothing, Some(_)) => {
                 wrong.push(format!("Option {name} does not take an argument"));

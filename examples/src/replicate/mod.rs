@@ -6,6 +6,7 @@
 //! ```
 
 pub mod arguments;
+pub mod forms;
 pub mod limit;
 pub mod messages;
 pub mod properties;

@@ -22,6 +22,9 @@ use crate::replicate::side::Side;
 /// The most of what a command says that is kept.
 const MAX_SAID_BYTES: usize = 64 << 10;
 
+/// How often it is looked whether the source has come.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
 /// Both ends of a transfer that is going on.
 pub(super) struct Flow<'a> {
     pub source: &'a Side,
@@ -41,23 +44,26 @@ impl Flow<'_> {
     pub fn run(&self, send: &[String], receive: &[String]) -> io::Result<Done> {
         let mut children = Children::default();
         let listener = match &self.programs.direct {
-            Some(direct) if !self.source.is_local() && !direct.mbuffer => {
-                Some(TcpListener::bind(&direct.listen)?)
-            }
+            Some(direct) if !self.source.is_local() => Some(TcpListener::bind(&direct.listen)?),
             _ => None,
         };
         let from = self.sender(send, &mut children)?;
         let needs_pump = self.programs.limit.is_some() || self.programs.direct.is_some();
-        let receiver = if needs_pump {
-            let (receiver, stdin) = self.receiver(receive, Stdio::piped())?;
-            if let Some(stdin) = stdin {
-                self.pump(from, stdin, listener)?;
-            }
-            receiver
-        } else {
-            self.receiver(receive, Stdio::from(from))?.0
+        if !needs_pump {
+            let receiver = self.receiver(receive, Stdio::from(from))?.0;
+            return children.wait(receiver);
+        }
+        let (mut receiver, stdin) = self.receiver(receive, Stdio::piped())?;
+        let pumped = match stdin {
+            Some(stdin) => self.pump(from, stdin, listener, &mut children),
+            None => Ok(()),
         };
-        children.wait(receiver)
+        if pumped.is_err() && !self.target.is_local() {
+            // Something there waits for a stream that will not come.
+            receiver.child.kill()?;
+        }
+        let done = children.wait(receiver)?;
+        pumped.map(|()| done)
     }
 
     /// Starts what sends, and gives what comes out of it.
@@ -141,12 +147,18 @@ impl Flow<'_> {
     }
 
     /// Moves what comes from the sender to the receiver, or past ssh.
-    fn pump(&self, from: OwnedFd, to: File, listener: Option<TcpListener>) -> io::Result<()> {
+    fn pump(
+        &self,
+        from: OwnedFd,
+        to: File,
+        listener: Option<TcpListener>,
+        children: &mut Children,
+    ) -> io::Result<()> {
         let limit = Limit::new(self.programs.limit);
         if let Some(listener) = listener {
             // What ssh says besides is nothing; the stream comes in there.
             drop(from);
-            let (stream, _) = listener.accept()?;
+            let stream = accept(&listener, || children.have_ended())?;
             copy(RateReader::new(stream, limit), to);
         } else if let (Some(direct), false) = (&self.programs.direct, self.target.is_local()) {
             let stream = connect(&direct.connect, Duration::from_secs(direct.timeout))?;
@@ -166,6 +178,29 @@ fn connect(address: &str, timeout: Duration) -> io::Result<TcpStream> {
             Err(error) if Instant::now() >= until => return Err(error),
             Err(_) => thread::sleep(Duration::from_secs(1)),
             Ok(stream) => return Ok(stream),
+        }
+    }
+}
+
+/// Waits for the source to come, but not for one that has ended.
+fn accept(listener: &TcpListener, has_ended: impl FnMut() -> bool) -> io::Result<TcpStream> {
+    let mut has_ended = has_ended;
+    listener.set_nonblocking(true)?;
+    loop {
+        // In this order: a short stream is sent whole before it is taken.
+        let is_last = has_ended();
+        match listener.accept() {
+            Ok((stream, _)) => {
+                stream.set_nonblocking(false)?;
+                return Ok(stream);
+            }
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+            Err(_) if is_last => {
+                return Err(io::Error::other(
+                    "the source ended before it connected (is there socat?)",
+                ));
+            }
+            Err(_) => thread::sleep(ACCEPT_PAUSE),
         }
     }
 }
@@ -215,6 +250,12 @@ impl Children {
         let said = child.stderr.take().map(|pipe| listen(pipe, To::Stderr));
         self.running.push((child, said));
         Ok(())
+    }
+
+    /// Whether one of them has.
+    fn have_ended(&mut self) -> bool {
+        let mut running = self.running.iter_mut();
+        running.any(|(child, _)| !matches!(child.try_wait(), Ok(None)))
     }
 
     fn wait(mut self, mut receiver: Receiver) -> io::Result<Done> {

@@ -97,6 +97,14 @@ pub fn run(arguments: Arguments) -> u8 {
         })
     };
     let [source_place, target_place] = &places;
+    if arguments.insecure_direct_connection.is_some()
+        && places.iter().all(|place| !place.host.is_empty())
+    {
+        messages.critical(
+            "--insecure-direct-connection goes from here or to here, and not between two others",
+        );
+        return Severity::Critical.code();
+    }
     let (source, target) = match (open(source_place), open(target_place)) {
         (Ok(source), Ok(target)) => (source, target),
         (Err(code), _) | (_, Err(code)) => return code,
