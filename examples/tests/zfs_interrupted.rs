@@ -85,7 +85,24 @@ enum Victim {
     /// sshd's processes for the connection.
     Server,
     /// zfs(8) at the other end.
-    Receiver,
+    Zfs,
+}
+
+/// Which end is elsewhere.
+#[derive(Clone, Copy)]
+enum Way<'a> {
+    Local,
+    Push(&'a Sshd),
+    Pull(&'a Sshd),
+}
+
+impl<'a> Way<'a> {
+    fn sshd(self) -> Option<&'a Sshd> {
+        match self {
+            Way::Local => None,
+            Way::Push(sshd) | Way::Pull(sshd) => Some(sshd),
+        }
+    }
 }
 
 /// All processes below one.
@@ -125,7 +142,7 @@ impl Victim {
             Victim::Program => vec![program.id()],
             Victim::Client => below(program.id()),
             Victim::Server => served.into_iter().filter(|pid| !is_zfs(*pid)).collect(),
-            Victim::Receiver => served.into_iter().filter(|pid| is_zfs(*pid)).collect(),
+            Victim::Zfs => served.into_iter().filter(|pid| is_zfs(*pid)).collect(),
         }
     }
 }
@@ -170,18 +187,37 @@ impl Site {
         self.a.dataset("src")
     }
 
-    fn command(&self, ssh: Option<&Sshd>, target: &DatasetName, options: &[&str]) -> Command {
+    fn command(&self, way: Way<'_>, target: &DatasetName, options: &[&str]) -> Command {
         let mut command = program();
         command.arg("--safe").args(options);
-        let to = match ssh {
-            Some(ssh) => {
-                command.args(ssh.options_of_syncoid());
-                format!("root@127.0.0.1:{target}")
-            }
-            None => target.to_string(),
-        };
-        command.args([self.source().as_str(), &to]);
+        if let Some(sshd) = way.sshd() {
+            command.args(sshd.options_of_syncoid());
+        }
+        let far = |dataset: &DatasetName| format!("root@127.0.0.1:{dataset}");
+        let source = self.source();
+        command.args(match way {
+            Way::Local => [source.to_string(), target.to_string()],
+            Way::Push(_) => [source.to_string(), far(target)],
+            Way::Pull(_) => [far(&source), target.to_string()],
+        });
         command
+    }
+
+    /// The only marker of a target says what it has.
+    #[track_caller]
+    fn is_marked(&self, id: &str) {
+        let source = self.source();
+        let list = ["zfs", "list", "-Hd1", "-t", "bookmark", "-o", "name"];
+        let text = run(&[&list[..], &[source.as_str()]].concat());
+        let prefix = format!("{source}#replica-{id}-");
+        let own: Vec<&str> = text
+            .lines()
+            .filter(|name| name.starts_with(&prefix))
+            .collect();
+        let newest = get(format!("{source}@three"), "guid")
+            .parse::<u64>()
+            .unwrap();
+        assert_eq!(own, [format!("{prefix}{newest:016x}")]);
     }
 
     /// What is still to be sent, as ZFS estimates it.
@@ -221,11 +257,14 @@ impl Site {
 
     /// Kills somebody at a moment of a replication, and completes it.
     #[track_caller]
-    fn interrupt(&self, ssh: Option<&Sshd>, victim: Victim, at: Duration, number: usize) {
+    fn interrupt(&self, way: Way<'_>, victim: Victim, at: Duration, number: usize) {
         let case = format!("{victim:?} after {at:?}");
-        let target = self.b.dataset(&format!("dst{number}"));
+        let ssh = way.sshd();
+        let id = format!("dst{number}");
+        let target = self.b.dataset(&id);
+        let identifier = format!("--identifier={id}");
         let mut child = self
-            .command(ssh, &target, &["--retries=0", "--quiet"])
+            .command(way, &target, &["--retries=0", "--quiet", &identifier])
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
@@ -240,16 +279,16 @@ impl Site {
             thread::sleep(Duration::from_millis(2));
         }
         wait(&mut child);
-        // A receiver whose sender is gone finds out on its own.
+        // Who is left alone finds out.
         let began = Instant::now();
         while ssh.is_some_and(|ssh| below(ssh.child.id()).into_iter().any(is_zfs)) {
-            assert!(began.elapsed() < PATIENCE, "{case}: zfs receive stays");
+            assert!(began.elapsed() < PATIENCE, "{case}: zfs stays");
             thread::sleep(Duration::from_millis(20));
         }
         let rest = self.rest(&target);
 
         let output = self
-            .command(ssh, &target, &["--json", "--retries=5"])
+            .command(way, &target, &["--json", "--retries=5", &identifier])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .output()
@@ -272,20 +311,21 @@ impl Site {
             let both = [&self.source(), &target].map(|dataset| guid(format!("{dataset}@{name}")));
             assert_eq!(both[0], both[1]);
         }
+        self.is_marked(&id);
         run(&["zfs", "destroy", "-r", target.as_str()]);
     }
 
-    fn campaign(&self, ssh: Option<&Sshd>, victims: &[Victim], moments: usize) {
+    fn campaign(&self, way: Way<'_>, victims: &[Victim], moments: usize) {
         let whole = self.b.dataset("whole");
         let began = Instant::now();
-        let mut child = self.command(ssh, &whole, &["--quiet"]).spawn().unwrap();
+        let mut child = self.command(way, &whole, &["--quiet"]).spawn().unwrap();
         assert!(wait(&mut child).success());
         let takes = began.elapsed();
         run(&["zfs", "destroy", "-r", whole.as_str()]);
         let mut random = Random::new();
         for (number, victim) in victims.iter().cycle().take(moments).enumerate() {
             let at = Duration::from_millis(random.below(takes.as_millis() as u64));
-            self.interrupt(ssh, *victim, at, number);
+            self.interrupt(way, *victim, at, number);
         }
     }
 }
@@ -293,20 +333,23 @@ impl Site {
 #[test]
 fn a_run_that_is_killed_anywhere_is_completed_by_the_next() {
     let moments = if is_long() { 50 } else { 6 };
-    Site::filled().campaign(None, &[Victim::Program], moments);
+    Site::filled().campaign(Way::Local, &[Victim::Program], moments);
 }
 
 #[test]
 fn each_process_of_a_push_is_killed_in_turn_and_the_next_run_completes_it() {
     let sshd = Sshd::start();
-    let victims = [
-        Victim::Server,
-        Victim::Receiver,
-        Victim::Program,
-        Victim::Client,
-    ];
+    let victims = [Victim::Server, Victim::Zfs, Victim::Program, Victim::Client];
     let moments = if is_long() { 50 } else { 6 };
-    Site::filled().campaign(Some(&sshd), &victims, moments);
+    Site::filled().campaign(Way::Push(&sshd), &victims, moments);
+}
+
+#[test]
+fn each_process_of_a_pull_is_killed_in_turn_and_the_next_run_completes_it() {
+    let sshd = Sshd::start();
+    let victims = [Victim::Zfs, Victim::Program, Victim::Client, Victim::Server];
+    let moments = if is_long() { 50 } else { 4 };
+    Site::filled().campaign(Way::Pull(&sshd), &victims, moments);
 }
 
 #[test]
@@ -315,7 +358,7 @@ fn a_connection_that_is_lost_is_made_again_by_the_same_run() {
     let sshd = Sshd::start();
     let target = site.b.dataset("dst");
     let mut child = site
-        .command(Some(&sshd), &target, &[])
+        .command(Way::Push(&sshd), &target, &[])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -354,7 +397,7 @@ fn ended(mut command: Command) -> (Option<i32>, String) {
 
 #[track_caller]
 fn heals(site: &Site, target: &DatasetName, options: &[&str], snapshots: &[&str]) {
-    let (code, said) = ended(site.command(None, target, options));
+    let (code, said) = ended(site.command(Way::Local, target, options));
     assert_eq!((code, said.as_str()), (Some(0), ""));
     assert_eq!(arrived(target), snapshots);
 }
@@ -367,9 +410,12 @@ fn a_target_that_is_read_only_is_told_and_the_next_run_heals() {
     site.a.take("src@one");
     site.b.import_again(&["-o", "readonly=on"]);
     let target = site.b.dataset("dst");
-    let (code, said) = ended(site.command(None, &target, &["--retries=0"]));
-    assert_eq!(code, Some(1));
-    assert!(said.contains("read-only") && said.contains("dst"), "{said}");
+    let sshd = Sshd::start();
+    for way in [Way::Local, Way::Push(&sshd)] {
+        let (code, said) = ended(site.command(way, &target, &["--retries=0"]));
+        assert_eq!(code, Some(1));
+        assert!(said.contains("read-only") && said.contains("dst"), "{said}");
+    }
     site.b.import_again(&[]);
     heals(&site, &target, &[], &["one"]);
 }
@@ -384,7 +430,7 @@ fn a_target_pool_that_is_full_is_told_and_once_there_is_room_the_next_run_goes_o
     let fill = available.checked_sub(14 << 20).unwrap();
     site.b.write(&ballast, "a", &noise(9, fill));
     run(&["zpool", "sync", site.b.name().as_str()]);
-    let (code, said) = ended(site.command(None, &target, &["--retries=0"]));
+    let (code, said) = ended(site.command(Way::Local, &target, &["--retries=0"]));
     assert_eq!(code, Some(1), "{said}");
     assert!(
         said.contains("no space left") && said.contains(target.as_str()),
@@ -405,7 +451,7 @@ fn a_target_pool_that_is_full_is_told_and_once_there_is_room_the_next_run_goes_o
     run(&["zfs", "destroy", "-r", ballast.as_str()]);
     run(&["zpool", "sync", site.b.name().as_str()]);
     let rest = site.rest(&target);
-    let (code, said) = ended(site.command(None, &target, &["--json"]));
+    let (code, said) = ended(site.command(Way::Local, &target, &["--json"]));
     assert_eq!((code, said.as_str()), (Some(0), ""));
     assert_eq!(arrived(&target), SNAPSHOTS.map(|(name, _)| name));
     let whole: u64 = SNAPSHOTS.iter().map(|(_, bytes)| *bytes as u64).sum();
@@ -424,7 +470,7 @@ fn a_key_that_is_not_loaded_is_told_and_the_next_run_heals() {
     site.a.take("src@one");
     run(&["zfs", "unload-key", site.source().as_str()]);
     let target = site.b.dataset("dst");
-    let (code, said) = ended(site.command(None, &target, &["--plaintext"]));
+    let (code, said) = ended(site.command(Way::Local, &target, &["--plaintext"]));
     assert_eq!(code, Some(1));
     assert!(said.contains("zfs load-key"), "{said}");
     assert!(arrived(&target).is_empty());
@@ -465,7 +511,7 @@ fn a_damaged_disk_of_the_source_is_told_and_the_next_run_heals() {
     // What is in memory is whole.
     site.a.import_again(&[]);
     let target = site.b.dataset("dst");
-    let (code, said) = ended(site.command(None, &target, &["--retries=0"]));
+    let (code, said) = ended(site.command(Way::Local, &target, &["--retries=0"]));
     assert_eq!(code, Some(1));
     assert!(said.contains("src@one"), "{said}");
     assert!(

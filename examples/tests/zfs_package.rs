@@ -202,6 +202,69 @@ fn one_snapshot_and_ranges_are_received_too() {
 }
 
 #[test]
+fn a_package_that_was_cut_off_is_completed_by_the_same_command() {
+    let (from, to) = (Pool::new(), Pool::new());
+    fill(&from);
+    let source = from.dataset("src");
+    from.write(&from.dataset("src/child"), "c", &noise(2, 500_000));
+    run(&["zfs", "snapshot", "-r", &format!("{source}@three")]);
+    let send = format!("zfs send -Rh {source}@three");
+    run(&[
+        "sh",
+        "-c",
+        &format!("{send} | zfs receive -u {}", to.dataset("theirs")),
+    ]);
+    let token = |name: &str| get(to.dataset(&format!("{name}/child")), "receive_resume_token");
+    for (options, keeps) in [("", false), ("-s", true)] {
+        let name = format!("ours{options}");
+        let ours = to.dataset(&name);
+        // In the middle of the second dataset.
+        let cut = format!(
+            "{send} | head -c 500000 | {} receive {options} {ours}",
+            program()
+        );
+        assert!(!fixture::attempt(&["sh", "-c", &cut]).status.success());
+        assert_eq!(token(&name) != "-", keeps, "{options}");
+        let whole = format!("{send} | {} receive {options} {ours}", program());
+        run(&["sh", "-c", &whole]);
+        assert_eq!(all(&to, &name), all(&to, "theirs"), "{options}");
+    }
+}
+
+#[test]
+fn properties_are_set_and_left_out_and_a_dry_run_receives_nothing() {
+    let (from, to) = (Pool::new(), Pool::new());
+    fill(&from);
+    let (source, ours) = (from.dataset("src"), to.dataset("ours"));
+    let receive = |options: &str| {
+        let program = program();
+        run(&[
+            "sh",
+            "-c",
+            &format!("zfs send -R {source}@two | {program} receive {options} {ours}"),
+        ])
+    };
+    let told = receive("-nv");
+    assert!(
+        told.contains(&format!("would receive {ours}/child@two")),
+        "{told}"
+    );
+    assert!(to.zfs.dataset(&ours).is_err());
+    let told = receive("-v -o atime=off -o compression=gzip -x org.example:note");
+    assert!(
+        told.contains(&format!("received {ours}/child@two")),
+        "{told}"
+    );
+    assert_eq!(get(&ours, "atime"), "off");
+    let child = to.dataset("ours/child");
+    assert_eq!(get(&child, "org.example:note"), "-");
+    // Set on top, and inherited from there.
+    assert_eq!(get(&child, "compression"), "gzip");
+    let above = format!("inherited from {ours}");
+    assert_eq!(fixture::source(&child, "compression"), above);
+}
+
+#[test]
 fn what_is_no_stream_or_is_cut_off_is_told_and_changes_nothing() {
     let (from, to) = (Pool::new(), Pool::new());
     fill(&from);

@@ -197,8 +197,48 @@ fn a_diverged_target_is_refused_and_rolled_back_only_on_request() {
     let plan = site.safe(&["--rollback", "--dry-run"]).well().stdout;
     assert!(plan.contains("own"), "{plan}");
     assert_eq!(snapshots(&site.target()), was);
-    site.safe(&["--rollback"]).well();
+    let told = site.safe(&["--rollback"]).well().stdout;
     assert_eq!(snapshots(&site.target()), ["one", "two"]);
+    // What goes is said before it goes.
+    let lost = told.find("destroying").unwrap();
+    assert!(lost < told.find("rollback of").unwrap(), "{told}");
+}
+
+#[test]
+fn a_target_that_was_only_written_to_is_taken_back_on_request() {
+    let site = Site::new();
+    site.safe(&[]).well();
+    let target = site.target();
+    site.a.write(&site.source(), "new", &noise(2, 300_000));
+    site.take("two");
+    // It goes on after that.
+    let two = site.a.snapshot("src@two");
+    let cut = format!("zfs send -i @one {two} | head -c 200000 | zfs receive -s -u {target}");
+    assert!(!fixture::attempt(&["sh", "-c", &cut]).status.success());
+    run(&["zfs", "set", "readonly=off", target.as_str()]);
+    site.b.write(&target, "own", &noise(3, 100_000));
+    let refused = site.safe(&["--retries=0"]);
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("--rollback"), "{refused:#?}");
+    let plan = site.safe(&["--rollback", "--dry-run"]).well().stdout;
+    assert!(plan.contains("were written to it since"), "{plan}");
+    site.safe(&["--rollback"]).well();
+    assert_eq!(snapshots(&target), ["one", "two"]);
+    let sshd = Sshd::start();
+    let ssh = sshd.options_of_syncoid();
+    let ssh: Vec<&str> = ssh.iter().map(String::as_str).collect();
+    site.b.write(&target, "own", &noise(4, 100_000));
+    site.take("three");
+    let (from, to) = (site.source(), format!("root@127.0.0.1:{target}"));
+    let push = |options: &[&str]| {
+        let head = ["--safe", "-r", "--identifier=vault"];
+        replicate(&[&head[..], &ssh, options, &[from.as_str(), &to]].concat())
+    };
+    let refused = push(&["--retries=0"]);
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("--rollback"), "{refused:#?}");
+    push(&["--rollback"]).well();
+    assert_eq!(snapshots(&target), ["one", "two", "three"]);
 }
 
 #[test]
@@ -211,10 +251,33 @@ fn what_the_source_no_longer_has_is_kept_until_it_is_to_be_retired() {
     assert!(kept.stdout.contains("dst/child"), "{kept:#?}");
     let copy = site.b.dataset("dst/child");
     assert_eq!(snapshots(&copy), ["one"]);
+    assert_eq!(get(&copy, "zfs-replicate:target"), "vault");
+    // The target's own, below what inherits the property to it.
+    let (own, scratch) = (
+        site.b.dataset("dst/own"),
+        site.b.dataset("dst/child/scratch"),
+    );
+    for dataset in [&own, &scratch] {
+        run(&["zfs", "create", "-u", dataset.as_str()]);
+    }
+    site.b.take("dst/own@daily");
+    let plan = site.safe(&["--retire", "--dry-run", "--json"]);
+    assert!(!plan.steps().contains(&"destroy".to_owned()), "{plan:#?}");
+    run(&["zfs", "destroy", scratch.as_str()]);
     let plan = site.safe(&["--retire", "--dry-run", "--json"]).well();
-    assert!(plan.steps().contains(&"destroy".to_owned()), "{plan:#?}");
+    let plan = plan.events();
+    let gone = plan.iter().find(|step| step["step"] == "destroy").unwrap();
+    assert_eq!(
+        gone["destroys"],
+        serde_json::json!([copy, format!("{copy}@one")])
+    );
     assert_eq!(snapshots(&copy), ["one"]);
-    site.safe(&["--retire"]).well();
+    let told = site.safe(&["--retire"]).well();
+    assert!(
+        told.stdout.contains("dst/own: the source has no such"),
+        "{told:#?}"
+    );
+    assert_eq!(snapshots(&own), ["daily"]);
     assert!(
         !fixture::attempt(&["zfs", "list", copy.as_str()])
             .status
@@ -280,14 +343,33 @@ fn what_is_restored_is_the_newest_or_a_named_snapshot_or_a_tree() {
     // Nobody's base: no marker on the backup.
     assert!(bookmarks(&backup).is_empty());
 
-    // What is there is not touched.
+    // What is there already is complete, and what is something else is not
+    // touched.
     let was = site.everything();
-    let again = restore(&[], &newest);
-    assert_eq!(again.code, Some(1));
-    assert!(again.stderr.contains("exists"), "{again:#?}");
+    assert_eq!(restore(&[], &newest).well().stdout, "nothing to do\n");
+    let other = restore(&[], &site.b.name().child("dst/child").unwrap());
+    assert_eq!(other.code, Some(1));
+    assert!(other.stderr.contains("exists"), "{other:#?}");
     let missing = restore(&["--snapshot=never"], &site.a.dataset("never"));
     assert_eq!(missing.code, Some(1), "{missing:#?}");
     assert_eq!(site.everything(), was);
+}
+
+#[test]
+fn a_restore_that_was_cut_off_is_completed_by_the_same_command() {
+    let site = Site::new();
+    let (backup, back) = (site.source(), site.b.dataset("back"));
+    let cut = format!("zfs send {backup}@one | head -c 150000 | zfs receive -s -u {back}");
+    let output = fixture::attempt(&["sh", "-c", &cut]);
+    assert!(!output.status.success());
+    assert_ne!(get(&back, "receive_resume_token"), "-");
+    let restore = || replicate(&["restore", "-r", "--json", backup.as_str(), back.as_str()]);
+    assert_eq!(restore().well().steps(), ["resume", "full"]);
+    assert_eq!(snapshots(&back), ["one"]);
+    // Nor does it matter where in the tree it was cut off.
+    run(&["zfs", "destroy", "-r", &format!("{back}/child")]);
+    assert_eq!(restore().well().steps(), ["nothing", "full"]);
+    assert_eq!(site.b.read(&site.b.dataset("back/child"), "b"), b"child");
 }
 
 #[test]

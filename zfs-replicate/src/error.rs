@@ -2,7 +2,7 @@
 
 use std::io;
 
-use zfs_core::{DatasetName, Guid, SnapshotName};
+use zfs_core::{DatasetName, Errno, Guid, SnapshotName};
 
 /// Why a replication could not be planned or carried out.
 #[derive(Debug, thiserror::Error)]
@@ -200,6 +200,16 @@ impl Error {
             Error::Connect { .. } | Error::Lost { .. } | Error::Damaged { .. } => true,
             Error::Remote { problem, .. } => problem.contains("dataset is busy"),
             Error::Zfs(error) => error.is_busy() || error.is_interrupted(),
+            _ => false,
+        }
+    }
+
+    /// Whether the target was written to since its youngest snapshot, so that
+    /// no increment goes onto it before it is taken back.
+    pub fn is_written_to(&self) -> bool {
+        match self {
+            Error::Zfs(zfs_core::Error::Zfs(failure)) => failure.errno == Errno::ETXTBSY,
+            Error::Remote { problem, .. } => problem.contains("has been modified"),
             _ => false,
         }
     }

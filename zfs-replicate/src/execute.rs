@@ -128,22 +128,22 @@ impl<'a> Executor<'a> {
         self
     }
 
-    /// Sends no faster than that. It holds for each stream.
+    /// Sends no faster than that, all streams together.
     #[must_use]
     pub fn limit(mut self, limit: Limit) -> Executor<'a> {
         self.stages.limit = Some(limit);
         self
     }
 
-    /// Sends no faster than a schedule says for the minute of the week, which
-    /// `now` tells. It holds for each stream.
+    /// Sends no faster, all streams together, than a schedule says for the
+    /// minute of the week, which `now` tells.
     #[must_use]
     pub fn schedule(
         mut self,
         schedule: Schedule,
         now: impl Fn() -> WeekMinute + Send + Sync + 'static,
     ) -> Executor<'a> {
-        self.stages.schedule = Some((schedule, Arc::new(now)));
+        self.stages.schedule = Some((schedule, Arc::new(now), Limit::default()));
         self
     }
 

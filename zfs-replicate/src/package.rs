@@ -25,11 +25,13 @@ use zfs_core::{
     SnapshotName, Zfs,
 };
 
-use crate::endpoint::Access;
+use zfs_stream::token::ResumeToken;
+
+use crate::endpoint::{Access, Endpoint, Local};
 use crate::error::Error;
 use crate::properties::Policy;
-use contents::Filesystem;
 pub use contents::Naming;
+use contents::{Contents, Filesystem};
 use input::{Input, Next};
 
 /// Receives packages.
@@ -41,6 +43,7 @@ pub struct Receiver<'a> {
     access: Access,
     naming: Naming,
     policy: Policy<'a>,
+    resumable: bool,
 }
 
 /// What came of a package.
@@ -70,6 +73,7 @@ impl<'a> Receiver<'a> {
             access: Access::Inherited,
             naming: Naming::default(),
             policy: Policy::new().preserve(),
+            resumable: false,
         }
     }
 
@@ -92,7 +96,17 @@ impl<'a> Receiver<'a> {
         self
     }
 
-    /// Which of the stream's properties are taken over, and what is set.
+    /// Keeps what arrived of a snapshot whose stream is cut off
+    /// (`zfs receive -s`). A package has no way to go on there: the same one
+    /// once more gives that up and brings the snapshot anew.
+    pub fn resumable(mut self) -> Receiver<'a> {
+        self.resumable = true;
+        self
+    }
+
+    /// Which of the stream's properties are taken over, and what is set: on
+    /// the topmost dataset, for those below it to inherit
+    /// (`zfs receive -o`).
     pub fn policy(mut self, policy: Policy<'a>) -> Receiver<'a> {
         self.policy = policy;
         self
@@ -128,14 +142,19 @@ impl<'a> Receiver<'a> {
                 arrived.skipped.push(snapshot);
             } else {
                 let filesystem = contents.filesystem(begin.to_guid());
+                if is_first {
+                    self.give_up(&contents, snapshot.dataset(), &mut there)?;
+                }
                 if self.naming == Naming::WithoutPool {
                     self.make_above(&snapshot, target)?;
                 }
+                let is_top = *snapshot.dataset() == contents.top(target)?;
                 self.one(
                     stream,
                     begin,
                     &snapshot,
                     filesystem.filter(|_| is_first),
+                    is_top,
                     &mut there,
                 )
                 .map(|bytes| arrived.bytes += bytes)?;
@@ -157,6 +176,67 @@ impl<'a> Receiver<'a> {
             self.put_keys_right(&contents, target, &there)?;
         }
         Ok(arrived)
+    }
+
+    /// Tells what a stream would bring, and receives nothing: what would
+    /// arrive and what is there already. What was renamed, promoted or
+    /// destroyed on the source is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Package`], as with [`Receiver::receive`]; the target cannot be
+    /// listed.
+    pub fn look(&self, stream: &File, target: &DatasetName) -> Result<Arrived, Error> {
+        let mut input = Input::new(stream);
+        let mut arrived = Arrived::default();
+        let (first, contents) = input.begin()?;
+        let contents = contents.named(self.naming);
+        let there = There::list(self.zfs, target)?;
+        let mut next = match first {
+            Some(begin) => Next::Begin(begin),
+            None => input.next()?,
+        };
+        while let Next::Begin(begin) = next {
+            let snapshot = contents.place(&begin.to_name(), target)?;
+            input.skip()?;
+            if there.find(begin.to_guid()) == Some(&snapshot) {
+                arrived.skipped.push(snapshot);
+            } else {
+                arrived.snapshots.push(snapshot);
+            }
+            next = if contents.is_package() {
+                input.next()?
+            } else {
+                Next::End
+            };
+        }
+        Ok(arrived)
+    }
+
+    /// Gives up what an earlier receive of the same package left halfway in a
+    /// dataset: the whole snapshot comes once more.
+    fn give_up(
+        &self,
+        contents: &Contents,
+        dataset: &DatasetName,
+        there: &mut There,
+    ) -> Result<(), Error> {
+        if !there.datasets.contains_key(dataset) {
+            return Ok(());
+        }
+        let listed = self.zfs.dataset(dataset)?;
+        let token = listed.receive_resume_token().map(ResumeToken::decode);
+        let Some(Ok(token)) = token else {
+            return Ok(());
+        };
+        if contents.filesystem(Guid(token.to_guid)).is_none() {
+            return Ok(());
+        }
+        Local::new(self.zfs.clone()).abort_receive(dataset)?;
+        if self.zfs.dataset(dataset).is_err_and(|e| e.is_not_found()) {
+            there.datasets.remove(dataset);
+        }
+        Ok(())
     }
 
     /// Makes what is missing between the target and what is below it.
@@ -183,11 +263,15 @@ impl<'a> Receiver<'a> {
         begin: BeginRecord,
         snapshot: &SnapshotName,
         filesystem: Option<&Filesystem>,
+        is_top: bool,
         there: &mut There,
     ) -> Result<u64, Error> {
         let dataset = snapshot.dataset();
         let is_new = !there.datasets.contains_key(dataset);
-        let mut request = ReceiveRequest::new(snapshot.clone()).resumable();
+        let mut request = ReceiveRequest::new(snapshot.clone());
+        if self.resumable {
+            request = request.resumable();
+        }
         if self.force {
             request = request.force();
         }
@@ -203,7 +287,7 @@ impl<'a> Receiver<'a> {
         if is_new && self.access == Access::ReadOnly {
             request = request.property("readonly", "on");
         }
-        for (name, value) in self.policy.given() {
+        for (name, value) in self.policy.given().iter().filter(|_| is_top) {
             request = request.property(name, value.as_str());
         }
         for (name, value) in filesystem

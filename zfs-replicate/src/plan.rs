@@ -52,6 +52,7 @@ mod dataset;
 mod gone;
 mod locate;
 mod marks;
+mod provenance;
 mod resume;
 mod step;
 mod text;
@@ -63,6 +64,7 @@ use std::fmt;
 
 use zfs_core::DatasetName;
 
+pub use provenance::{Provenance, provenance};
 pub use step::{
     Action, Advance, Base, Mark, MarkerMove, Range, Refusal, Rollback, Step, Stream, Unusable, Why,
 };
@@ -103,7 +105,8 @@ pub enum Hosts {
     /// On the same system: the target must not lie in the source.
     #[default]
     Same,
-    /// On two systems: the same names mean different datasets.
+    /// On two systems, as far as is known: the same names mean different
+    /// datasets, unless their GUIDs are the same as well.
     Different,
 }
 
@@ -158,7 +161,8 @@ pub enum Gone {
     /// They are reported and kept.
     #[default]
     Keep,
-    /// They are destroyed, after everything else. The plan lists what goes.
+    /// Those that say that they are replicas ([`Options::provenance`]) are
+    /// destroyed, after everything else. The plan lists what goes.
     Destroy,
 }
 
@@ -167,6 +171,9 @@ type Datasets<'a> = dyn Fn(&Dataset) -> bool + 'a;
 
 /// Which snapshots are to be on the target.
 type Wanted<'a> = dyn Fn(&DatasetName, &Snapshot) -> bool + 'a;
+
+/// Whose a dataset of the target is.
+type Whose<'a> = dyn Fn(&Dataset) -> Provenance + 'a;
 
 /// What a plan is to achieve.
 #[derive(Clone, Copy, Default)]
@@ -181,6 +188,7 @@ pub struct Options<'a> {
     gone: Gone,
     datasets: Option<&'a Datasets<'a>>,
     wanted: Option<&'a Wanted<'a>>,
+    provenance: Option<&'a Whose<'a>>,
 }
 
 impl<'a> Options<'a> {
@@ -242,6 +250,14 @@ impl<'a> Options<'a> {
         self.wanted = Some(wanted);
         self
     }
+
+    /// Says whose a dataset of the target is that the source does not have.
+    /// It may be called something else by then; its GUID is the same. Without
+    /// this nothing is known of any, and [`Gone::Destroy`] destroys none.
+    pub fn provenance(mut self, provenance: &'a Whose<'a>) -> Options<'a> {
+        self.provenance = Some(provenance);
+        self
+    }
 }
 
 impl fmt::Debug for Options<'_> {
@@ -256,6 +272,7 @@ impl fmt::Debug for Options<'_> {
             .field("gone", &self.gone)
             .field("datasets", &self.datasets.map(|_| "a filter"))
             .field("wanted", &self.wanted.map(|_| "a filter"))
+            .field("provenance", &self.provenance.map(|_| "known"))
             .finish()
     }
 }
@@ -275,7 +292,8 @@ pub fn plan(source: &Tree, target: &Tree, options: &Options<'_>) -> Result<Plan,
             dataset: source.root.clone(),
         });
     }
-    if options.hosts == Hosts::Same && target.root.is_within(&source.root) {
+    let is_same = options.hosts == Hosts::Same || is_same_pool(source, target);
+    if is_same && target.root.is_within(&source.root) {
         return Err(Error::TargetInsideSource {
             source_root: source.root.clone(),
             target_root: target.root.clone(),
@@ -305,6 +323,14 @@ pub fn plan(source: &Tree, target: &Tree, options: &Options<'_>) -> Result<Plan,
     Ok(Plan {
         steps: planner.steps,
     })
+}
+
+/// Whether both sides list the same dataset, whatever their hosts are called:
+/// a replica has a GUID of its own.
+fn is_same_pool(source: &Tree, target: &Tree) -> bool {
+    let listed = target.get(&target.root).or(target.above.as_ref());
+    let listed = listed.and_then(|there| Some((there, source.get(&there.name)?)));
+    listed.is_some_and(|(there, here)| there.guid == here.guid)
 }
 
 /// How far the planning of a dataset is.
@@ -391,6 +417,8 @@ impl<'a> Planner<'a> {
 mod model;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod properties_options;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -13,6 +13,12 @@ use zfs_core::DatasetName;
 /// Properties by name, as zfs(8) shows them with `-p`.
 pub type Properties = BTreeMap<String, String>;
 
+/// The user property in which a replica has the name of the target that it
+/// belongs to ([`TargetId`](crate::marker::TargetId)): what says so may be
+/// destroyed once the source no longer has it and that is asked for
+/// ([`Gone::Destroy`](crate::plan::Gone::Destroy)).
+pub const REPLICA_PROPERTY: &str = "zfs-replicate:target";
+
 /// What a replica must not have unless somebody asks for it: where it is
 /// mounted or shared, who may write to it, what it takes from others' space,
 /// and what belongs to its own encryption.
@@ -29,8 +35,10 @@ const DANGEROUS: &[&str] = &[
     "mlslabel",
 ];
 
-/// What comes with the data, or belongs to keys.
+/// What comes with the data, belongs to keys, or says whose replica the
+/// source itself is.
 const NEVER: &[&str] = &[
+    REPLICA_PROPERTY,
     "casesensitivity",
     "encryption",
     "keyformat",

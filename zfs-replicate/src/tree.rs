@@ -45,6 +45,9 @@ pub struct Dataset {
     pub bookmarks: Vec<Bookmark>,
     /// What an interrupted receive left in it.
     pub partial: Option<Partial>,
+    /// How much was written to it since its youngest snapshot, in bytes, where
+    /// the listing says that. A mount alone writes something.
+    pub written: Option<u64>,
 }
 
 impl Dataset {
@@ -59,6 +62,7 @@ impl Dataset {
             snapshots: Vec::new(),
             bookmarks: Vec::new(),
             partial: None,
+            written: None,
         }
     }
 

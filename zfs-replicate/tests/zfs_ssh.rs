@@ -21,8 +21,8 @@ use zfs_replicate::endpoint::stock::{Channels, Transport};
 use zfs_replicate::endpoint::{Compression, Elevation, Endpoint, Local, Ssh, Stock};
 use zfs_replicate::execute::{Cancel, Event, Executor, Observer, Outcome};
 use zfs_replicate::marker::TargetId;
-use zfs_replicate::plan::{Blocks, Diverged, Gone, Hosts, Options, Plan, plan};
-use zfs_replicate::tree::Snapshot;
+use zfs_replicate::plan::{Blocks, Diverged, Gone, Hosts, Options, Plan, Provenance, plan};
+use zfs_replicate::tree::{Dataset, Snapshot};
 
 /// Counts the commands that go through.
 #[derive(Debug)]
@@ -511,10 +511,12 @@ fn renames_promotions_rollbacks_and_retirements_reach_the_other_end() {
         site.pool.snapshot("src@third").as_str(),
     ]);
 
+    let replicas = |_: &Dataset| Provenance::Replica;
     let options = site
         .options()
         .diverged(Diverged::Rollback)
-        .gone(Gone::Destroy);
+        .gone(Gone::Destroy)
+        .provenance(&replicas);
     let plan = site.plan(Way::Push, &options);
     let words: Vec<_> = plan.steps.iter().map(|step| step.action.word()).collect();
     for word in ["rename", "promote", "rollback", "destroy"] {

@@ -152,6 +152,9 @@ pub struct Planned<'a> {
     /// Whether it is sent raw.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw: Option<bool>,
+    /// The datasets and snapshots that are destroyed, all of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub destroys: Vec<&'a str>,
 }
 
 /// What identifies a stream.

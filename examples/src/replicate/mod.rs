@@ -11,6 +11,7 @@ pub mod limit;
 pub mod messages;
 pub mod properties;
 pub mod receive;
+pub mod restore;
 pub mod safe;
 pub mod side;
 pub mod syncoid;

@@ -5,6 +5,7 @@
 //! next increment is marked on the source, and every stream is checked on its
 //! way.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -15,12 +16,15 @@ use zfs_replicate::endpoint::{
 };
 use zfs_replicate::execute::{Cancel, Executor, Retries};
 use zfs_replicate::marker::TargetId;
-use zfs_replicate::plan::{Action, Blocks, Diverged, Encrypted, Gone, Hosts, Options, Plan, plan};
+use zfs_replicate::plan::{
+    Blocks, Diverged, Encrypted, Gone, Hosts, Options, Plan, plan, provenance,
+};
 use zfs_replicate::tree::{Dataset, Snapshot};
 
 use super::arguments::{Arguments, Pattern};
 use super::limit::Limits;
 use super::properties;
+use super::restore;
 use super::side::Place;
 use super::told::Told;
 use super::wanted::Wanted;
@@ -53,11 +57,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     if forced {
         fits_a_forced_command(arguments, &to)?;
     }
-    let source = endpoint(&from, arguments, choice.needs_times())?;
+    let source = endpoint(&from, arguments, choice.needs_times(), false)?;
     let target: Box<dyn Endpoint> = if forced {
         Box::new(Forced::new(Arc::new(Ssh::connect(ssh(&to, arguments))?)))
     } else {
-        endpoint(&to, arguments, choice.needs_times())?
+        endpoint(&to, arguments, choice.needs_times(), arguments.rollback)?
     };
 
     let id = match &arguments.identifier {
@@ -88,14 +92,25 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         let wanted =
             |dataset: &DatasetName, snapshot: &Snapshot| chosen.contains(dataset, snapshot);
         let datasets = |dataset: &Dataset| is_meant(arguments, &source_root, dataset);
+        // Who is who is asked only where something may go because of it.
+        let whose = if arguments.retire && target_tree.get(&target_root).is_some() {
+            provenance(&target_tree, &target.properties(&target_root)?, &id)
+        } else {
+            HashMap::new()
+        };
+        let whose = |dataset: &Dataset| whose.get(&dataset.guid).copied().unwrap_or_default();
         let options = options(arguments, &id)
+            .provenance(&whose)
             .wanted(&wanted)
             .datasets(&datasets)
             .hosts(hosts);
         plan(&source_tree, &target_tree, &options)
     };
-    if arguments.restore && target.tree(&target_root)?.get(&target_root).is_some() {
-        anyhow::bail!("{target_root} exists; what is restored goes into a new dataset");
+    if arguments.restore {
+        let there = target.tree(&target_root)?;
+        if there.get(&target_root).is_some() {
+            restore::check(&source.tree(&source_root)?, &there)?;
+        }
     }
     if arguments.dry_run {
         let plan = planned()?;
@@ -108,7 +123,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let mut executor = Executor::new(&*source, &*target, &told)
         .cancel(cancel)
         .jobs(arguments.jobs.unwrap_or(JOBS))
-        .properties(properties::chosen(arguments, &*source, &source_root)?)
+        .properties(properties::chosen(
+            arguments,
+            &*source,
+            &source_root,
+            Some(&id).filter(|_| !arguments.restore && !forced),
+        )?)
         .verify();
     executor = limits.on(executor);
     if arguments.use_hold && !arguments.restore {
@@ -126,10 +146,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         let plan = planned()?;
         told.begin(&plan);
         something |= !plan.is_empty() || plan.refused().next().is_some();
-        found |= plan
-            .steps
-            .iter()
-            .any(|step| matches!(step.action, Action::Send(_)));
+        found |= restore::is_found(&plan, arguments.snapshot.as_deref());
         Ok(plan)
     })?;
     told.end(something, &outcome);
@@ -224,6 +241,7 @@ fn endpoint(
     place: &Place,
     arguments: &Arguments,
     times: bool,
+    written: bool,
 ) -> anyhow::Result<Box<dyn Endpoint>> {
     if place.host.is_empty() {
         let mut local = Local::new(Zfs::open()?);
@@ -232,6 +250,9 @@ fn endpoint(
         }
         if times {
             local = local.with_times();
+        }
+        if written {
+            local = local.with_written();
         }
         return Ok(Box::new(local));
     }

@@ -151,15 +151,16 @@ impl Told {
         }
     }
 
-    /// Tells machines what is about to be done; people are told as it is.
+    /// Tells machines what is about to be done, and people what is about to be
+    /// lost and what is left as it is; of the rest they are told as it is done.
     pub fn begin(&self, plan: &Plan) {
         if self.json {
             self.plan(plan);
         }
         for step in &plan.steps {
-            if step.action == Action::Nothing
-                && !matches!(step.why, Why::Excluded | Why::UpToDate { .. })
-            {
+            let is_left = step.action == Action::Nothing
+                && !matches!(step.why, Why::Excluded | Why::UpToDate { .. });
+            if step.is_loss() || is_left {
                 self.say(&step.to_string());
             }
         }
@@ -285,7 +286,13 @@ impl Observer for Told {
                 resumable,
             } => {
                 self.open().close(step.target.as_str(), 0);
-                self.failed(step, &error.to_string(), *resumable);
+                let mut text = error.to_string();
+                if error.is_written_to() {
+                    text.push_str(
+                        "; --rollback takes it back, and loses what was written there since",
+                    );
+                }
+                self.failed(step, &text, *resumable);
             }
             Event::Again { pause } => {
                 self.record(&Record::Again {
@@ -294,6 +301,10 @@ impl Observer for Told {
                 self.say(&format!("trying again in {} s", pause.as_secs()));
             }
             Event::Refused { step } => self.failed(step, &step.why.to_string(), false),
+            // In full it was said before.
+            Event::Changed { step } if step.is_loss() => {
+                self.say(&format!("{} of {}: done", step.action.word(), step.target));
+            }
             Event::Changed { step } | Event::Created { step } | Event::Aborted { step } => {
                 self.say(&step.to_string());
             }

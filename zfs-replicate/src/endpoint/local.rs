@@ -31,6 +31,7 @@ const LISTERS: usize = 4;
 pub struct Local {
     zfs: Zfs,
     times: bool,
+    written: bool,
     cache: Option<ListCache>,
 }
 
@@ -40,6 +41,7 @@ impl Local {
         Local {
             zfs,
             times: false,
+            written: false,
             cache: None,
         }
     }
@@ -61,9 +63,21 @@ impl Local {
         self
     }
 
+    /// Says how much was written to each dataset since its youngest snapshot.
+    /// No event of the kernel tells that, so nothing comes from a cache then.
+    #[must_use]
+    pub fn with_written(mut self) -> Local {
+        self.written = true;
+        self
+    }
+
     /// A dataset with its snapshots and bookmarks.
     fn contents(&self, listed: &zfs_core::Dataset) -> Result<Dataset, Error> {
         let mut dataset = plain(listed);
+        if self.written {
+            let properties = listed.properties.as_ref();
+            dataset.written = properties.and_then(|properties| properties.number("written"));
+        }
         // The kernel tells both only together with everything else.
         let mut what = ListSnapshots::new();
         if self.times || dataset.is_encrypted() {
@@ -194,6 +208,9 @@ impl Local {
 
     /// The place in the cache for a tree.
     fn kept(&self, root: &DatasetName) -> Option<Kept> {
+        if self.written {
+            return None;
+        }
         let times = if self.times { "\tcreation" } else { "" };
         let name = format!("{root}{times}");
         self.cache.as_ref()?.kept(&self.zfs, &root.pool(), &name)

@@ -15,13 +15,14 @@ use zfs_stream::verify::VerifyingReader;
 type Now = Arc<dyn Fn() -> WeekMinute + Send + Sync>;
 
 /// The stages of every stream. Without any a stream goes from kernel to
-/// kernel.
+/// kernel. A limit is one for all of them together.
 #[derive(Clone, Default)]
 pub(super) struct Stages {
     pub verify: bool,
     pub buffer: Option<usize>,
     pub limit: Option<Limit>,
-    pub schedule: Option<(Schedule, Now)>,
+    /// The limit is what the schedule sets.
+    pub schedule: Option<(Schedule, Now, Limit)>,
 }
 
 impl Stages {
@@ -41,11 +42,11 @@ impl Stages {
         if let Some(limit) = &self.limit {
             stream = Box::new(RateReader::new(stream, limit.clone()));
         }
-        if let Some((schedule, now)) = &self.schedule {
+        if let Some((schedule, now, limit)) = &self.schedule {
+            let (schedule, limit) = (schedule.clone(), limit.clone());
             let now = Arc::clone(now);
-            stream = Box::new(ScheduledReader::new(stream, schedule.clone(), move || {
-                now()
-            }));
+            let now = move || now();
+            stream = Box::new(ScheduledReader::sharing(stream, schedule, now, limit));
         }
         Ok(stream)
     }
@@ -59,8 +60,52 @@ impl fmt::Debug for Stages {
             .field("limit", &self.limit)
             .field(
                 "schedule",
-                &self.schedule.as_ref().map(|(schedule, _)| schedule),
+                &self.schedule.as_ref().map(|(schedule, ..)| schedule),
             )
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::num::NonZeroU64;
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    /// Reads so many streams of 30 kB at once.
+    fn read(stages: &Stages, streams: usize) -> Duration {
+        let began = Instant::now();
+        thread::scope(|scope| {
+            for _ in 0..streams {
+                let (from, to) = zfs_core::stream_pipe().unwrap();
+                File::from(to).write_all(&vec![1; 30_000]).unwrap();
+                let mut stream = stages.behind(from).unwrap();
+                scope.spawn(move || io::copy(&mut stream, &mut io::sink()).unwrap());
+            }
+        });
+        began.elapsed()
+    }
+
+    #[test]
+    fn streams_side_by_side_keep_to_the_limit_together() {
+        let schedule = "00:00,100000".parse().unwrap();
+        let now: Now = Arc::new(WeekMinute::default);
+        for stages in [
+            Stages {
+                limit: Some(Limit::new(NonZeroU64::new(100_000))),
+                ..Stages::default()
+            },
+            Stages {
+                schedule: Some((schedule, now, Limit::default())),
+                ..Stages::default()
+            },
+        ] {
+            // 90 kB; each by itself would be through in 0.3 s.
+            let took = read(&stages, 3);
+            assert!(took > Duration::from_millis(750), "{took:?}");
+        }
     }
 }

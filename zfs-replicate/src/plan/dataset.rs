@@ -119,6 +119,21 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// What takes a target back that was written to since its youngest
+    /// snapshot, where that was asked for. What was interrupted stays: it
+    /// builds on that snapshot.
+    fn unwrite(&self, target: &Dataset) -> Option<(Rollback, Why)> {
+        let bytes = target.written.filter(|bytes| *bytes > 0)?;
+        let newest = target.newest()?;
+        (self.options.diverged == Diverged::Rollback).then(|| {
+            let rollback = Rollback {
+                to: newest.name.clone(),
+                destroy: Vec::new(),
+            };
+            (rollback, Why::Written { bytes })
+        })
+    }
+
     /// A dataset of the target that is a clone of one of these.
     fn clone_of_any(&self, target: &Dataset, snapshots: &[SnapshotName]) -> Option<DatasetName> {
         self.view
@@ -173,10 +188,13 @@ impl<'a> Planner<'a> {
                 Verdict::Foreign(refusal) => return self.steps.push(pair.refuse(refusal)),
             }
         }
+        let written = self.unwrite(&there).filter(|_| !missing.is_empty());
         if let Some(rollback) = rollback {
             self.view.roll_back(&pair.target, &rollback.destroy);
             self.steps
                 .push(pair.step(Action::Rollback(rollback), Why::Diverged));
+        } else if let Some((rollback, why)) = written {
+            self.steps.push(pair.step(Action::Rollback(rollback), why));
         }
 
         let marked = self.mark(pair, &base);

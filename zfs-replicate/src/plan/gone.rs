@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use zfs_core::{DatasetName, SnapshotName};
 
 use super::step::{Action, Refusal, Step, Why};
-use super::{Gone, Planner};
+use super::{Gone, Planner, Provenance};
 use crate::marker::Marker;
 use crate::tree::Dataset;
 
@@ -25,49 +25,51 @@ impl Planner<'_> {
         gone.sort();
         match self.options.gone {
             Gone::Keep => {
-                for (source, target) in gone {
-                    self.steps.push(Step {
-                        source,
-                        target,
-                        action: Action::Nothing,
-                        why: Why::GoneFromSource,
-                    });
+                for pair in gone {
+                    self.keep(pair, Why::GoneFromSource);
                 }
             }
             Gone::Destroy => self.retire(gone),
         }
     }
 
-    /// Children before their parents, and clones before their origins.
+    fn keep(&mut self, (source, target): (DatasetName, DatasetName), why: Why) {
+        self.steps.push(Step {
+            source,
+            target,
+            action: Action::Nothing,
+            why,
+        });
+    }
+
+    /// Whose a dataset is: nobody's but the target's where it does not say.
+    fn provenance(&self, target: &DatasetName) -> Provenance {
+        match (self.view.get(target), self.options.provenance) {
+            (Some(dataset), Some(provenance)) => provenance(dataset),
+            _ => Provenance::Unknown,
+        }
+    }
+
+    /// Children before their parents, and clones before their origins. What
+    /// does not say that it is a replica stays, whatever its name.
     fn retire(&mut self, gone: Vec<(DatasetName, DatasetName)>) {
-        let mut waiting = gone;
+        let (mut waiting, others): (Vec<_>, Vec<_>) = gone
+            .into_iter()
+            .partition(|(_, target)| self.provenance(target) != Provenance::Unknown);
+        for pair in others {
+            self.keep(pair, Why::NoReplica);
+        }
         let mut going: HashSet<DatasetName> = HashSet::new();
         loop {
             let mut later = Vec::new();
             let before = waiting.len();
             for (source, target) in waiting.into_iter().rev() {
-                if self.in_the_way(&target, &going).is_some() {
+                if self.in_the_way(&target, &going).is_some() || self.is_idle(&target, &going) {
                     later.push((source, target));
                     continue;
                 }
-                if let Some(dataset) = self.view.get(&target) {
-                    let snapshots = names_by_age(dataset);
-                    if dataset.partial.is_some() && !snapshots.is_empty() {
-                        self.steps.push(Step {
-                            source: source.clone(),
-                            target: target.clone(),
-                            action: Action::Abort,
-                            why: Why::Retired,
-                        });
-                    }
-                    self.steps.push(Step {
-                        source,
-                        target: target.clone(),
-                        action: Action::Destroy { snapshots },
-                        why: Why::Retired,
-                    });
-                    going.insert(target);
-                }
+                self.destroy(&source, &target);
+                going.insert(target);
             }
             later.reverse();
             waiting = later;
@@ -76,15 +78,41 @@ impl Planner<'_> {
             }
         }
         for (source, target) in waiting {
-            if let Some(refusal) = self.in_the_way(&target, &going) {
-                self.steps.push(Step {
+            match self.in_the_way(&target, &going) {
+                Some(refusal) => self.steps.push(Step {
                     source,
                     target,
                     action: Action::Refuse,
                     why: Why::Refused(refusal),
-                });
+                }),
+                None => self.keep((source, target), Why::NoReplica),
             }
         }
+    }
+
+    /// Whether it is a parent of nothing that goes, so that nothing shows
+    /// whose parent it was.
+    fn is_idle(&self, target: &DatasetName, going: &HashSet<DatasetName>) -> bool {
+        self.provenance(target) == Provenance::Parent
+            && !going.iter().any(|name| name.is_descendant_of(target))
+    }
+
+    fn destroy(&mut self, source: &DatasetName, target: &DatasetName) {
+        let Some(dataset) = self.view.get(target) else {
+            return;
+        };
+        let snapshots = names_by_age(dataset);
+        let mut actions = Vec::new();
+        if dataset.partial.is_some() && !snapshots.is_empty() {
+            actions.push(Action::Abort);
+        }
+        actions.push(Action::Destroy { snapshots });
+        self.steps.extend(actions.into_iter().map(|action| Step {
+            source: source.clone(),
+            target: target.clone(),
+            action,
+            why: Why::Retired,
+        }));
     }
 
     /// Why a dataset cannot be destroyed once those in `going` are.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use zfs_core::{DatasetName, Guid, SnapshotName, Txg};
 
 use super::step::{Action, Base, Rollback, Step, Stream};
-use super::{Options, Plan, plan};
+use super::{Options, Plan, Provenance, plan};
 use crate::marker::{Marker, TargetId};
 use crate::tree::{
     Bookmark, Dataset, Encryption, Key, Kind, Partial, ResumePoint, Snapshot, StreamForm, Tree,
@@ -32,6 +32,10 @@ pub struct Entry {
     /// The transaction group of the snapshot that it is a clone of, which no
     /// other snapshot of that side has.
     pub origin: Option<u64>,
+    /// Bytes since the youngest snapshot.
+    pub written: u64,
+    /// Whose it is, on the target.
+    pub whose: Provenance,
 }
 
 impl Entry {
@@ -227,6 +231,7 @@ impl Side {
                     snapshots: entry.snapshots.iter().rev().map(snapshot).collect(),
                     bookmarks: entry.bookmarks.iter().rev().map(bookmark).collect(),
                     partial: entry.partial.clone().map(Partial::Token),
+                    written: Some(entry.written),
                 }
             })
             .collect();
@@ -459,6 +464,9 @@ impl World {
             }
             Op::Rollback(rollback) => {
                 let path = self.target.path(rollback.to.dataset());
+                if let Some(entry) = self.target.datasets.get_mut(&path) {
+                    entry.written = 0;
+                }
                 for name in &rollback.destroy {
                     let txg = self.target.point(name).ok_or("no snapshot")?.txg;
                     self.target.destroy_snapshot(&path, txg)?;
@@ -498,6 +506,7 @@ impl World {
         let guid = self.guid();
         let entry = Entry {
             guid,
+            whose: Provenance::Parent,
             ..Entry::default()
         };
         self.target.datasets.insert(path, entry);
@@ -632,6 +641,7 @@ impl World {
             guid,
             encrypted,
             origin,
+            whose: Provenance::Replica,
             ..Entry::default()
         });
         if entry.snapshots.iter().any(|point| point.name == to.name) {

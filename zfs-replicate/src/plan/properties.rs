@@ -8,12 +8,12 @@ use super::step::{Action, Refusal, Step, Why};
 use crate::marker::Marker;
 use crate::tree::StreamForm;
 
-const PATHS: [&str; 7] = ["", "a", "a/b", "a/b/c", "d", "d/e", "f"];
-const NAMES: [&str; 6] = ["s0", "s1", "s2", "s3", "s4", "s5"];
+pub const PATHS: [&str; 7] = ["", "a", "a/b", "a/b/c", "d", "d/e", "f"];
+pub const NAMES: [&str; 6] = ["s0", "s1", "s2", "s3", "s4", "s5"];
 
 /// Something that happens to the pools between two runs, or a run.
 #[derive(Clone, Debug)]
-enum Event {
+pub enum Event {
     Create {
         path: usize,
         encrypted: bool,
@@ -74,13 +74,13 @@ enum Event {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum BookmarkKind {
+pub enum BookmarkKind {
     Plain,
     OtherTarget,
     Lying,
 }
 
-fn event() -> impl Strategy<Value = Event> {
+pub fn event() -> impl Strategy<Value = Event> {
     let path = 0..PATHS.len();
     let name = 0..NAMES.len();
     let kind = prop_oneof![
@@ -121,7 +121,7 @@ fn pick<T>(list: &[T], which: usize) -> Option<usize> {
 }
 
 impl World {
-    fn happen(&mut self, event: &Event) -> Result<(), String> {
+    pub fn happen(&mut self, event: &Event) -> Result<(), String> {
         match *event {
             Event::Create { path, encrypted } => self.create(PATHS[path], encrypted),
             Event::DestroyDataset { on_target, path } => {
@@ -188,12 +188,17 @@ impl World {
                 }
             }
             Event::BareTarget { path } => {
+                let guid = self.guid();
                 let parent = PATHS[path]
                     .rsplit_once('/')
                     .map_or("", |(parent, _)| parent);
                 let target = &mut self.target.datasets;
                 if PATHS[path].is_empty() || target.contains_key(parent) {
-                    target.entry(PATHS[path].to_owned()).or_default();
+                    let bare = Entry {
+                        guid,
+                        ..Entry::default()
+                    };
+                    target.entry(PATHS[path].to_owned()).or_insert(bare);
                 }
             }
             Event::ForeignPartial {
@@ -326,7 +331,7 @@ fn justified(world: &World, step: &Step, refusal: &Refusal) -> bool {
 
 /// The snapshots that have to be on the target after a run: those that are
 /// younger than what was there already.
-fn wanted(source: &Entry, there: Option<&Entry>, before: &World) -> Vec<u64> {
+pub fn wanted(source: &Entry, there: Option<&Entry>, before: &World) -> Vec<u64> {
     let was_there = |guid: u64| {
         let datasets = &before.target.datasets;
         datasets.values().any(|entry| entry.has(guid))

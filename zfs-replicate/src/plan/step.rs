@@ -18,6 +18,24 @@ pub struct Step {
     pub why: Why,
 }
 
+impl Step {
+    /// Everything that it destroys on the target: datasets, and snapshots.
+    pub fn destroys(&self) -> impl Iterator<Item = &str> {
+        let (dataset, snapshots): (_, &[SnapshotName]) = match &self.action {
+            Action::Rollback(rollback) => (None, &rollback.destroy),
+            Action::Destroy { snapshots } => (Some(self.target.as_str()), snapshots),
+            _ => (None, &[]),
+        };
+        let snapshots = snapshots.iter().map(SnapshotName::as_str);
+        dataset.into_iter().chain(snapshots)
+    }
+
+    /// Whether something is lost by it that only the target has.
+    pub fn is_loss(&self) -> bool {
+        matches!(self.action, Action::Rollback(_) | Action::Destroy { .. })
+    }
+}
+
 /// What a step does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -315,6 +333,12 @@ pub enum Why {
     PromotedOnSource,
     /// The target has gone its own way, and going back was asked for.
     Diverged,
+    /// The target was written to since its youngest snapshot, and going back
+    /// was asked for.
+    Written {
+        /// How much, in bytes.
+        bytes: u64,
+    },
     /// The source has snapshots that are younger than what the target has.
     Younger {
         /// The target's youngest snapshot.
@@ -343,6 +367,9 @@ pub enum Why {
     /// The target has a dataset that the source no longer has, and to have it
     /// destroyed was asked for.
     Retired,
+    /// The target has a dataset that the source does not have, to have such
+    /// destroyed was asked for, and it does not say that it is a replica.
+    NoReplica,
     /// The dataset was left out on request.
     Excluded,
     /// The source's name is so long that no marker fits behind it.
@@ -362,7 +389,9 @@ impl Why {
             Why::RenamedOnSource => "renamed-on-source",
             Why::PromotedOnSource => "promoted-on-source",
             Why::Diverged => "diverged",
+            Why::Written { .. } => "written",
             Why::Retired => "retired",
+            Why::NoReplica => "no-replica",
             Why::Excluded => "excluded",
             Why::Younger { .. } => "younger",
             Why::Interrupted { .. } => "interrupted",

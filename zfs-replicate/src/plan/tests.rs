@@ -287,7 +287,25 @@ fn a_target_inside_its_own_source_is_refused() {
         ));
         assert!(plan(&source, &inside, &options.hosts(Hosts::Different)).is_ok());
     }
+    // The host has two names, and the dataset one GUID.
     let source = source(vec![dataset("tank/a", &[("1", 1)])]);
+    for datasets in [vec![], vec![dataset("tank/a", &[("1", 1)])]] {
+        let root = if datasets.is_empty() {
+            "tank/a/x"
+        } else {
+            "tank/a"
+        };
+        let inside = Tree {
+            root: name(root),
+            datasets,
+            above: Some(dataset("tank/a", &[])),
+        };
+        let options = Options::new().hosts(Hosts::Different);
+        assert!(matches!(
+            plan(&source, &inside, &options),
+            Err(Error::TargetInsideSource { .. })
+        ));
+    }
     let beside = Tree {
         root: name("tank/ab"),
         datasets: Vec::new(),

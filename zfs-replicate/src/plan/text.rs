@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::step::{Action, Mark, Range, Refusal, Step, Unusable, Why};
+use crate::properties::REPLICA_PROPERTY;
 
 /// How many names are listed before the rest is only counted.
 const MAX_LISTED: usize = 5;
@@ -37,15 +38,19 @@ impl fmt::Display for What<'_> {
             Action::Clone { origin } => write!(f, "make {target} as a clone of {origin}"),
             Action::Promote { .. } => write!(f, "promote {target}"),
             Action::Rollback(rollback) => {
-                write!(f, "take {target} back to {}, destroying ", rollback.to)?;
-                list(f, rollback.destroy.iter())
+                write!(f, "take {target} back to {}", rollback.to)?;
+                if rollback.destroy.is_empty() {
+                    return Ok(());
+                }
+                f.write_str(", destroying ")?;
+                all(f, rollback.destroy.iter())
             }
             Action::Destroy { snapshots } if snapshots.is_empty() => {
                 write!(f, "destroy {target}, which has no snapshots")
             }
             Action::Destroy { snapshots } => {
                 write!(f, "destroy {target} with ")?;
-                list(f, snapshots.iter())
+                all(f, snapshots.iter())
             }
             Action::Send(range) => range.sentence(f, target.as_str()),
             Action::Mark(mark) => mark.sentence(f),
@@ -120,15 +125,21 @@ impl Mark {
     }
 }
 
+/// What is lost is never cut short.
+fn all<T: fmt::Display>(f: &mut fmt::Formatter<'_>, names: impl Iterator<Item = T>) -> fmt::Result {
+    for (index, name) in names.enumerate() {
+        let comma = if index == 0 { "" } else { ", " };
+        write!(f, "{comma}{name}")?;
+    }
+    Ok(())
+}
+
 fn list<T: fmt::Display>(
     f: &mut fmt::Formatter<'_>,
     names: impl ExactSizeIterator<Item = T>,
 ) -> fmt::Result {
     let total = names.len();
-    for (index, name) in names.take(MAX_LISTED).enumerate() {
-        let comma = if index == 0 { "" } else { ", " };
-        write!(f, "{comma}{name}")?;
-    }
+    all(f, names.take(MAX_LISTED))?;
     if total > MAX_LISTED {
         write!(f, " and {} more", total - MAX_LISTED)?;
     }
@@ -152,8 +163,18 @@ impl fmt::Display for Why {
             Why::Diverged => {
                 f.write_str("the source has none of these, and to destroy them was asked for")
             }
+            Why::Written { bytes } => write!(
+                f,
+                "{bytes} bytes were written to it since, which no increment goes onto; they are \
+                 lost, as was asked for"
+            ),
             Why::Retired => f.write_str(
                 "the source no longer has this dataset, and to destroy it then was asked for",
+            ),
+            Why::NoReplica => write!(
+                f,
+                "the source has no such dataset, and it does not say that it is a replica of \
+                 this source ({REPLICA_PROPERTY}), so it is kept; if it is one, destroy it by hand"
             ),
             Why::Excluded => f.write_str("it was left out on request"),
             Why::Younger { newest } => {

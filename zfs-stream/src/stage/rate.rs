@@ -6,15 +6,23 @@
 
 use std::io::{self, Read};
 use std::num::NonZeroU64;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// A limit that others may change while bytes flow: a schedule that makes
-/// nights faster than days, say.
+/// nights faster than days, say. What is read with it and its clones is one
+/// sum: several streams together keep to it.
 #[derive(Clone, Debug, Default)]
-pub struct Limit(Arc<AtomicU64>);
+pub struct Limit(Arc<Bucket>);
+
+#[derive(Debug, Default)]
+struct Bucket {
+    bytes_per_second: AtomicU64,
+    /// Up to when what was read so far, or is about to be, is paid for.
+    paid_until: Mutex<Duration>,
+}
 
 impl Limit {
     /// So many bytes per second; `None` for as many as come.
@@ -27,12 +35,31 @@ impl Limit {
     /// Changes it, from the next read on.
     pub fn set(&self, bytes_per_second: Option<NonZeroU64>) {
         let number = bytes_per_second.map_or(0, NonZeroU64::get);
-        self.0.store(number, Ordering::Relaxed);
+        self.0.bytes_per_second.store(number, Ordering::Relaxed);
     }
 
     /// What it is now.
     pub fn get(&self) -> Option<NonZeroU64> {
-        NonZeroU64::new(self.0.load(Ordering::Relaxed))
+        NonZeroU64::new(self.0.bytes_per_second.load(Ordering::Relaxed))
+    }
+
+    fn paid_until(&self) -> MutexGuard<'_, Duration> {
+        let paid_until = self.0.paid_until.lock();
+        paid_until.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a turn of that length, and returns when it begins.
+    fn take(&self, turn: Duration, now: Duration) -> Duration {
+        let mut paid_until = self.paid_until();
+        let begins = (*paid_until).max(now.saturating_sub(BURST));
+        *paid_until = begins.saturating_add(turn);
+        begins
+    }
+
+    /// Gives back what was not used of a turn.
+    fn give_back(&self, rest: Duration) {
+        let mut paid_until = self.paid_until();
+        *paid_until = paid_until.saturating_sub(rest);
     }
 }
 
@@ -44,19 +71,15 @@ pub trait Clock {
     fn sleep(&self, duration: Duration);
 }
 
-/// The machine's own time.
-#[derive(Clone, Copy, Debug)]
-pub struct SystemClock(Instant);
+/// The machine's own time, the same for all readers of a process.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock(());
 
-impl Default for SystemClock {
-    fn default() -> Self {
-        Self(Instant::now())
-    }
-}
+static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 impl Clock for SystemClock {
     fn now(&self) -> Duration {
-        self.0.elapsed()
+        BEGAN.elapsed()
     }
 
     fn sleep(&self, duration: Duration) {
@@ -68,14 +91,13 @@ impl Clock for SystemClock {
 /// second may be used later, more is lost.
 const BURST: Duration = Duration::from_millis(100);
 
-/// A source from which at most so many bytes per second are read.
+/// A source from which at most so many bytes per second are read, together
+/// with all others that have a clone of its limit.
 #[derive(Debug)]
 pub struct RateReader<R, C = SystemClock> {
     source: R,
     limit: Limit,
     clock: C,
-    /// Up to when what was read so far is paid for.
-    paid_until: Duration,
 }
 
 impl<R: Read> RateReader<R> {
@@ -86,14 +108,16 @@ impl<R: Read> RateReader<R> {
 }
 
 impl<R: Read, C: Clock> RateReader<R, C> {
-    /// Reads with that limit and that clock.
+    /// Reads with that limit and that clock, which all that share the limit
+    /// have to share, too.
     pub fn with_clock(source: R, limit: Limit, clock: C) -> Self {
-        let paid_until = clock.now();
+        // What is read first is no burst.
+        let now = clock.now();
+        limit.take(Duration::ZERO, now.saturating_add(BURST));
         Self {
             source,
             limit,
             clock,
-            paid_until,
         }
     }
 
@@ -106,7 +130,8 @@ impl<R: Read, C: Clock> RateReader<R, C> {
 impl<R: Read, C: Clock> Read for RateReader<R, C> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(rate) = self.limit.get() else {
-            self.paid_until = self.clock.now();
+            let now = self.clock.now();
+            self.limit.take(Duration::ZERO, now.saturating_add(BURST));
             return self.source.read(buffer);
         };
         // Pieces of a burst at most, so that a small limit is smooth and a
@@ -114,23 +139,23 @@ impl<R: Read, C: Clock> Read for RateReader<R, C> {
         let burst = u128::from(rate.get()) * BURST.as_millis() / 1_000;
         let most = usize::try_from(burst.max(1)).unwrap_or(usize::MAX);
         let most = most.min(buffer.len());
-        let now = self.clock.now();
-        if let Some(early) = self
-            .paid_until
-            .checked_sub(now)
-            .filter(|early| !early.is_zero())
-        {
+        let begins = self.limit.take(time(most, rate), self.clock.now());
+        let early = begins.saturating_sub(self.clock.now());
+        if !early.is_zero() {
             self.clock.sleep(early);
         }
-        let now = self.clock.now();
-        self.paid_until = self.paid_until.max(now.saturating_sub(BURST));
         let piece = buffer.get_mut(..most).unwrap_or_default();
-        let length = self.source.read(piece)?;
-        let nanos = length as u128 * 1_000_000_000 / u128::from(rate.get());
-        let nanos = u64::try_from(nanos).unwrap_or(u64::MAX);
-        self.paid_until = self.paid_until.saturating_add(Duration::from_nanos(nanos));
-        Ok(length)
+        let length = self.source.read(piece);
+        let read = length.as_ref().map_or(0, |length| *length);
+        self.limit.give_back(time(most.saturating_sub(read), rate));
+        length
     }
+}
+
+/// How long so many bytes take.
+fn time(bytes: usize, rate: NonZeroU64) -> Duration {
+    let nanos = bytes as u128 * 1_000_000_000 / u128::from(rate.get());
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]
@@ -176,6 +201,21 @@ pub(super) mod tests {
                 "{took} {expected}"
             );
         }
+    }
+
+    #[test]
+    fn streams_that_share_a_limit_keep_to_it_together() {
+        let clock = Staged::default();
+        let limit = limit(1_000);
+        let mut readers =
+            [(); 4].map(|()| RateReader::with_clock(io::repeat(1), limit.clone(), clock.clone()));
+        for _ in 0..25 {
+            for reader in &mut readers {
+                reader.read_exact(&mut [0; 100]).unwrap();
+            }
+        }
+        let took = seconds(&clock);
+        assert!((9.8..=10.0).contains(&took), "{took}");
     }
 
     #[test]

@@ -183,14 +183,23 @@ pub struct ScheduledReader<R, F, C = SystemClock> {
 impl<R: Read, F: FnMut() -> WeekMinute> ScheduledReader<R, F> {
     /// Reads by that schedule.
     pub fn new(source: R, schedule: Schedule, now: F) -> Self {
-        Self::with_clock(source, schedule, now, SystemClock::default())
+        Self::sharing(source, schedule, now, Limit::default())
+    }
+
+    /// Reads by that schedule, together with all others that have a clone of
+    /// that limit. It is set by the schedule.
+    pub fn sharing(source: R, schedule: Schedule, now: F, limit: Limit) -> Self {
+        Self::built(source, schedule, now, limit, SystemClock::default())
     }
 }
 
 impl<R: Read, F: FnMut() -> WeekMinute, C: Clock + Clone> ScheduledReader<R, F, C> {
     /// Reads by that schedule and that clock.
     pub fn with_clock(source: R, schedule: Schedule, now: F, clock: C) -> Self {
-        let limit = Limit::default();
+        Self::built(source, schedule, now, Limit::default(), clock)
+    }
+
+    fn built(source: R, schedule: Schedule, now: F, limit: Limit, clock: C) -> Self {
         Self {
             reader: RateReader::with_clock(source, limit.clone(), clock.clone()),
             limit,

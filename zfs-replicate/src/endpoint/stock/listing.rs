@@ -19,7 +19,8 @@ use crate::tree::{Bookmark, Dataset, Encryption, Key, Kind, Snapshot};
 pub(super) const COLUMNS: &str = "name,type,guid,createtxg,origin,encryptionroot,keystatus,receive_resume_token,creation,ivsetguid";
 const COLUMN_COUNT: usize = 10;
 
-/// Two columns more, for [`sizes`].
+/// Two columns more, for [`sizes`]; the first also tells what was written to a
+/// dataset.
 pub(super) const SIZES: &str = ",written,referenced";
 
 /// The longest line: a resume token is the longest of what it has.
@@ -381,6 +382,7 @@ impl<'a> Row<'a> {
             }),
         };
         dataset.partial = self.token.map(partial);
+        dataset.written = self.written.map(number).transpose()?;
         Ok(dataset)
     }
 }

@@ -1,0 +1,234 @@
+//! What holds for plans with any options: filters are kept to, what goes was
+//! named, and what is nobody's replica stays.
+
+use std::collections::{BTreeSet, HashMap};
+
+use proptest::prelude::*;
+use zfs_core::{DatasetName, Guid};
+
+use super::model::{Side, World, ops};
+use super::properties::{Event, NAMES, PATHS, event, wanted};
+use super::step::{Action, Refusal, Why};
+use super::{Diverged, Encrypted, Gone, Options, Plan, Provenance};
+use crate::tree::{Dataset, Snapshot};
+
+/// What a run is asked for.
+#[derive(Clone, Debug)]
+struct Asked {
+    /// Snapshots of these names are not wanted.
+    skipped: BTreeSet<usize>,
+    /// Nor are these datasets.
+    excluded: BTreeSet<usize>,
+    rollback: bool,
+    retire: bool,
+    plaintext: bool,
+    /// Where the target was written to, if that may be lost.
+    written: BTreeSet<usize>,
+}
+
+fn asked() -> impl Strategy<Value = Asked> {
+    let some = |most: usize, of: usize| prop::collection::btree_set(0..of, 0..=most);
+    let switches = (any::<bool>(), any::<bool>(), any::<bool>());
+    (
+        some(3, NAMES.len()),
+        some(2, PATHS.len()),
+        some(3, PATHS.len()),
+        switches,
+    )
+        .prop_map(
+            |(skipped, excluded, written, (rollback, retire, plaintext))| Asked {
+                skipped,
+                excluded,
+                rollback,
+                retire,
+                plaintext,
+                written,
+            },
+        )
+}
+
+impl Asked {
+    fn wants(&self, snapshot: &str) -> bool {
+        !self.skipped.iter().any(|index| NAMES[*index] == snapshot)
+    }
+
+    fn means(&self, path: &str) -> bool {
+        !self.excluded.iter().any(|index| PATHS[*index] == path)
+    }
+
+    /// Writes to the target, where that is in nobody's way for good.
+    fn write(&self, world: &mut World) {
+        for path in self.written.iter().filter(|_| self.rollback) {
+            if let Some(entry) = world.target.datasets.get_mut(PATHS[*path]) {
+                entry.written = 4096;
+            }
+        }
+    }
+
+    fn plan(&self, world: &World) -> Plan {
+        let root = world.source.name("");
+        let whose: HashMap<Guid, Provenance> = world
+            .target
+            .datasets
+            .values()
+            .map(|entry| (Guid(entry.guid), entry.whose))
+            .collect();
+        let whose = |dataset: &Dataset| whose[&dataset.guid];
+        let wanted = |_: &DatasetName, snapshot: &Snapshot| self.wants(snapshot.name.snapshot());
+        let means = |dataset: &Dataset| {
+            let path = dataset.name.strip_prefix(&root);
+            path.is_none_or(|path| self.means(path))
+        };
+        let mut options = Options::new()
+            .wanted(&wanted)
+            .datasets(&means)
+            .provenance(&whose);
+        if self.rollback {
+            options = options.diverged(Diverged::Rollback);
+        }
+        if self.retire {
+            options = options.gone(Gone::Destroy);
+        }
+        if self.plaintext {
+            options = options.encrypted(Encrypted::Plaintext);
+        }
+        world.plan_with(options)
+    }
+}
+
+/// The GUIDs of everything on a side.
+fn guids(side: &Side) -> BTreeSet<u64> {
+    side.datasets
+        .values()
+        .flat_map(|entry| {
+            let snapshots = entry.snapshots.iter().map(|point| point.guid);
+            snapshots.chain([entry.guid])
+        })
+        .collect()
+}
+
+/// What a name stands for on a side.
+fn named(side: &Side, name: &str) -> Option<u64> {
+    let (dataset, snapshot) = name.split_once('@').unwrap_or((name, ""));
+    let dataset: DatasetName = dataset.parse().unwrap();
+    let entry = &side.datasets[dataset.strip_prefix(&side.name("")).unwrap()];
+    if snapshot.is_empty() {
+        return Some(entry.guid);
+    }
+    let mut points = entry.snapshots.iter();
+    Some(points.find(|point| point.name == snapshot)?.guid)
+}
+
+/// Does step by step what a plan says; what each destroys it has to name.
+fn carry_out(world: &mut World, plan: &Plan) -> Result<(), TestCaseError> {
+    for step in &plan.steps {
+        let before = guids(&world.target);
+        let mut named: BTreeSet<u64> = step
+            .destroys()
+            .filter_map(|name| named(&world.target, name))
+            .collect();
+        if let Some(entry) = path(world, &step.target).and_then(|p| world.target.datasets.get(p)) {
+            let halfway = entry.partial.is_some() && entry.snapshots.is_empty();
+            if step.action == Action::Abort && halfway {
+                named.insert(entry.guid);
+            }
+            if matches!(step.action, Action::Destroy { .. }) {
+                prop_assert!(entry.whose != Provenance::Unknown, "{step}");
+            }
+        }
+        for op in ops(std::slice::from_ref(step)) {
+            if let Err(problem) = world.apply(&op, false) {
+                return Err(TestCaseError::fail(format!("{problem}: {step}\n{plan:#?}")));
+            }
+        }
+        let after = guids(&world.target);
+        for guid in before.difference(&after) {
+            prop_assert!(named.contains(guid), "{guid} went with: {step}");
+        }
+    }
+    Ok(())
+}
+
+fn path<'n>(world: &World, name: &'n DatasetName) -> Option<&'n str> {
+    name.strip_prefix(&world.target.name(""))
+}
+
+/// What is sent is wanted, and what is wanted and not refused is there.
+fn check_wanted(
+    asked: &Asked,
+    before: &World,
+    after: &World,
+    plan: &Plan,
+) -> Result<(), TestCaseError> {
+    let root = before.source.name("");
+    let refused: Vec<_> = plan.refused().collect();
+    for step in &plan.steps {
+        let Action::Send(range) = &step.action else {
+            continue;
+        };
+        prop_assert!(
+            asked.means(step.source.strip_prefix(&root).unwrap()),
+            "{step}"
+        );
+        for snapshot in &range.snapshots {
+            prop_assert!(asked.wants(snapshot.name.snapshot()), "{step}");
+        }
+    }
+    for (path, source) in before
+        .source
+        .datasets
+        .iter()
+        .filter(|(p, _)| asked.means(p))
+    {
+        let name = before.source.name(path);
+        let mut of_it = refused.iter().filter(|step| step.source == name);
+        let is_refused = of_it
+            .clone()
+            .any(|step| !matches!(&step.why, Why::Refused(Refusal::SnapshotNameTaken { .. })));
+        if is_refused {
+            continue;
+        }
+        let there = after.target.datasets.get(path);
+        for guid in wanted(source, there, before) {
+            let point = source.snapshots.iter().find(|s| s.guid == guid).unwrap();
+            let taken = of_it.any(|step| match &step.why {
+                Why::Refused(Refusal::SnapshotNameTaken { snapshot, .. }) => {
+                    snapshot.snapshot() == point.name
+                }
+                _ => false,
+            });
+            prop_assert!(
+                !asked.wants(&point.name) || taken || there.is_some_and(|entry| entry.has(guid)),
+                "{name}@{} is missing: {plan:#?}",
+                point.name
+            );
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn with_any_options_only_what_is_wanted_comes_and_only_what_was_named_goes(
+        history in prop::collection::vec(event(), 0..40),
+        asked in asked(),
+    ) {
+        let mut world = World::new();
+        for event in &history {
+            let event: &Event = event;
+            if let Err(problem) = world.happen(event) {
+                return Err(TestCaseError::fail(problem));
+            }
+        }
+        asked.write(&mut world);
+        let before = world.clone();
+        let plan = asked.plan(&before);
+        carry_out(&mut world, &plan)?;
+        check_wanted(&asked, &before, &world, &plan)?;
+        let words: Vec<_> = plan.steps.iter().map(|step| step.action.word()).collect();
+        prop_assert!(asked.retire || !words.contains(&"destroy"));
+        prop_assert!(asked.rollback || !words.contains(&"rollback"));
+        let again = asked.plan(&world);
+        prop_assert!(again.is_empty(), "the second plan has work: {again:#?}");
+    }
+}
