@@ -67,12 +67,12 @@ fn everything_is_mounted_with_the_options_that_were_given() {
     let pool = Pool::new();
     let top = placed(&pool, "top");
     let child = pool.filesystem("top/child");
-    let how = |request: MountRequest| request.option("ro").option("noexec");
+    let how = |request: MountRequest| request.option("nosuid").option("noexec");
     let all = pool.zfs.mount_all_with([&top], how).unwrap();
     assert_eq!(all.mounted.len(), 2, "{all:?}");
     for name in [&top, &child] {
         let output = fixture::run(&["findmnt", "-nro", "VFS-OPTIONS", "-S", name.as_str()]);
         let has = |option| output.trim().split(',').any(|other| other == option);
-        assert!(has("ro") && has("noexec"), "{name}: {output}");
+        assert!(has("nosuid") && has("noexec"), "{name}: {output}");
     }
 }

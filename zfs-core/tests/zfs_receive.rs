@@ -579,7 +579,11 @@ fn own_properties_and_exclusions_go_before_received_ones() {
 #[test]
 fn what_is_set_on_the_target_itself_stays_although_it_is_excluded() {
     let ground = Ground::new();
-    receive(&ground.zfs, &ground.to("copy@one"), &streams().full).unwrap();
+    // The first received properties of a dataset take the place of local ones.
+    let first = ground
+        .to("copy@one")
+        .received_property("org.example:sent", "value");
+    receive(&ground.zfs, &first, &streams().full).unwrap();
     let copy = ground.dataset("copy");
     let own = Properties::new()
         .with("atime", "off")

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use examples::ctl::act::{Act, How};
 use examples::ctl::{
-    Usage, allow, dataset, diff, get, key, mount, program, property, snapshot, stream,
+    Usage, allow, dataset, destroy, diff, get, key, mount, program, property, snapshot, stream,
 };
 use examples::eprintln;
 use examples::exit::{UsageError, sentence};
@@ -35,7 +35,7 @@ Exit codes, as zfs(8): 0 done, 1 failed, 2 wrong usage.";
 #[derive(Debug, Subcommand)]
 enum Verb {
     Create(dataset::Create),
-    Destroy(dataset::Destroy),
+    Destroy(destroy::Destroy),
     Rename(dataset::Rename),
     Clone(dataset::Clone),
     Promote(dataset::Promote),
@@ -61,6 +61,25 @@ enum Verb {
     Program(program::Program),
     Version(program::Versions),
     Wait(program::Wait),
+}
+
+impl Verb {
+    /// What it writes is text, or a stream.
+    fn is_text_alone(&self) -> bool {
+        matches!(
+            self,
+            Verb::Send(_) | Verb::Holds(_) | Verb::Diff(_) | Verb::Allow(_)
+        )
+    }
+
+    /// What it writes is what it is asked for, and not what it did.
+    fn has_own_output(&self) -> bool {
+        match self {
+            Verb::Get(_) | Verb::Program(_) | Verb::Version(_) => true,
+            Verb::Mount(mount) => mount.shows(),
+            _ => self.is_text_alone(),
+        }
+    }
 }
 
 fn run(verb: Verb, act: &mut Act) -> anyhow::Result<()> {
@@ -108,17 +127,12 @@ fn main() -> ExitCode {
         dry_run: args.dry_run,
         json: args.json,
         verbose: false,
+        quiet: false,
     };
-    let own_output = matches!(
-        args.verb,
-        Verb::Get(_)
-            | Verb::Send(_)
-            | Verb::Holds(_)
-            | Verb::Diff(_)
-            | Verb::Allow(_)
-            | Verb::Program(_)
-            | Verb::Version(_)
-    );
+    if args.json && args.verb.is_text_alone() {
+        return failed(&Usage("--json: this verb has no JSON".to_owned()).into());
+    }
+    let own_output = args.verb.has_own_output();
     let mut act = match Zfs::open() {
         Ok(zfs) => Act::new(zfs, how),
         Err(error) => return failed(&error.into()),

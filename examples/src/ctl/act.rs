@@ -7,6 +7,7 @@ use zfs_core::Zfs;
 
 /// How a verb is to be carried out.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "command-line switches")]
 pub struct How {
     /// Tell what would be done, and do nothing.
     pub dry_run: bool,
@@ -14,6 +15,8 @@ pub struct How {
     pub json: bool,
     /// Tell what is done.
     pub verbose: bool,
+    /// The verb tells it in its own words.
+    pub quiet: bool,
 }
 
 /// The steps of one command.
@@ -44,6 +47,11 @@ impl Act {
         self.how.verbose |= verbose;
     }
 
+    /// The verb tells what is done in its own words.
+    pub fn quiet(&mut self) {
+        self.how.quiet = true;
+    }
+
     /// Whether nothing is to be done.
     pub fn is_dry(&self) -> bool {
         self.how.dry_run
@@ -69,9 +77,11 @@ impl Act {
             act(&self.zfs)?;
         }
         let name = name.to_string();
-        if !self.how.json && self.how.dry_run {
+        if self.how.json || self.how.quiet {
+            // Told later, or by the verb.
+        } else if self.how.dry_run {
             println!("would {action} {name}");
-        } else if !self.how.json && self.how.verbose {
+        } else if self.how.verbose {
             println!("{action} {name}");
         }
         self.steps.push((action, name));

@@ -1,15 +1,14 @@
-//! create, destroy, rename, clone, promote.
+//! create, rename, clone, promote.
 
 use anyhow::{Result, bail};
 use clap::Args;
 use zfs_core::{
-    Cipher, CreateRequest, DatasetName, Defer, Encryption, KeyFormat, KeyLocation, Mounts,
-    Properties, SnapshotName, UnmountFlags, Version, Zfs,
+    CreateRequest, DatasetName, Mounts, Properties, SnapshotName, UnmountFlags, Version,
 };
 
 use super::act::Act;
-use super::key::ask;
-use super::name::{Any, assignment, chosen, size, snapshots, tree};
+use super::name::{Any, assignment, size};
+use super::new_key::{NewKey, split_key};
 use super::property::text as text_of;
 use super::usage;
 
@@ -58,8 +57,8 @@ impl Create {
         }
         let (key, properties) = split_key(&self.properties);
         let encryption = match key {
-            Key::None => None,
-            Key::Own(wanted) => Some(wanted.encryption(&act.zfs, &self.name)?),
+            NewKey::None => None,
+            NewKey::Own(wanted) => Some(wanted.encryption(&act.zfs, &self.name)?),
         };
         let mut request = match self.volsize {
             None => CreateRequest::filesystem(self.name.clone()),
@@ -156,242 +155,6 @@ pub fn reservation(volsize: u64, volblocksize: u64, copies: u64) -> u64 {
     volsize * copies + metadata * (copies + 1).min(3) * INDIRECT
 }
 
-enum Key {
-    None,
-    Own(Wanted),
-}
-
-struct Wanted {
-    cipher: Option<String>,
-    format: String,
-    location: Option<String>,
-    iterations: Option<String>,
-}
-
-/// The four properties that make a key, and the others.
-fn split_key(given: &[(String, String)]) -> (Key, Properties) {
-    let value = |name: &str| {
-        given
-            .iter()
-            .rev()
-            .find(|(property, _)| property == name)
-            .map(|(_, value)| value.clone())
-    };
-    let Some(format) = value("keyformat") else {
-        return (Key::None, given.iter().cloned().collect());
-    };
-    let wanted = Wanted {
-        cipher: value("encryption"),
-        format,
-        location: value("keylocation"),
-        iterations: value("pbkdf2iters"),
-    };
-    let others = given.iter().filter(|(property, _)| {
-        !["encryption", "keyformat", "keylocation", "pbkdf2iters"].contains(&property.as_str())
-    });
-    (Key::Own(wanted), others.cloned().collect())
-}
-
-impl Wanted {
-    fn encryption(&self, zfs: &Zfs, name: &DatasetName) -> Result<Encryption> {
-        let Some(format) = KeyFormat::parse(&self.format) else {
-            return usage(format!(
-                "keyformat is raw, hex or passphrase, and not {}",
-                self.format
-            ));
-        };
-        let cipher = if let Some(word) = &self.cipher {
-            let Some(cipher) = Cipher::parse(word) else {
-                return usage(format!("{word} is no encryption"));
-            };
-            cipher
-        } else {
-            let parent = name.parent().map(|parent| zfs.encryption(&parent));
-            let cipher = parent.transpose()?.flatten().and_then(|state| state.cipher);
-            let Some(cipher) = cipher else {
-                bail!(
-                    "Encryption must be turned on to set encryption properties \
-                     (-o encryption=on)."
-                );
-            };
-            cipher
-        };
-        let location = match &self.location {
-            Some(text) => KeyLocation::parse(text)?,
-            None => KeyLocation::prompt(),
-        };
-        let mut key = location.read(format, |format| ask(format, None, true))?;
-        if let Some(iterations) = &self.iterations {
-            let Ok(number) = iterations.parse() else {
-                return usage(format!("pbkdf2iters is a number, and not {iterations}"));
-            };
-            key = key.iterations(number);
-        }
-        Ok(Encryption::new(key).cipher(cipher).location(location))
-    }
-}
-
-/// Destroy a dataset, snapshots, or a bookmark
-#[derive(Args, Debug)]
-#[command(after_help = "Examples:
-  zfs-ctl destroy -rnv tank/old
-  zfs-ctl destroy tank/home@monday
-  zfs-ctl destroy -r tank@daily-1%daily-7
-  zfs-ctl destroy tank/home#base")]
-#[expect(clippy::struct_excessive_bools, reason = "command-line switches")]
-pub struct Destroy {
-    /// What is below it as well; of snapshots those of that name
-    #[arg(short)]
-    recursive: bool,
-    /// What depends on it as well: clones wherever they are
-    #[arg(short = 'R')]
-    dependents: bool,
-    /// Unmount although it is in use
-    #[arg(short)]
-    force: bool,
-    /// Snapshots that are held or cloned go when that ends
-    #[arg(short)]
-    defer: bool,
-    /// Tell what would be done
-    #[arg(short = 'n')]
-    dry: bool,
-    /// Tell what is done
-    #[arg(short, visible_short_alias = 'p')]
-    verbose: bool,
-    name: String,
-}
-
-impl Destroy {
-    /// A clone with all that depends on it.
-    pub fn dependents_of(clone: &DatasetName, force: bool) -> Destroy {
-        Destroy {
-            recursive: false,
-            dependents: true,
-            force,
-            defer: false,
-            dry: false,
-            verbose: false,
-            name: clone.to_string(),
-        }
-    }
-
-    /// Carries it out.
-    pub fn run(self, act: &mut Act) -> Result<()> {
-        act.dry(self.dry);
-        act.verbose(self.verbose);
-        if self.name.contains('@') {
-            return self.snapshots(act);
-        }
-        match Any::parse(&self.name)? {
-            Any::Bookmark(bookmark) => {
-                if !act.zfs.exists(&bookmark)? {
-                    bail!("bookmark '{bookmark}' does not exist.");
-                }
-                Ok(act.step("destroy", &bookmark, |zfs| {
-                    zfs.destroy_bookmarks([&bookmark])
-                })?)
-            }
-            Any::Dataset(dataset) => self.dataset(act, &dataset),
-            Any::Snapshot(_) => usage("a snapshot's name has one @ in it"),
-        }
-    }
-
-    fn snapshots(&self, act: &mut Act) -> Result<()> {
-        let chosen = chosen(&act.zfs, &self.name, self.recursive || self.dependents)?;
-        if self.dependents {
-            let mut doomed = Doomed::default();
-            for snapshot in &chosen {
-                doomed.clones_of(&act.zfs, snapshot)?;
-            }
-            self.destroy_all(act, &doomed.order)?;
-        }
-        let defer = if self.defer { Defer::Yes } else { Defer::No };
-        let names: Vec<&str> = chosen.iter().map(SnapshotName::as_str).collect();
-        Ok(act.step("destroy", names.join(" "), |zfs| {
-            zfs.destroy_snapshots(&chosen, defer)
-        })?)
-    }
-
-    fn dataset(&self, act: &mut Act, dataset: &DatasetName) -> Result<()> {
-        act.zfs.dataset(dataset)?;
-        if !self.recursive && !self.dependents {
-            let below = tree(&act.zfs, dataset, true)?.len() > 1;
-            if below || !snapshots(&act.zfs, dataset)?.is_empty() {
-                bail!("cannot destroy '{dataset}': it has children (-r destroys them as well)");
-            }
-        }
-        let mut doomed = Doomed::default();
-        doomed.add(&act.zfs, dataset)?;
-        let outside: Vec<&str> = doomed
-            .order
-            .iter()
-            .filter(|name| !name.is_within(dataset))
-            .map(DatasetName::as_str)
-            .collect();
-        if !outside.is_empty() && !self.dependents {
-            bail!(
-                "cannot destroy '{dataset}': it has dependent clones (-R destroys them as well): {}",
-                outside.join(" ")
-            );
-        }
-        self.destroy_all(act, &doomed.order)
-    }
-
-    fn destroy_all(&self, act: &mut Act, order: &[DatasetName]) -> Result<()> {
-        for dataset in order {
-            if self.force && !act.is_dry() {
-                // What it says matters less than what the destroy says.
-                let _ = act.zfs.unmount(dataset, UnmountFlags::FORCE);
-            }
-            let snapshots: Vec<SnapshotName> = snapshots(&act.zfs, dataset)?
-                .into_iter()
-                .map(|snapshot| snapshot.name)
-                .collect();
-            if !snapshots.is_empty() {
-                let names: Vec<&str> = snapshots.iter().map(SnapshotName::as_str).collect();
-                act.step("destroy", names.join(" "), |zfs| {
-                    zfs.destroy_snapshots(&snapshots, Defer::No)
-                })?;
-            }
-            act.step("destroy", dataset, |zfs| zfs.destroy(dataset))?;
-        }
-        Ok(())
-    }
-}
-
-/// What has to go before something can, in that order.
-#[derive(Default)]
-struct Doomed {
-    order: Vec<DatasetName>,
-    seen: Vec<DatasetName>,
-}
-
-impl Doomed {
-    fn add(&mut self, zfs: &Zfs, dataset: &DatasetName) -> Result<()> {
-        if self.seen.contains(dataset) {
-            return Ok(());
-        }
-        self.seen.push(dataset.clone());
-        for child in tree(zfs, dataset, true)?.into_iter().skip(1) {
-            if child.parent().as_ref() == Some(dataset) {
-                self.add(zfs, &child)?;
-            }
-        }
-        for snapshot in snapshots(zfs, dataset)? {
-            self.clones_of(zfs, &snapshot.name)?;
-        }
-        self.order.push(dataset.clone());
-        Ok(())
-    }
-
-    fn clones_of(&mut self, zfs: &Zfs, snapshot: &SnapshotName) -> Result<()> {
-        for clone in zfs.properties(snapshot)?.clones().unwrap_or_default() {
-            self.add(zfs, &clone)?;
-        }
-        Ok(())
-    }
-}
-
 /// Give a dataset or snapshot another name
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
@@ -434,7 +197,14 @@ impl Rename {
                 } else {
                     Mounts::Follow
                 };
-                Ok(act.step("rename", &from, |zfs| zfs.rename_with(&from, &to, mounts))?)
+                let flags = if self.force {
+                    UnmountFlags::FORCE
+                } else {
+                    UnmountFlags::empty()
+                };
+                Ok(act.step("rename", &from, |zfs| {
+                    zfs.rename_unmounting(&from, &to, mounts, flags)
+                })?)
             }
             Any::Snapshot(from) => self.snapshots(act, &from),
         }
@@ -450,23 +220,14 @@ impl Rename {
                 self.to
             ),
         };
-        let mut done: Vec<(SnapshotName, SnapshotName)> = Vec::new();
-        for dataset in tree(&act.zfs, from.dataset(), self.recursive)? {
-            let from = dataset.with_snapshot(from.snapshot())?;
-            let to = dataset.with_snapshot(new)?;
-            if !done.is_empty() && !act.zfs.exists(&from)? {
-                continue;
+        let to = from.dataset().with_snapshot(new)?;
+        Ok(act.step("rename", from, |zfs| {
+            if self.recursive {
+                zfs.rename_snapshots_recursively(from, &to)
+            } else {
+                zfs.rename_snapshot(from, &to)
             }
-            if let Err(error) = act.step("rename", &from, |zfs| zfs.rename_snapshot(&from, &to)) {
-                // All or none, as zfs(8) does it in one call.
-                for (from, to) in done.iter().rev() {
-                    act.step("rename back", to, |zfs| zfs.rename_snapshot(to, from))?;
-                }
-                return Err(error.into());
-            }
-            done.push((from, to));
-        }
-        Ok(())
+        })?)
     }
 }
 

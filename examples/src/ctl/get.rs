@@ -1,9 +1,10 @@
 //! get.
 
+use std::io::{self, BufWriter, Write};
+
 use anyhow::{Result, bail};
 use clap::Args;
 use jiff::tz::TimeZone;
-use serde_json::Value;
 use zfs_core::{Details, EntryKinds, ListOrder, Source};
 
 use super::act::Act;
@@ -11,7 +12,7 @@ use super::usage;
 use crate::list::args;
 use crate::list::columns::{self, Column};
 use crate::list::mounts::Mounts;
-use crate::list::output::Widths;
+use crate::list::output::{Json, Widths};
 use crate::list::row::{Cell, Context, Origin, Row};
 use crate::list::select::Selection;
 use crate::list::sort::Order;
@@ -23,6 +24,7 @@ use crate::list::{cells, user_columns};
   zfs-ctl get -Hp used,available tank/home
   zfs-ctl get -r -s local -o name,property,value all tank
   zfs-ctl get -t snapshot used tank/home")]
+#[expect(clippy::struct_excessive_bools, reason = "command-line switches")]
 pub struct Get {
     /// Of everything below as well
     #[arg(short)]
@@ -49,6 +51,12 @@ pub struct Get {
     /// The types: filesystem, volume, snapshot, bookmark, all
     #[arg(short = 't', value_delimiter = ',')]
     types: Vec<String>,
+    /// As JSON, in the shape of `zfs get -j`
+    #[arg(short = 'j')]
+    as_json: bool,
+    /// Numbers in JSON as numbers
+    #[arg(long)]
+    json_int: bool,
     /// Properties with commas between them, or all
     properties: String,
     names: Vec<String>,
@@ -95,6 +103,9 @@ const SOURCES: [&str; 6] = [
 
 /// One property of one thing.
 struct Line {
+    /// The number of the row that it is of.
+    row: usize,
+    origin: Option<Origin>,
     name: String,
     property: String,
     value: String,
@@ -155,6 +166,10 @@ impl Get {
                 return usage(format!("invalid source '{source}'"));
             }
         }
+        let json = self.as_json || act.is_json();
+        if self.json_int && !json {
+            return usage("'--json-int' only works with '-j' option");
+        }
         let version = act.zfs.version();
         let all = self.properties == "all";
         let mut columns = if all {
@@ -181,7 +196,7 @@ impl Get {
 
         let mut widths = Widths::new(&columns, version);
         let mut lines = Vec::new();
-        for row in &rows {
+        for (number, row) in rows.iter().enumerate() {
             // zfs-get(8) makes room for numbers as people read them, with -p too.
             context.literal = false;
             widths.widen(&columns, &cells(row, &columns, &context), &context);
@@ -193,18 +208,14 @@ impl Get {
                 if all && (cell.is_none() || column.is("name")) {
                     continue;
                 }
-                lines.extend(self.line(row, column, cell, received.value(column, &context)));
+                let received = received.value(column, &context);
+                lines.extend(self.line(number, row, column, cell, received));
             }
         }
-        if act.is_json() {
-            let object = |line: &Line| {
-                let pairs = fields.iter().map(|field| {
-                    let name = field.heading().to_ascii_lowercase();
-                    (name, line.field(*field).into())
-                });
-                Value::Object(pairs.collect())
-            };
-            println!("{}", Value::Array(lines.iter().map(object).collect()));
+        if json {
+            if selection.whole {
+                self.print_json(&rows, &lines, &fields)?;
+            }
         } else if !lines.is_empty() {
             let widest = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or_default();
             let name = widest(&mut rows.iter().map(|row| row.name.len())).max(4);
@@ -261,9 +272,30 @@ impl Get {
         })
     }
 
+    fn print_json(&self, rows: &[Row], lines: &[Line], fields: &[Field]) -> Result<()> {
+        let mut out = BufWriter::new(io::stdout().lock());
+        let mut json = Json::begin(&mut out, "zfs get", self.json_int)?;
+        for of_row in lines.chunk_by(|one, other| one.row == other.row) {
+            let row = of_row.first().and_then(|line| rows.get(line.row));
+            let Some(row) = row else { continue };
+            json.begin_row(&mut out, row)?;
+            for line in of_row {
+                let received = fields
+                    .contains(&Field::Received)
+                    .then_some(line.received.as_str());
+                let (name, origin) = (&line.property, line.origin.as_ref());
+                json.property(&mut out, name, &line.value, origin, received)?;
+            }
+            Json::end_row(&mut out)?;
+        }
+        json.end(&mut out)?;
+        Ok(out.flush()?)
+    }
+
     /// One line of the output, where its source is one of those wanted.
     fn line(
         &self,
+        number: usize,
         row: &Row,
         column: &Column,
         cell: Option<Cell>,
@@ -273,7 +305,7 @@ impl Get {
             Some(cell) => (cell.text, Some(cell.source)),
             None => ("-".to_owned(), None),
         };
-        let (word, source) = match origin {
+        let (word, source) = match &origin {
             Some(Origin::Temporary) => ("temporary", "temporary".to_owned()),
             Some(Origin::Zfs(Source::Inherited(from))) => {
                 ("inherited", format!("inherited from {from}"))
@@ -285,6 +317,8 @@ impl Get {
         };
         let wanted = self.source.is_empty() || self.source.iter().any(|wanted| wanted == word);
         wanted.then(|| Line {
+            row: number,
+            origin,
             name: row.name.clone(),
             property: column.name(),
             value,

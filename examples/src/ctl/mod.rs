@@ -6,11 +6,13 @@
 pub mod act;
 pub mod allow;
 pub mod dataset;
+pub mod destroy;
 pub mod diff;
 pub mod get;
 pub mod key;
 pub mod mount;
 pub mod name;
+pub mod new_key;
 pub mod program;
 pub mod property;
 pub mod snapshot;

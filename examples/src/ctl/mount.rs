@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
+use serde_json::json;
 use zfs_core::{DatasetName, KeyStatus, MountRequest, Mounted, UnmountFlags};
 
 use super::act::Act;
@@ -39,6 +40,9 @@ pub struct Mount {
     /// Everything at and below that should be
     #[arg(short = 'R', requires = "name")]
     recursive: bool,
+    /// Show what is mounted as JSON, as `zfs mount -j`
+    #[arg(short = 'j', conflicts_with_all = ["name", "all"])]
+    as_json: bool,
     name: Option<DatasetName>,
 }
 
@@ -47,7 +51,7 @@ impl Mount {
     pub fn run(self, act: &mut Act) -> Result<()> {
         act.verbose(self.verbose);
         match (&self.name, self.all) {
-            (None, false) => show(act),
+            (None, false) => self.show(act),
             (None, true) => {
                 let mut roots = Vec::new();
                 for pool in act.zfs.list_pools()? {
@@ -60,25 +64,63 @@ impl Mount {
                 if self.load_keys {
                     load_key_of(act, name)?;
                 }
-                let mut request = MountRequest::filesystem(name.clone());
-                for option in &self.options {
-                    request = match option.strip_prefix("mountpoint=") {
-                        Some(folder) => request.at(folder),
-                        None => request.option(option),
-                    };
-                }
-                if self.overlay {
-                    request = request.overlay();
-                }
-                if self.force {
-                    request = request.redacted();
-                }
+                let request = self.how(MountRequest::filesystem(name.clone()));
                 Ok(act.step("mount", name, |zfs| zfs.mount(&request).map(drop))?)
             }
         }
     }
 
+    /// Whether it only shows what is mounted.
+    pub fn shows(&self) -> bool {
+        self.name.is_none() && !self.all
+    }
+
+    /// A request with the options of the command line.
+    fn how(&self, mut request: MountRequest) -> MountRequest {
+        for option in &self.options {
+            request = match option.strip_prefix("mountpoint=") {
+                Some(folder) => request.at(folder),
+                None => request.option(option),
+            };
+        }
+        if self.overlay {
+            request = request.overlay();
+        }
+        if self.force {
+            request = request.redacted();
+        }
+        request
+    }
+
+    fn show(&self, act: &Act) -> Result<()> {
+        let mut datasets = serde_json::Map::new();
+        for mount in act.zfs.mounts()? {
+            let (Mounted::Filesystem(name), true) = (&mount.what, mount.is_whole()) else {
+                continue;
+            };
+            let at = mount.mountpoint.display().to_string();
+            if self.as_json || act.is_json() {
+                let entry = json!({"filesystem": name.as_str(), "mountpoint": at});
+                datasets.insert(name.to_string(), entry);
+            } else {
+                println!("{:<30}  {at}", name.as_str());
+            }
+        }
+        if self.as_json || act.is_json() {
+            let version = json!({"command": "zfs mount", "vers_major": 0, "vers_minor": 1});
+            println!(
+                "{}",
+                json!({"output_version": version, "datasets": datasets})
+            );
+        }
+        Ok(())
+    }
+
     fn everything(&self, act: &mut Act, roots: &[DatasetName]) -> Result<()> {
+        let has_place = |option: &String| option.starts_with("mountpoint=");
+        if self.options.iter().any(has_place) {
+            return usage("mountpoint= is for one filesystem");
+        }
         if self.load_keys {
             for root in roots {
                 for name in super::name::tree(&act.zfs, root, true)? {
@@ -92,7 +134,7 @@ impl Mount {
             }
             return Ok(());
         }
-        let all = act.zfs.mount_all(roots)?;
+        let all = act.zfs.mount_all_with(roots, |request| self.how(request))?;
         for (name, _) in &all.mounted {
             act.step("mount", name, |_| Ok(()))?;
         }
@@ -115,15 +157,6 @@ fn load_key_of(act: &mut Act, name: &DatasetName) -> Result<()> {
     }
 }
 
-fn show(act: &Act) -> Result<()> {
-    for mount in act.zfs.mounts()? {
-        if let (Mounted::Filesystem(name), true) = (&mount.what, mount.is_whole()) {
-            println!("{:<30}  {}", name.as_str(), mount.mountpoint.display());
-        }
-    }
-    Ok(())
-}
-
 /// Unmount filesystems
 #[derive(Args, Debug)]
 #[command(
@@ -137,9 +170,9 @@ pub struct Unmount {
     /// Although it is in use
     #[arg(short)]
     force: bool,
-    /// Unload its key, where that is its own
+    /// Unload the keys of the encryption roots that it unmounts
     #[arg(short)]
-    unload_key: bool,
+    unload_keys: bool,
     /// Everything
     #[arg(short, conflicts_with = "target")]
     all: bool,
@@ -155,7 +188,16 @@ impl Unmount {
         } else {
             UnmountFlags::empty()
         };
-        let Some(target) = self.target else {
+        let affected = self.affected(act)?;
+        self.unmount(act, flags)?;
+        if self.unload_keys {
+            return unload_keys(act, affected);
+        }
+        Ok(())
+    }
+
+    fn unmount(&self, act: &mut Act, flags: UnmountFlags) -> Result<()> {
+        let Some(target) = &self.target else {
             if !self.all {
                 return usage("a filesystem, a folder, or -a is wanted");
             }
@@ -177,30 +219,65 @@ impl Unmount {
             return Ok(());
         };
         if target.starts_with('/') {
-            let folder = PathBuf::from(&target);
-            act.step("unmount", &target, |zfs| {
+            let folder = PathBuf::from(target);
+            act.step("unmount", target, |zfs| {
                 zfs.unmount_folder(&folder, flags).map(drop)
             })?;
-            return Ok(());
-        }
-        if target.contains('@') {
+        } else if target.contains('@') {
             let snapshot = target.parse()?;
             act.step("unmount", &snapshot, |zfs| {
                 zfs.unmount_snapshot(&snapshot, flags)
             })?;
-            return Ok(());
-        }
-        let name: DatasetName = target.parse()?;
-        act.step("unmount", &name, |zfs| zfs.unmount(&name, flags))?;
-        if self.unload_key {
-            let own = act
-                .zfs
-                .encryption(&name)?
-                .is_some_and(|state| state.is_root(&name));
-            if own {
-                act.step("unload-key", &name, |zfs| zfs.unload_key(&name))?;
-            }
+        } else {
+            let name: DatasetName = target.parse()?;
+            act.step("unmount", &name, |zfs| zfs.unmount(&name, flags))?;
         }
         Ok(())
     }
+
+    /// The filesystems that are mounted and may not be afterwards.
+    fn affected(&self, act: &Act) -> Result<Vec<DatasetName>> {
+        let below: Option<DatasetName> = match self.target.as_deref() {
+            None => None,
+            Some(target) if target.starts_with('/') || target.contains('@') => None,
+            Some(target) => Some(target.parse()?),
+        };
+        let mut affected = mounted(act, |mount| match (&self.target, &below) {
+            (None, _) => true,
+            (Some(target), None) => mount.mountpoint.as_os_str() == target.as_str(),
+            (Some(_), Some(root)) => mount.what.dataset().is_within(root),
+        })?;
+        affected.dedup();
+        Ok(affected)
+    }
+}
+
+fn mounted(act: &Act, wanted: impl Fn(&zfs_core::Mount) -> bool) -> Result<Vec<DatasetName>> {
+    let mounts = act.zfs.mounts()?.into_iter();
+    let filesystems = mounts.filter(|mount| mount.is_whole() && wanted(mount));
+    Ok(filesystems
+        .filter_map(|mount| match mount.what {
+            Mounted::Filesystem(name) => Some(name),
+            Mounted::Snapshot(_) => None,
+        })
+        .collect())
+}
+
+/// Unloads the keys of the encryption roots among these, where they are not
+/// mounted any more.
+fn unload_keys(act: &mut Act, affected: Vec<DatasetName>) -> Result<()> {
+    let still = if act.is_dry() {
+        Vec::new()
+    } else {
+        mounted(act, |_| true)?
+    };
+    for name in affected.into_iter().filter(|name| !still.contains(name)) {
+        let state = act.zfs.encryption(&name)?;
+        let is_loaded_root =
+            state.is_some_and(|state| state.is_root(&name) && state.status == KeyStatus::Available);
+        if is_loaded_root {
+            act.step("unload-key", &name, |zfs| zfs.unload_key(&name))?;
+        }
+    }
+    Ok(())
 }

@@ -1,5 +1,7 @@
 //! Names and values from a command line.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use zfs_core::{
     BookmarkName, DatasetName, ListDatasets, ListSnapshots, PropertyValue, Snapshot, SnapshotName,
@@ -93,7 +95,7 @@ pub fn snapshots(zfs: &Zfs, dataset: &DatasetName) -> Result<Vec<Snapshot>> {
 }
 
 /// `tank/a@x,y%z` as the snapshots that it means, in the dataset and with
-/// `recursive` in those below it.
+/// `recursive` in those below it; of each dataset the oldest first.
 pub fn chosen(zfs: &Zfs, text: &str, recursive: bool) -> Result<Vec<SnapshotName>> {
     let Some((dataset, choices)) = text.split_once('@') else {
         return usage(format!("{text} is not the name of a snapshot"));
@@ -102,15 +104,13 @@ pub fn chosen(zfs: &Zfs, text: &str, recursive: bool) -> Result<Vec<SnapshotName
     let mut chosen = Vec::new();
     for dataset in tree(zfs, &root, recursive)? {
         let all = snapshots(zfs, &dataset)?;
+        let place = |name: &str| all.iter().position(|one| one.name.snapshot() == name);
+        let mut places = BTreeSet::new();
         for choice in choices.split(',') {
             let Some((first, last)) = choice.split_once('%') else {
-                let name = dataset.with_snapshot(choice)?;
-                if all.iter().any(|snapshot| snapshot.name == name) && !chosen.contains(&name) {
-                    chosen.push(name);
-                }
+                places.extend(place(dataset.with_snapshot(choice)?.snapshot()));
                 continue;
             };
-            let place = |name: &str| all.iter().position(|one| one.name.snapshot() == name);
             let first = if first.is_empty() {
                 Some(0)
             } else {
@@ -122,13 +122,11 @@ pub fn chosen(zfs: &Zfs, text: &str, recursive: bool) -> Result<Vec<SnapshotName
                 place(last)
             };
             if let (Some(first), Some(last)) = (first, last) {
-                for snapshot in all.get(first..=last).unwrap_or_default() {
-                    if !chosen.contains(&snapshot.name) {
-                        chosen.push(snapshot.name.clone());
-                    }
-                }
+                places.extend(first..=last);
             }
         }
+        let named = |place: usize| all.get(place).map(|snapshot| snapshot.name.clone());
+        chosen.extend(places.into_iter().filter_map(named));
     }
     if chosen.is_empty() {
         anyhow::bail!("could not find any snapshots to destroy; check snapshot names.");

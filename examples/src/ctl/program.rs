@@ -22,8 +22,8 @@ pub struct Program {
     #[arg(short = 'n')]
     read_only: bool,
     /// What it returns as JSON
-    #[arg(short)]
-    json: bool,
+    #[arg(short = 'j')]
+    as_json: bool,
     /// At most so many Lua instructions
     #[arg(short = 't', value_name = "INSTRUCTIONS")]
     instructions: Option<u64>,
@@ -68,7 +68,7 @@ impl Program {
         if let Some(value) = act.zfs.program(&self.pool, &program)? {
             returned.insert("return", value)?;
         }
-        if self.json || act.is_json() {
+        if self.as_json || act.is_json() {
             print!("{}", json(&returned));
         } else if returned.is_empty() {
             println!("Channel program fully executed and did not produce output.");

@@ -121,7 +121,7 @@ impl Rollback {
                         self.snapshot
                     );
                 }
-                let destroy = super::dataset::Destroy::dependents_of(&clone, self.force);
+                let destroy = super::destroy::Destroy::dependents_of(&clone, self.force);
                 destroy.run(act)?;
             }
         }

@@ -7,13 +7,14 @@ use std::os::fd::AsFd;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use zfs_core::{
-    BeginRecord, DatasetName, ReceiveRequest, ResumeToken, SendFlags, SendRequest, SnapshotName,
-    SnapshotOrBookmark, Version, Zfs,
+    BeginRecord, DatasetName, PropertyValue, ReceiveRequest, ResumeToken, SendFlags, SendRequest,
+    SnapshotName, SnapshotOrBookmark, Version, Zfs,
 };
 
 use super::act::Act;
 use super::dataset::mount_new;
 use super::name::{Any, assignment};
+use super::new_key::{NewKey, split_key};
 use super::usage;
 
 /// Write a snapshot, or what changed up to it, to standard output
@@ -22,32 +23,35 @@ use super::usage;
   zfs-ctl send -cL tank/home@monday > monday.zfs
   zfs-ctl send -w -i @monday tank/secret@tuesday | ssh host zfs receive backup/secret
   zfs-ctl send -t TOKEN | ssh host zfs receive -s backup/home
-  zfs-ctl send -nP tank/home@monday      how large it would be")]
+  zfs-ctl send -nP tank/home@monday      how large it would be
+
+Not here: -R, -I, -p, -b, -h, -s, -X and -V, which make several streams one or add
+properties to it. zfs-replicate sends trees, ranges of snapshots, properties and holds.")]
 #[expect(clippy::struct_excessive_bools, reason = "command-line switches")]
 pub struct Send {
     /// Compressed blocks as they are stored
-    #[arg(short)]
+    #[arg(short, long)]
     compressed: bool,
     /// Small blocks within their pointers
-    #[arg(short)]
+    #[arg(short, long)]
     embed: bool,
     /// Blocks above 128 KiB as they are
-    #[arg(short = 'L')]
+    #[arg(short = 'L', long = "large-block")]
     large_block: bool,
     /// Everything exactly as it is stored; encrypted data stays so
-    #[arg(short = 'w')]
+    #[arg(short = 'w', long)]
     raw: bool,
     /// Send nothing, and with -v or -P tell how much it would be
-    #[arg(short = 'n')]
+    #[arg(short = 'n', long = "dryrun")]
     dry: bool,
     /// Tell how much it is
-    #[arg(short)]
+    #[arg(short, long)]
     verbose: bool,
     /// Tell it for programs
-    #[arg(short = 'P')]
+    #[arg(short = 'P', long)]
     parsable: bool,
     /// Without what this bookmark leaves out
-    #[arg(long, value_name = "BOOKMARK")]
+    #[arg(short = 'd', long, value_name = "BOOKMARK")]
     redact: Option<String>,
     /// What changed since this snapshot or bookmark
     #[arg(short, value_name = "SNAPSHOT|BOOKMARK")]
@@ -56,7 +60,7 @@ pub struct Send {
     #[arg(short = 't', value_name = "TOKEN", conflicts_with_all = ["incremental", "name"])]
     token: Option<String>,
     /// What an interrupted receive has brought so far
-    #[arg(short = 'S')]
+    #[arg(short = 'S', long, conflicts_with_all = ["incremental", "token", "redact"])]
     saved: bool,
     name: Option<String>,
 }
@@ -78,6 +82,9 @@ impl Send {
         flags.set(SendFlags::COMPRESS, self.compressed);
         flags.set(SendFlags::RAW, self.raw);
         let request = match Any::parse(name)? {
+            Any::Snapshot(_) | Any::Bookmark(_) if self.saved => {
+                return usage("-S takes the filesystem that was received into");
+            }
             Any::Snapshot(snapshot) => SendRequest::snapshot(snapshot),
             Any::Dataset(dataset) if self.saved => zfs.saved_request(&dataset)?,
             Any::Dataset(dataset) => SendRequest::dataset(dataset),
@@ -167,7 +174,12 @@ impl Redact {
   zfs-ctl receive backup/home < monday.zfs
   zfs-ctl receive -s -o canmount=noauto backup/home@monday < monday.zfs
   zfs-ctl receive -c tank/home@monday < monday.zfs      repairs its damaged blocks
-  zfs-ctl receive -A backup/home      gives up an interrupted one"
+  zfs-ctl receive -o encryption=on -o keyformat=raw -o keylocation=file:///root/key \\
+      backup/secret < monday.zfs
+  zfs-ctl receive -A backup/home      gives up an interrupted one
+
+Not here: -M, -h, and streams of many snapshots (send -R). zfs-replicate receives whole
+trees."
 )]
 #[expect(clippy::struct_excessive_bools, reason = "command-line switches")]
 pub struct Receive {
@@ -226,10 +238,22 @@ impl Receive {
         let mut origin = None;
         let (is_incremental, guid) = (begin.from_guid().is_some(), begin.to_guid());
         let mut request = ReceiveRequest::new(snapshot.clone()).begin_record(begin);
-        for (property, value) in self.properties {
-            match property.as_str() {
-                "origin" => origin = Some(value.parse::<SnapshotName>()?),
-                _ => request = request.property(property, value),
+        let (key, properties) = split_key(&self.properties);
+        if let NewKey::Own(wanted) = key {
+            if wanted.is_prompted() {
+                bail!(
+                    "cannot receive: the key cannot be asked for, standard input is the stream \
+                     (-o keylocation=file:///PATH)"
+                );
+            }
+            request = request.encryption(wanted.encryption(&act.zfs, snapshot.dataset())?);
+        }
+        for (property, value) in properties.iter() {
+            match (property, value) {
+                ("origin", PropertyValue::Text(value)) => {
+                    origin = Some(value.parse::<SnapshotName>()?);
+                }
+                _ => request = request.property(property, value.clone()),
             }
         }
         if let Some(origin) = origin {

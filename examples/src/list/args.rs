@@ -126,6 +126,9 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Wish, String
     if args.json_int && args.form != Form::Json {
         return Err("'--json-int' only works with '-j' option".to_owned());
     }
+    if args.unsorted && !args.sort.is_empty() {
+        return Err("'--unsorted' does not work with '-s' and '-S'".to_owned());
+    }
     Ok(Wish::List(Box::new(args)))
 }
 
@@ -228,9 +231,10 @@ mod tests {
     #[test]
     fn options_stand_together_and_behind_names() {
         let args =
-            list("tank -Hpd1 -oname,used -s used -S name -t snap,fs --unsorted vault").unwrap();
+            list("tank -Hpd1 -oname,used -s used -S name -t snap,fs --threads 2 vault").unwrap();
         assert_eq!(args.form, Form::Tabs);
-        assert!(args.literal && args.unsorted && !args.recursive);
+        assert!(args.literal && !args.unsorted && !args.recursive);
+        assert!(list("--unsorted").unwrap().unsorted);
         assert_eq!(args.depth, Some(1));
         assert_eq!(args.columns.as_deref(), Some("name,used"));
         assert_eq!(args.sort, [("used".into(), false), ("name".into(), true)]);
@@ -255,6 +259,10 @@ mod tests {
             ("-t snapshot,", "invalid type ''"),
             ("-d x", "x is not an integer"),
             ("-d -1", "Depth can not be negative."),
+            (
+                "--unsorted -S used",
+                "'--unsorted' does not work with '-s' and '-S'",
+            ),
             ("--json-int", "'--json-int' only works with '-j' option"),
             ("--bogus", "invalid option '--bogus'"),
         ] {

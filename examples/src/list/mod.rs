@@ -313,7 +313,7 @@ impl Printer {
                 *any = true;
                 let json = match json {
                     Some(json) => json,
-                    None => json.insert(Json::begin(out, *numbers)?),
+                    None => json.insert(Json::begin(out, "zfs list", *numbers)?),
                 };
                 json.row(out, row, columns, &cells, context.version)
             }
@@ -340,7 +340,7 @@ impl Printer {
             Printer::Json { json, numbers, any } => {
                 let json = match json {
                     Some(json) => json,
-                    None => Json::begin(out, numbers)?,
+                    None => Json::begin(out, "zfs list", numbers)?,
                 };
                 json.end(out)?;
                 Ok(any)

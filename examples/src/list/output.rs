@@ -104,15 +104,21 @@ impl Widths {
 pub struct Json {
     numbers: bool,
     rows: usize,
+    properties: usize,
 }
 
 impl Json {
-    /// Begins the object.
-    pub fn begin(out: &mut impl Write, numbers: bool) -> io::Result<Json> {
-        out.write_all(
-            br#"{"output_version":{"command":"zfs list","vers_major":0,"vers_minor":1},"datasets":{"#,
+    /// Begins the object, in the shape of that command of zfs(8).
+    pub fn begin(out: &mut impl Write, command: &str, numbers: bool) -> io::Result<Json> {
+        write!(
+            out,
+            r#"{{"output_version":{{"command":"{command}","vers_major":0,"vers_minor":1}},"datasets":{{"#,
         )?;
-        Ok(Json { numbers, rows: 0 })
+        Ok(Json {
+            numbers,
+            rows: 0,
+            properties: 0,
+        })
     }
 
     /// Adds a row.
@@ -124,10 +130,33 @@ impl Json {
         cells: &Cells,
         version: Version,
     ) -> io::Result<()> {
+        self.begin_row(out, row)?;
+        let shown = columns
+            .iter()
+            .zip(cells)
+            .filter(|(column, _)| !column.is("name"));
+        let mut before = None;
+        for (column, cell) in shown {
+            let source = match (column, cell) {
+                // Of what there is none, zfs(8) shows the source of the column
+                // before it.
+                (Column::User(_), None) => before,
+                (Column::Native(native), None) if native.kinds(version) & row.kind == 0 => before,
+                (_, cell) => cell.as_ref().map(|cell| &cell.source),
+            };
+            before = source;
+            self.property(out, &column.name(), text(cell.as_ref()), source, None)?;
+        }
+        Json::end_row(out)
+    }
+
+    /// Begins a row, up to its properties.
+    pub fn begin_row(&mut self, out: &mut impl Write, row: &Row) -> io::Result<()> {
         if self.rows > 0 {
             out.write_all(b",")?;
         }
         self.rows += 1;
+        self.properties = 0;
         let name = quoted(&row.name);
         write!(
             out,
@@ -144,40 +173,42 @@ impl Json {
                 quoted(own)
             )?;
         }
-        out.write_all(br#","properties":{"#)?;
-        let shown = columns
-            .iter()
-            .zip(cells)
-            .filter(|(column, _)| !column.is("name"));
-        let mut before = None;
-        for (number, (column, cell)) in shown.enumerate() {
-            if number > 0 {
-                out.write_all(b",")?;
-            }
-            let source = match (column, cell) {
-                // Of what there is none, zfs(8) shows the source of the column
-                // before it.
-                (Column::User(_), None) => before,
-                (Column::Native(native), None) if native.kinds(version) & row.kind == 0 => before,
-                (_, cell) => cell.as_ref().map(|cell| &cell.source),
-            };
-            before = source;
-            let (kind, data) = match source {
-                None | Some(Origin::Zfs(Source::None)) => ("NONE", NOTHING),
-                Some(Origin::Zfs(Source::Default)) => ("DEFAULT", NOTHING),
-                Some(Origin::Zfs(Source::Local)) => ("LOCAL", NOTHING),
-                Some(Origin::Zfs(Source::Received)) => ("RECEIVED", NOTHING),
-                Some(Origin::Zfs(Source::Inherited(from))) => ("INHERITED", from.as_str()),
-                Some(Origin::Temporary) => ("TEMPORARY", NOTHING),
-            };
-            write!(
-                out,
-                r#"{}:{{"value":{},"source":{{"type":"{kind}","data":{}}}}}"#,
-                quoted(&column.name()),
-                self.value(text(cell.as_ref())),
-                quoted(data)
-            )?;
+        out.write_all(br#","properties":{"#)
+    }
+
+    /// Adds a property to the row. What came with a stream is told of, where
+    /// that is wanted, if it is in force.
+    pub fn property(
+        &mut self,
+        out: &mut impl Write,
+        name: &str,
+        value: &str,
+        source: Option<&Origin>,
+        received: Option<&str>,
+    ) -> io::Result<()> {
+        if self.properties > 0 {
+            out.write_all(b",")?;
         }
+        self.properties += 1;
+        let (kind, data) = match source {
+            None | Some(Origin::Zfs(Source::None)) => ("NONE", NOTHING),
+            Some(Origin::Zfs(Source::Default)) => ("DEFAULT", NOTHING),
+            Some(Origin::Zfs(Source::Local)) => ("LOCAL", NOTHING),
+            Some(Origin::Zfs(Source::Received)) => ("RECEIVED", received.unwrap_or(NOTHING)),
+            Some(Origin::Zfs(Source::Inherited(from))) => ("INHERITED", from.as_str()),
+            Some(Origin::Temporary) => ("TEMPORARY", NOTHING),
+        };
+        write!(
+            out,
+            r#"{}:{{"value":{},"source":{{"type":"{kind}","data":{}}}}}"#,
+            quoted(name),
+            self.value(value),
+            quoted(data)
+        )
+    }
+
+    /// Ends the row.
+    pub fn end_row(out: &mut impl Write) -> io::Result<()> {
         out.write_all(b"}}")
     }
 
@@ -241,10 +272,12 @@ mod tests {
             Json {
                 numbers: false,
                 rows: 0,
+                properties: 0,
             },
             Json {
                 numbers: true,
                 rows: 0,
+                properties: 0,
             },
         );
         assert_eq!(as_text.value("12"), "\"12\"");
