@@ -1,5 +1,6 @@
 //! The nvlists of BEGIN records: as JSON, and the names of snapshots in them.
 
+use super::records::hex;
 use std::collections::HashMap;
 
 use serde_json::{Value as Json, json};
@@ -29,12 +30,7 @@ fn value_json(value: &Value) -> Json {
         Value::NvList(list) => list_json(list),
         Value::NvListArray(lists) => lists.iter().map(list_json).collect(),
         Value::ByteArray(bytes) | Value::Uint8Array(bytes) => {
-            json!(
-                bytes
-                    .iter()
-                    .map(|byte| format!("{byte:02x}"))
-                    .collect::<String>()
-            )
+            json!(hex(bytes))
         }
         Value::Byte(number) | Value::Uint8(number) => json!(number),
         Value::Int8(number) => json!(number),
