@@ -269,7 +269,7 @@ fn what_the_source_no_longer_has_is_kept_until_it_is_to_be_retired() {
     let gone = plan.iter().find(|step| step["step"] == "destroy").unwrap();
     assert_eq!(
         gone["destroys"],
-        serde_json::json!([copy, format!("{copy}@one")])
+        serde_json::json!([copy.as_str(), format!("{copy}@one")])
     );
     assert_eq!(snapshots(&copy), ["one"]);
     let told = site.safe(&["--retire"]).well();
@@ -347,7 +347,7 @@ fn what_is_restored_is_the_newest_or_a_named_snapshot_or_a_tree() {
     // touched.
     let was = site.everything();
     assert_eq!(restore(&[], &newest).well().stdout, "nothing to do\n");
-    let other = restore(&[], &site.b.name().child("dst/child").unwrap());
+    let other = restore(&[], &site.b.dataset("dst/child"));
     assert_eq!(other.code, Some(1));
     assert!(other.stderr.contains("exists"), "{other:#?}");
     let missing = restore(&["--snapshot=never"], &site.a.dataset("never"));

@@ -134,6 +134,7 @@ impl<'a> Receiver<'a> {
             input.next()?
         };
         let mut begun: HashSet<DatasetName> = HashSet::new();
+        let mut looked_at: HashSet<DatasetName> = HashSet::new();
         while let Next::Begin(begin) = next {
             let snapshot = contents.place(&begin.to_name(), target)?;
             let is_first = begun.insert(snapshot.dataset().clone());
@@ -142,7 +143,7 @@ impl<'a> Receiver<'a> {
                 arrived.skipped.push(snapshot);
             } else {
                 let filesystem = contents.filesystem(begin.to_guid());
-                if is_first {
+                if looked_at.insert(snapshot.dataset().clone()) {
                     self.give_up(&contents, snapshot.dataset(), &mut there)?;
                 }
                 if self.naming == Naming::WithoutPool {

@@ -321,7 +321,7 @@ fn a_compressed_range_takes_one_command_and_is_planned_by_four() {
         let source = site.pool.filesystem("src");
         let options = || site.options().blocks(Blocks::Decompressed);
         for number in 0..6 {
-            site.pool.write(&source, "a", &[number; 300_000]);
+            site.pool.write(&source, "a", &vec![number; 300_000]);
             site.pool.take(&format!("src@{number}"));
         }
         let mut plan = None;
@@ -337,7 +337,7 @@ fn a_compressed_range_takes_one_command_and_is_planned_by_four() {
         assert!(took <= most, "{took}");
         assert!(site.plan(way, &options()).is_empty());
         let arrived = site.pool.read(&site.pool.dataset("dst"), "a");
-        assert!(arrived == [5; 300_000]);
+        assert!(arrived == vec![5; 300_000]);
         let list = ["zfs", "list", "-Hd1", "-t", "bookmark", source.as_str()];
         assert_eq!(run(&list).lines().count(), 1);
     }

@@ -18,6 +18,7 @@ use super::pump::{Stopped, pump};
 use crate::endpoint::{Arrival, Arrived, Into, Receive, Receiving, Sending};
 use crate::error::Error;
 use crate::plan::{Step, Stream};
+use crate::properties::REPLICA_PROPERTY;
 
 /// How often progress is looked at, and a request to stop.
 pub(super) const TICK: Duration = Duration::from_millis(200);
@@ -38,19 +39,27 @@ struct Ended {
 impl Executor<'_> {
     /// How the target receives the streams of a range.
     pub(super) fn receives(&self, step: &Step, streams: &[Stream]) -> Result<Vec<Receive>, Error> {
-        let properties = Arc::new(self.properties.of(&step.source).clone());
+        let of_new = Arc::new(self.properties.of(&step.source).clone());
+        // What it says already costs a transaction group to say again.
+        let mut of_existing = Arc::clone(&of_new);
+        Arc::make_mut(&mut of_existing).remove(REPLICA_PROPERTY);
         let receives = streams.iter().map(|stream| {
+            let into = match (&stream.origin, &stream.from) {
+                (Some(origin), _) => Into::Clone(origin.clone()),
+                (None, None) => Into::New,
+                (None, Some(_)) => Into::Existing,
+            };
+            let properties = match into {
+                Into::Existing => &of_existing,
+                Into::New | Into::Clone(_) => &of_new,
+            };
             Ok(Receive {
                 snapshot: stream.to.name.on(&step.target)?,
-                into: match (&stream.origin, &stream.from) {
-                    (Some(origin), _) => Into::Clone(origin.clone()),
-                    (None, None) => Into::New,
-                    (None, Some(_)) => Into::Existing,
-                },
+                properties: Arc::clone(properties),
+                into,
                 raw: stream.form.raw,
                 compressed: stream.form.compressed,
                 access: self.access,
-                properties: Arc::clone(&properties),
             })
         });
         receives.collect()
