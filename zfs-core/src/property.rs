@@ -4,6 +4,7 @@ mod native;
 mod read;
 mod set;
 mod table;
+mod words;
 
 use std::collections::BTreeMap;
 

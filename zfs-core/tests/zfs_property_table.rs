@@ -28,8 +28,10 @@ const NOT_OURS: &[&str] = &[
     "useraccounting",
 ];
 
-/// Words that the module takes and does not tell of: old ones for the same.
+/// Words that the module takes and does not tell of.
 const UNTOLD: &[(&str, &str)] = &[
+    ("aclinherit", "secure"),
+    ("checksum", "noparity"),
     ("acltype", "disabled"),
     ("acltype", "noacl"),
     ("acltype", "posixacl"),

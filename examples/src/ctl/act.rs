@@ -47,9 +47,9 @@ impl Act {
         self.how.verbose |= verbose;
     }
 
-    /// The verb tells what is done in its own words.
-    pub fn quiet(&mut self) {
-        self.how.quiet = true;
+    /// Whether the verb tells in its own words what is done.
+    pub fn quiet(&mut self, quiet: bool) {
+        self.how.quiet = quiet;
     }
 
     /// Whether nothing is to be done.

@@ -62,7 +62,13 @@ impl Destroy {
         // `-n` alone says nothing, `--dry-run` does.
         self.verbose |= act.is_dry();
         act.dry(self.dry);
-        act.quiet();
+        act.quiet(true);
+        let outcome = self.carry_out(act);
+        act.quiet(false);
+        outcome
+    }
+
+    fn carry_out(&self, act: &mut Act) -> Result<()> {
         if self.name.contains('@') {
             return self.snapshots(act);
         }
@@ -71,6 +77,7 @@ impl Destroy {
                 if !act.zfs.exists(&bookmark)? {
                     bail!("bookmark '{bookmark}' does not exist.");
                 }
+                self.tell(act, &bookmark);
                 Ok(act.step("destroy", &bookmark, |zfs| {
                     zfs.destroy_bookmarks([&bookmark])
                 })?)

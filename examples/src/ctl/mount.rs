@@ -189,11 +189,13 @@ impl Unmount {
             UnmountFlags::empty()
         };
         let affected = self.affected(act)?;
-        self.unmount(act, flags)?;
-        if self.unload_keys {
-            return unload_keys(act, affected);
+        let unmounted = self.unmount(act, flags);
+        if !self.unload_keys {
+            return unmounted;
         }
-        Ok(())
+        // Of what was unmounted, where not everything was.
+        let unloaded = unload_keys(act, affected);
+        unmounted.and(unloaded)
     }
 
     fn unmount(&self, act: &mut Act, flags: UnmountFlags) -> Result<()> {
