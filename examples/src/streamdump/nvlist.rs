@@ -1,7 +1,7 @@
 //! The nvlists of BEGIN records: as JSON, and the names of snapshots in them.
 
-use super::records::hex;
 use std::collections::HashMap;
+use std::fmt::Write as _;
 
 use serde_json::{Value as Json, json};
 use zfs_stream::nvlist::{NvList, Value};
@@ -29,9 +29,7 @@ fn value_json(value: &Value) -> Json {
         Value::Int64Array(numbers) => numbers.iter().map(i64::to_string).collect(),
         Value::NvList(list) => list_json(list),
         Value::NvListArray(lists) => lists.iter().map(list_json).collect(),
-        Value::ByteArray(bytes) | Value::Uint8Array(bytes) => {
-            json!(hex(bytes))
-        }
+        Value::ByteArray(bytes) | Value::Uint8Array(bytes) => json!(hexadecimal(bytes)),
         Value::Byte(number) | Value::Uint8(number) => json!(number),
         Value::Int8(number) => json!(number),
         Value::Int16(number) => json!(number),
@@ -46,6 +44,15 @@ fn value_json(value: &Value) -> Json {
         Value::Uint32Array(numbers) => json!(numbers),
         Value::BooleanArray(values) => json!(values),
     }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for byte in bytes {
+        // A string takes whatever is written to it.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 /// The names of the snapshots that a stream tells of, by their GUIDs.
