@@ -160,7 +160,6 @@ const SHORT: &[(Before, Times, &[&str])] = &[
     (TokenStale, Once, &["--no-sync-snap"]),
     (Encrypted, Once, &["--no-sync-snap"]),
     (Encrypted, Once, &["--no-sync-snap", "--sendoptions=w"]),
-    (ChosenTree, Once, &["--no-sync-snap"]),
 ];
 
 #[test]
@@ -263,12 +262,14 @@ fn rare_an_encrypted_source() {
     side_by_side(Encrypted);
 }
 
+/// What takes longest, or differs least, runs only where there is time.
 #[test]
 fn rare_a_tree_of_which_some_are_meant() {
-    side_by_side(ChosenTree);
+    if is_long() {
+        side_by_side(ChosenTree);
+    }
 }
 
-/// What differs least runs only where there is time.
 #[test]
 fn rare_a_volume_and_names_with_spaces() {
     if is_long() {

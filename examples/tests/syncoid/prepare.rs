@@ -70,10 +70,8 @@ fn create(place: &Place, before: Before) {
     match before {
         Before::NewTree | Before::IncrementalTree => below("child", None),
         Before::ChosenTree => {
-            below("all", None);
             below("mine", Some(&format!("elsewhere,{}", hostname())));
             below("never", Some("false"));
-            below("always", Some("true"));
             below("theirs", Some("elsewhere"));
         }
         _ => {}
