@@ -113,7 +113,7 @@ fn begin_target(place: &Place, before: Before) {
             target.filesystem(&place.within("dst"));
             target.take(&place.within("dst@own"));
         }
-        Before::SyncedBefore => {
+        Before::Synced => {
             let mine = hostname();
             for of in ["elsewhere", &format!("third_{mine}"), &mine] {
                 take(place, &old_sync(of));
