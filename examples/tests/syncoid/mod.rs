@@ -49,7 +49,7 @@ pub enum Before {
     IncrementalTree,
     /// It has the first snapshot and a sync snapshot; more of these, of others,
     /// are on the source.
-    SyncedBefore,
+    Synced,
     /// It has the first snapshot, and half of the second, which is gone.
     TokenStale,
     /// It is not there, and the source is encrypted.

@@ -70,10 +70,8 @@ fn create(place: &Place, before: Before) {
     match before {
         Before::NewTree | Before::IncrementalTree => below("child", None),
         Before::ChosenTree => {
-            below("all", None);
             below("mine", Some(&format!("elsewhere,{}", hostname())));
             below("never", Some("false"));
-            below("always", Some("true"));
             below("theirs", Some("elsewhere"));
         }
         _ => {}
@@ -115,7 +113,7 @@ fn begin_target(place: &Place, before: Before) {
             target.filesystem(&place.within("dst"));
             target.take(&place.within("dst@own"));
         }
-        Before::SyncedBefore => {
+        Before::Synced => {
             let mine = hostname();
             for of in ["elsewhere", &format!("third_{mine}"), &mine] {
                 take(place, &old_sync(of));
