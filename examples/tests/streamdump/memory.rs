@@ -155,7 +155,7 @@ fn hostile_sizes_are_refused_within_32_mib() {
     ] {
         let whole = stream(0, 7, ByteOrder::Little);
         let mut writer = Writer::new(Vec::new(), ByteOrder::Little);
-        for raw in zfs_stream::record::SliceReader::new(&whole).take(2) {
+        for raw in SliceReader::new(&whole).take(2) {
             writer.rewrite(&raw.unwrap()).unwrap();
         }
         // The writer refuses what does not have that payload, so its header is
