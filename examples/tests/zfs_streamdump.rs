@@ -1,183 +1,18 @@
 //! What zfs-streamdump and the writer put out, received by real ZFS.
 
+#[path = "streamdump/pool.rs"]
+mod pool;
+
 use std::collections::{BTreeMap, HashMap};
-use std::env;
-use std::fs::{self, File};
-use std::io::{Read, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::fs;
+use std::io::Write as _;
 
 use zfs_stream::change;
 use zfs_stream::nvlist::ByteOrder;
 use zfs_stream::record::{Begin, Features, Record, SliceReader, WriteByref, Writer};
 use zfs_stream::stats::Statistics;
 
-/// A pool on a sparse file, gone when the test ends.
-struct Pool {
-    name: String,
-    folder: tempfile::TempDir,
-}
-
-impl Pool {
-    fn new() -> Pool {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("streamdump-{}-{number}", std::process::id());
-        let folder = tempfile::tempdir().unwrap();
-        let disk = folder.path().join("disk");
-        File::create(&disk).unwrap().set_len(256 << 20).unwrap();
-        let mount = format!("mountpoint={}", folder.path().join("mnt").display());
-        let disk = disk.to_str().unwrap();
-        run(&[
-            "zpool",
-            "create",
-            "-o",
-            "cachefile=none",
-            "-O",
-            &mount,
-            "-O",
-            "atime=off",
-            &name,
-            disk,
-        ]);
-        Pool { name, folder }
-    }
-
-    fn dataset(&self, name: &str) -> String {
-        format!("{}/{name}", self.name)
-    }
-
-    fn mount(&self, name: &str) -> PathBuf {
-        self.folder.path().join("mnt").join(name)
-    }
-
-    /// A filesystem with files, and two snapshots.
-    fn filled(&self, name: &str, properties: &[&str]) -> String {
-        let dataset = self.dataset(name);
-        let mut command = vec!["zfs", "create"];
-        for property in properties {
-            command.extend(["-o", property]);
-        }
-        command.push(&dataset);
-        run(&command);
-        let files = self.mount(name);
-        write(&files.join("text"), &text(1_300_000));
-        write(&files.join("noise"), &noise(300_000));
-        write(&files.join("tiny"), b"tiny");
-        write(&files.join("small"), &text(3_000));
-        write(&files.join("equal"), &text(1_300_000));
-        std::os::unix::fs::symlink("text", files.join("link")).unwrap();
-        let mut sparse = File::create(files.join("sparse")).unwrap();
-        sparse.set_len(2 << 20).unwrap();
-        sparse.write_all(&text(10_000)).unwrap();
-        drop(sparse);
-        run(&["zfs", "snapshot", &format!("{dataset}@1")]);
-        write(&files.join("text"), &text(700_000)[5..]);
-        fs::remove_file(files.join("tiny")).unwrap();
-        write(&files.join("new"), &text(9_000));
-        run(&["zfs", "snapshot", &format!("{dataset}@2")]);
-        dataset
-    }
-
-    /// The files of both are equal.
-    #[track_caller]
-    fn same(&self, one: &str, other: &str) {
-        let [one, other] = [one, other].map(|name| self.mount(name).display().to_string());
-        let count = fs::read_dir(&other).unwrap().count();
-        assert!(count >= 6, "only {count} files in {other}");
-        run(&["diff", "-r", "--no-dereference", &one, &other]);
-    }
-}
-
-impl Drop for Pool {
-    fn drop(&mut self) {
-        let _ = Command::new("zpool")
-            .args(["destroy", "-f", &self.name])
-            .status();
-    }
-}
-
-fn write(path: &Path, bytes: &[u8]) {
-    fs::write(path, bytes).unwrap();
-}
-
-/// Lines, so that every compression has something to do.
-fn text(length: usize) -> Vec<u8> {
-    let lines =
-        (0_u64..).flat_map(|number| format!("line {number}, {}\n", number % 97).into_bytes());
-    lines.take(length).collect()
-}
-
-fn noise(length: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let random = File::open("/dev/urandom").unwrap();
-    random.take(length).read_to_end(&mut bytes).unwrap();
-    bytes
-}
-
-#[track_caller]
-fn run(command: &[&str]) -> Vec<u8> {
-    let output = feed(command, &[]);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {said}");
-    output.stdout
-}
-
-/// Runs a command with that on its standard input.
-#[track_caller]
-fn feed(command: &[&str], input: &[u8]) -> Output {
-    let (program, arguments) = command.split_first().unwrap();
-    let mut child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| panic!("{program}: {error}"));
-    let mut stdin = child.stdin.take().unwrap();
-    std::thread::scope(|scope| {
-        // Who refuses does not read to the end.
-        scope.spawn(move || drop(stdin.write_all(input)));
-        child.wait_with_output().unwrap()
-    })
-}
-
-fn streamdump() -> String {
-    let folder = env::var("ZFS_TEST_BIN_DIR").expect("cargo xtask test sets ZFS_TEST_BIN_DIR");
-    format!("{folder}/zfs-streamdump")
-}
-
-/// Through zfs-streamdump.
-#[track_caller]
-fn through(arguments: &[&str], input: &[u8]) -> Vec<u8> {
-    let binary = streamdump();
-    let command = [&[binary.as_str()], arguments].concat();
-    let output = feed(&command, input);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments:?}: {said}");
-    output.stdout
-}
-
-#[track_caller]
-fn send(arguments: &[&str]) -> Vec<u8> {
-    run(&[&["zfs", "send"], arguments].concat())
-}
-
-#[track_caller]
-fn receive(dataset: &str, stream: &[u8]) {
-    let output = feed(&["zfs", "receive", dataset], stream);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "receive {dataset}: {said}");
-}
-
-fn version() -> (u32, u32) {
-    let text = fs::read_to_string("/sys/module/zfs/version").unwrap();
-    let mut numbers = text
-        .split(['.', '-'])
-        .map(|part| part.trim().parse().unwrap());
-    (numbers.next().unwrap(), numbers.next().unwrap())
-}
+use pool::{Pool, feed, receive, run, send, streamdump, text, through, version, write};
 
 fn statistics(stream: &[u8]) -> Statistics {
     let mut statistics = Statistics::default();
@@ -374,6 +209,132 @@ fn a_volume_goes_through() {
         let again = send(&[&format!("{target}@1")]);
         assert!(blocks(&again) == blocks(&plain), "{change:?}");
     }
+}
+
+/// The stream of a volume as a machine of the other byte order sends it. The
+/// volume's properties get a block of 4 KiB, which is worth compressing.
+fn big_endian_volume(stream: &[u8]) -> Vec<u8> {
+    const PROPERTIES: u64 = 2;
+    const SIZE: u32 = 4096;
+    let mut writer = Writer::new(Vec::new(), ByteOrder::Big);
+    for raw in SliceReader::new(stream) {
+        let raw = raw.unwrap();
+        let mut record = raw.parse();
+        let mut payload = raw.payload.to_vec();
+        match &mut record {
+            Record::Begin(_) => assert!(payload.is_empty()),
+            Record::Object(object) => {
+                assert!(payload.is_empty());
+                if object.object == PROPERTIES {
+                    object.block_size = SIZE;
+                }
+            }
+            Record::Free(free) if free.object == PROPERTIES => free.offset = u64::from(SIZE),
+            Record::Write(write) if write.object == PROPERTIES => {
+                write.logical_size = u64::from(SIZE);
+                payload.resize(SIZE as usize, 0);
+                swap_microzap(&mut payload);
+            }
+            _ => {}
+        }
+        writer.write(&record, &payload).unwrap();
+    }
+    writer.into_inner()
+}
+
+/// A small directory of names and numbers: three numbers of 64 bits, and from
+/// byte 64 on entries of 64 with a number of 64 bits and one of 32 each.
+fn swap_microzap(block: &mut [u8]) {
+    for at in [0, 8, 16] {
+        block[at..at + 8].reverse();
+    }
+    for entry in block[64..].chunks_mut(64) {
+        entry[..8].reverse();
+        entry[8..12].reverse();
+    }
+}
+
+#[test]
+fn a_volume_of_the_other_byte_order_is_received_before_and_after_recompress() {
+    let pool = Pool::new();
+    let volume = pool.dataset("volume");
+    run(&[
+        "zfs",
+        "create",
+        "-V",
+        "4M",
+        "-o",
+        "volblocksize=16k",
+        &volume,
+    ]);
+    run(&["udevadm", "settle"]);
+    let device = format!("/dev/zvol/{volume}");
+    let mut disk = fs::OpenOptions::new().write(true).open(&device).unwrap();
+    disk.write_all(&text(900_000)).unwrap();
+    disk.sync_all().unwrap();
+    drop(disk);
+    let snapshot = format!("{volume}@1");
+    run(&["zfs", "snapshot", &snapshot]);
+    let stream = big_endian_volume(&send(&[&snapshot]));
+    let mut before = BTreeMap::new();
+    for (number, to) in ["", "off", "lz4", "zstd"].into_iter().enumerate() {
+        let target = pool.dataset(&format!("target{number}"));
+        let changed = if to.is_empty() {
+            stream.clone()
+        } else {
+            through(&["recompress", to], &stream)
+        };
+        receive(&target, &changed);
+        let size = run(&["zfs", "get", "-Hpo", "value", "volsize", &target]);
+        assert_eq!(String::from_utf8_lossy(&size).trim(), "4194304", "{to}");
+        let again = blocks(&send(&[&format!("{target}@1")]));
+        // The first is what the sender sent.
+        if before.is_empty() {
+            before = again;
+            let file: Vec<u8> = before
+                .range((1, 0)..(2, 0))
+                .flat_map(|(_, block)| block.iter().copied())
+                .collect();
+            assert!(file.starts_with(&text(900_000)));
+        } else {
+            assert!(again == before, "{to}");
+        }
+    }
+}
+
+#[test]
+fn a_redacted_stream_is_received_after_recompress() {
+    // OpenZFS 2.1 takes no clone of the snapshot for its descendant.
+    if version() < (2, 2) {
+        return;
+    }
+    let pool = Pool::new();
+    let source = pool.filled("source", FS);
+    let clone = pool.dataset("clone");
+    let (snapshot, changed) = (format!("{source}@1"), format!("{clone}@changed"));
+    run(&["zfs", "clone", &snapshot, &clone]);
+    write(&pool.mount("clone").join("small"), &text(2_000)[7..]);
+    run(&["zfs", "snapshot", &changed]);
+    run(&["zfs", "redact", &snapshot, "book", &changed]);
+    let redacted = send(&["--redact", "book", &snapshot]);
+    assert!(
+        statistics(&redacted).streams[0]
+            .begin
+            .features()
+            .contains(Features::REDACTED)
+    );
+    let base = pool.dataset("base");
+    receive(&base, &through(&["recompress", "zstd"], &redacted));
+    // What was left out cannot be mounted; what it was left out for can.
+    let bookmark = format!("{source}#book");
+    let rest = send(&["-i", &bookmark, &changed]);
+    let target = pool.dataset("target");
+    let rest = through(&["recompress", "lz4"], &rest);
+    let origin = format!("origin={base}@1");
+    let received = feed(&["zfs", "receive", "-o", &origin, &target], &rest);
+    let said = String::from_utf8_lossy(&received.stderr);
+    assert!(received.status.success(), "{said}");
+    pool.same("clone", "target");
 }
 
 #[test]

@@ -128,6 +128,49 @@ echo gone > "$mnt/redacted/small"
 zfs snapshot $pool/redacted@1
 if zfs redact $pool/fs@1 book $pool/redacted@1; then
     zfs send --redact book $pool/fs@1 | keep redacted
+    zfs send -i $pool/fs#book $pool/redacted@1 | keep from-redaction-bookmark
+fi
+
+# Names without case.
+zfs create -o casesensitivity=insensitive $pool/nocase
+echo text > "$mnt/nocase/File"
+zfs snapshot $pool/nocase@1
+zfs send $pool/nocase@1 | keep without-case
+
+# More that is encrypted: a tree, a volume, and an interrupted one.
+zfs create -o encryption=on -o keyformat=raw -o keylocation="file://$work/key" $pool/vault
+zfs create $pool/vault/child
+seq 1 6000 > "$mnt/vault/child/file"
+seq 1 5000 > "$mnt/vault/child/more"
+zfs snapshot -r $pool/vault@1
+zfs send -w -R $pool/vault@1 | keep raw-recursive
+zfs create -V 1M -o volblocksize=16k $pool/vault/vol
+udevadm settle 2>/dev/null || sleep 1
+seq 1 5000 | dd of=/dev/zvol/$pool/vault/vol bs=16k seek=3 conv=notrunc 2>/dev/null
+sync
+zfs snapshot $pool/vault/vol@1
+zfs send -w $pool/vault/vol@1 | keep raw-volume
+zfs send -w $pool/vault/child@1 | head -c 34000 | zfs receive -s ${pool}2/rawpart 2>/dev/null || true
+token=$(zfs get -Ho value receive_resume_token ${pool}2/rawpart)
+zfs send -t "$token" | keep raw-resumed
+
+# Long names, and a directory whose table of names is longer than 128 KiB; both
+# since 2.3.
+if zfs create -o longname=on $pool/long 2>/dev/null; then
+    echo text > "$mnt/long/$(printf '%0300d' 7)"
+    zfs snapshot $pool/long@1
+    zfs send $pool/long@1 | keep long-name
+fi
+micro=/sys/module/zfs/parameters/zap_micro_max_size
+if [ -w $micro ]; then
+    before=$(cat $micro)
+    echo 1048576 > $micro
+    zfs create -o recordsize=1M $pool/micro
+    echo text > "$mnt/micro/file"
+    seq 1 2500 | while read -r number; do ln "$mnt/micro/file" "$mnt/micro/link$number"; done
+    zfs snapshot $pool/micro@1
+    zfs send -L $pool/micro@1 | keep large-microzap
+    echo "$before" > $micro
 fi
 
 ls -l "$out"
