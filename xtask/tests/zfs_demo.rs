@@ -85,12 +85,11 @@ struct Begin {
 fn dump(stream: &Path) -> Begin {
     let dumped = stdout(Command::new("zstream").arg("dump").arg(stream));
     let value = |key: &str| {
-        dumped
-            .lines()
-            .filter_map(|line| line.split_once('='))
-            .find(|(name, _)| name.trim() == key)
-            .map(|(_, value)| value.trim().to_owned())
-            .unwrap_or_else(|| panic!("{}: no {key} in {dumped}", stream.display()))
+        let mut pairs = dumped.lines().filter_map(|line| line.split_once('='));
+        match pairs.find(|(name, _)| name.trim() == key) {
+            Some((_, value)) => value.trim().to_owned(),
+            None => panic!("{}: no {key} in {dumped}", stream.display()),
+        }
     };
     assert!(
         value("Total DRR_END records").starts_with("1 "),
@@ -156,8 +155,8 @@ fn one_changed_byte_on_the_target_fails_the_demo_and_its_file_is_named() {
         .lines()
         .find_map(|line| line.split_once("tampered with "))
         .and_then(|(_, rest)| rest.split_once(" of "))
-        .map(|(_, path)| path.trim())
-        .unwrap_or_else(|| panic!("no word of tampering: {progress}"));
+        .map(|(_, path)| path.trim());
+    let tampered = tampered.unwrap_or_else(|| panic!("no word of tampering: {progress}"));
     let named = format!("site-b/office/files: {tampered}: its content (BLAKE3) is ");
     assert_eq!(said.matches(&named).count(), 1, "{named}: {said}");
     assert!(said.contains("1 DIFFERENCE\n"), "{said}");

@@ -262,7 +262,11 @@ fn a_number_that_was_given_to_a_new_file_is_two_files() {
     assert_ne!(old.intersection(&new).count(), 0, "{old:?} {new:?}");
     let y = pool.take("a@y");
     let differences = lines(&pool, &x, y.clone());
-    let signs = |sign| differences.iter().filter(move |line| line.starts_with(sign));
+    let signs = |sign| {
+        differences
+            .iter()
+            .filter(move |line| line.starts_with(sign))
+    };
     assert_eq!(signs("- F /old").count(), 20, "{differences:?}");
     assert_eq!(signs("+ F /new").count(), 20, "{differences:?}");
     assert_eq!(differences, zfs_diff(&pool, &a, &x, y.as_str()));
