@@ -345,11 +345,15 @@ fn what_is_restored_is_the_newest_or_a_named_snapshot_or_a_tree() {
 
     // What is there already is complete, and what is something else is not
     // touched.
+    let other = site.a.filesystem("other");
     let was = site.everything();
     assert_eq!(restore(&[], &newest).well().stdout, "nothing to do\n");
-    let other = restore(&[], &site.b.dataset("dst/child"));
+    let other = restore(&[], &other);
     assert_eq!(other.code, Some(1));
     assert!(other.stderr.contains("exists"), "{other:#?}");
+    let itself = restore(&[], &site.b.dataset("dst/child"));
+    assert_eq!(itself.code, Some(1));
+    assert!(itself.stderr.contains("lies in it"), "{itself:#?}");
     let missing = restore(&["--snapshot=never"], &site.a.dataset("never"));
     assert_eq!(missing.code, Some(1), "{missing:#?}");
     assert_eq!(site.everything(), was);
