@@ -348,7 +348,12 @@ fn one_that_is_given_up_leaves_nothing_behind() {
     diff.next().unwrap().unwrap();
     let now = diff.to().clone();
     drop(diff);
-    assert!(!pool.zfs.exists(&now).unwrap());
+    // It goes with the last copy of a descriptor, and a child that another
+    // test starts has one until it is the program that it is to be.
+    let dropped = Instant::now();
+    while pool.zfs.exists(&now).unwrap() {
+        assert!(dropped.elapsed() < Duration::from_secs(20), "{now} stays");
+    }
 }
 
 #[test]
