@@ -5,7 +5,6 @@ mod pool;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::io::Write as _;
 
 use zfs_stream::change;
 use zfs_stream::nvlist::ByteOrder;
@@ -173,26 +172,7 @@ fn what_the_kernel_compressed_in_any_way_is_decompressed() {
 #[test]
 fn a_volume_goes_through() {
     let pool = Pool::new();
-    let volume = pool.dataset("volume");
-    run(&[
-        "zfs",
-        "create",
-        "-V",
-        "4M",
-        "-o",
-        "volblocksize=16k",
-        "-o",
-        "compression=lz4",
-        &volume,
-    ]);
-    let device = format!("/dev/zvol/{volume}");
-    run(&["udevadm", "settle"]);
-    let mut disk = fs::OpenOptions::new().write(true).open(&device).unwrap();
-    disk.write_all(&text(900_000)).unwrap();
-    disk.sync_all().unwrap();
-    drop(disk);
-    let snapshot = format!("{volume}@1");
-    run(&["zfs", "snapshot", &snapshot]);
+    let snapshot = pool.volume(&["compression=lz4"]);
     let plain = send(&[&snapshot]);
     assert!(plain.len() > 900_000);
     for (number, (options, change)) in [
@@ -257,24 +237,7 @@ fn swap_microzap(block: &mut [u8]) {
 #[test]
 fn a_volume_of_the_other_byte_order_is_received_before_and_after_recompress() {
     let pool = Pool::new();
-    let volume = pool.dataset("volume");
-    run(&[
-        "zfs",
-        "create",
-        "-V",
-        "4M",
-        "-o",
-        "volblocksize=16k",
-        &volume,
-    ]);
-    run(&["udevadm", "settle"]);
-    let device = format!("/dev/zvol/{volume}");
-    let mut disk = fs::OpenOptions::new().write(true).open(&device).unwrap();
-    disk.write_all(&text(900_000)).unwrap();
-    disk.sync_all().unwrap();
-    drop(disk);
-    let snapshot = format!("{volume}@1");
-    run(&["zfs", "snapshot", &snapshot]);
+    let snapshot = pool.volume(&[]);
     let stream = big_endian_volume(&send(&[&snapshot]));
     let mut before = BTreeMap::new();
     for (number, to) in ["", "off", "lz4", "zstd"].into_iter().enumerate() {

@@ -46,6 +46,26 @@ impl Pool {
         self.folder.path().join("mnt").join(name)
     }
 
+    /// A snapshot of a volume with 900,000 bytes of text.
+    pub fn volume(&self, properties: &[&str]) -> String {
+        let volume = self.dataset("volume");
+        let mut command = vec!["zfs", "create", "-V", "4M", "-o", "volblocksize=16k"];
+        for property in properties {
+            command.extend(["-o", property]);
+        }
+        command.push(&volume);
+        run(&command);
+        run(&["udevadm", "settle"]);
+        let device = format!("/dev/zvol/{volume}");
+        let mut disk = fs::OpenOptions::new().write(true).open(device).unwrap();
+        disk.write_all(&text(900_000)).unwrap();
+        disk.sync_all().unwrap();
+        drop(disk);
+        let snapshot = format!("{volume}@1");
+        run(&["zfs", "snapshot", &snapshot]);
+        snapshot
+    }
+
     /// A filesystem with files, and two snapshots.
     pub fn filled(&self, name: &str, properties: &[&str]) -> String {
         let dataset = self.dataset(name);
