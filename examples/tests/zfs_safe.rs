@@ -354,6 +354,10 @@ fn what_is_restored_is_the_newest_or_a_named_snapshot_or_a_tree() {
     let itself = restore(&[], &site.b.dataset("dst/child"));
     assert_eq!(itself.code, Some(1));
     assert!(itself.stderr.contains("lies in it"), "{itself:#?}");
+    // Nor is one that only goes further: the backup may have been made of it.
+    let further = restore(&[], &named);
+    assert_eq!(further.code, Some(1));
+    assert!(further.stderr.contains("--safe"), "{further:#?}");
     let missing = restore(&["--snapshot=never"], &site.a.dataset("never"));
     assert_eq!(missing.code, Some(1), "{missing:#?}");
     assert_eq!(site.everything(), was);

@@ -4,7 +4,7 @@
 use std::{
     fs::File,
     hint::black_box,
-    io::{BufWriter, Read, Write as _},
+    io::{BufRead, BufWriter, Write as _},
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -187,10 +187,13 @@ fn stages(file: &str) -> Result<()> {
     let counted = ProgressReader::new(buffer, None);
     let meter = counted.meter();
     let mut digested = DigestReader::new(counted);
-    // Stays in the cache between the stages.
-    let mut block = vec![0; 256 << 10];
-    while digested.read(&mut block)? > 0 {
-        black_box(&block);
+    loop {
+        let block = black_box(digested.fill_buf()?);
+        let length = block.len();
+        if length == 0 {
+            break;
+        }
+        digested.consume(length);
     }
     let digests = digested.finish()?;
     let progress = meter.progress();

@@ -40,6 +40,31 @@ fn is_begun(backup: &Tree, target: &Tree) -> bool {
     begun && there.all(|snapshot| known.contains(&snapshot.guid))
 }
 
+/// Refuses a plan that takes a dataset further which is there as a whole: that
+/// is no restore which was cut off, but one that is in use, perhaps the very
+/// one that the backup was made of.
+///
+/// # Errors
+///
+/// It names the dataset.
+pub fn only_completes(plan: &Plan) -> anyhow::Result<()> {
+    let further = plan.steps.iter().find(|step| match &step.action {
+        Action::Send(range) => {
+            range.base.is_some() && range.origin.is_none() && range.resume.is_none()
+        }
+        _ => false,
+    });
+    let Some(step) = further else {
+        return Ok(());
+    };
+    anyhow::bail!(
+        "{target} exists with snapshots of {source}; what is restored goes into a new dataset. If \
+         {target} is to get what is newer in {source}: zfs-replicate --safe {source} {target}",
+        source = step.source,
+        target = step.target
+    );
+}
+
 /// Whether a plan brings what was asked for, or it is there already.
 pub fn is_found(plan: &Plan, name: Option<&str>) -> bool {
     plan.steps

@@ -110,6 +110,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         let there = target.tree(&target_root)?;
         if there.get(&target_root).is_some() {
             restore::check(&source.tree(&source_root)?, &there)?;
+            restore::only_completes(&planned()?)?;
         }
     }
     if arguments.dry_run {

@@ -6,7 +6,7 @@
 //!                ^------ empty blocks ----'
 //! ```
 
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, BufRead, ErrorKind, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -168,17 +168,24 @@ impl Read for Buffer {
         if buffer.is_empty() {
             return Ok(0);
         }
-        if self.at == self.filled && !self.next_block()? {
-            return Ok(0);
-        }
-        let ready = self.block.get(self.at..self.filled).unwrap_or_default();
-        let length = ready.len().min(buffer.len());
-        let (now, _) = ready.split_at(length);
-        if let Some(place) = buffer.get_mut(..length) {
-            place.copy_from_slice(now);
-        }
-        self.at += length;
+        let mut ready = self.fill_buf()?;
+        let length = ready.read(buffer)?;
+        self.consume(length);
         Ok(length)
+    }
+}
+
+/// What is left of a block, where it lies.
+impl BufRead for Buffer {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.at == self.filled && !self.next_block()? {
+            return Ok(&[]);
+        }
+        Ok(self.block.get(self.at..self.filled).unwrap_or_default())
+    }
+
+    fn consume(&mut self, length: usize) {
+        self.at = self.filled.min(self.at.saturating_add(length));
     }
 }
 
@@ -248,6 +255,19 @@ mod tests {
             buffer.read_to_end(&mut out).unwrap();
             assert!(out == expected);
             assert_eq!(buffer.read(&mut [0]).unwrap(), 0);
+            // And where they lie, a part of a block at a time.
+            let mut buffer = Buffer::new(Source::new(length), capacity).unwrap();
+            let mut out = Vec::new();
+            loop {
+                let block = buffer.fill_buf().unwrap();
+                let taken = block.len().div_ceil(2);
+                out.extend_from_slice(&block[..taken]);
+                if taken == 0 {
+                    break;
+                }
+                buffer.consume(taken);
+            }
+            assert!(out == expected);
         }
     }
 

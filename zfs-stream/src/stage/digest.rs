@@ -5,7 +5,7 @@
 //!               '-> blocks -> [ thread: SHA-256 ]
 //! ```
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
@@ -39,6 +39,14 @@ pub struct Digests {
 #[derive(Debug)]
 pub struct DigestReader<R> {
     source: R,
+    state: State,
+    /// What failed where no error could be returned.
+    failed: Option<io::Error>,
+}
+
+/// What was digested so far.
+#[derive(Debug, Default)]
+struct State {
     bytes: u64,
     blake3: blake3::Hasher,
     /// What the thread does not have yet.
@@ -49,6 +57,9 @@ pub struct DigestReader<R> {
 /// So much is handed to the thread at a time: half of what a processor's cache
 /// of its own holds.
 const BLOCK: usize = 256 << 10;
+
+/// What is digested at a time.
+const PART: usize = 64 << 10;
 
 /// How many blocks are under way.
 const BLOCKS: usize = 8;
@@ -101,43 +112,16 @@ fn gone<E>(_: E) -> io::Error {
     io::Error::other("the thread that computes SHA-256 has ended")
 }
 
-impl<R: Read> DigestReader<R> {
-    /// Digests what is read from the source.
-    pub fn new(source: R) -> Self {
-        Self {
-            source,
-            bytes: 0,
-            blake3: blake3::Hasher::new(),
-            block: Vec::new(),
-            sha256: None,
+impl State {
+    /// Digests what goes by, a part at a time, so that the second digest finds
+    /// in the processor's cache what the first one read.
+    fn add(&mut self, bytes: &[u8]) -> io::Result<()> {
+        for part in bytes.chunks(PART) {
+            self.sha256(part)?;
+            self.blake3.update(part);
+            self.bytes += part.len() as u64;
         }
-    }
-
-    /// The digests of what was read so far.
-    ///
-    /// # Errors
-    ///
-    /// If the thread is gone.
-    pub fn finish(&self) -> io::Result<Digests> {
-        let sha256 = match &self.sha256 {
-            None => Sha256::digest(&self.block).into(),
-            Some(thread) => {
-                let (answer, digest) = sync_channel(1);
-                let rest = self.block.clone();
-                thread.tasks.send(Task::Tell(rest, answer)).map_err(gone)?;
-                digest.recv().map_err(gone)?
-            }
-        };
-        Ok(Digests {
-            bytes: self.bytes,
-            blake3: self.blake3.finalize(),
-            sha256,
-        })
-    }
-
-    /// Gives the source back.
-    pub fn into_inner(self) -> R {
-        self.source
+        Ok(())
     }
 
     fn sha256(&mut self, mut piece: &[u8]) -> io::Result<()> {
@@ -158,16 +142,83 @@ impl<R: Read> DigestReader<R> {
         }
         Ok(())
     }
+
+    fn digests(&self) -> io::Result<Digests> {
+        let sha256 = match &self.sha256 {
+            None => Sha256::digest(&self.block).into(),
+            Some(thread) => {
+                let (answer, digest) = sync_channel(1);
+                let rest = self.block.clone();
+                thread.tasks.send(Task::Tell(rest, answer)).map_err(gone)?;
+                digest.recv().map_err(gone)?
+            }
+        };
+        Ok(Digests {
+            bytes: self.bytes,
+            blake3: self.blake3.finalize(),
+            sha256,
+        })
+    }
+}
+
+impl<R: Read> DigestReader<R> {
+    /// Digests what is read from the source.
+    pub fn new(source: R) -> Self {
+        Self {
+            source,
+            state: State::default(),
+            failed: None,
+        }
+    }
+
+    /// The digests of what was read so far.
+    ///
+    /// # Errors
+    ///
+    /// If something could not be digested: the thread is gone.
+    pub fn finish(&self) -> io::Result<Digests> {
+        self.check()?;
+        self.state.digests()
+    }
+
+    fn check(&self) -> io::Result<()> {
+        match &self.failed {
+            Some(error) => Err(io::Error::new(error.kind(), error.to_string())),
+            None => Ok(()),
+        }
+    }
+
+    /// Gives the source back.
+    pub fn into_inner(self) -> R {
+        self.source
+    }
 }
 
 impl<R: Read> Read for DigestReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.source.read(buffer)?;
-        let piece = buffer.get(..length).unwrap_or_default();
-        self.sha256(piece)?;
-        self.blake3.update(piece);
-        self.bytes += piece.len() as u64;
+        self.state.add(buffer.get(..length).unwrap_or_default())?;
         Ok(length)
+    }
+}
+
+/// Digests what is consumed, where it lies.
+impl<R: BufRead> BufRead for DigestReader<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.check()?;
+        self.source.fill_buf()
+    }
+
+    fn consume(&mut self, length: usize) {
+        // Filled already, so nothing is read.
+        let result = self.source.fill_buf().and_then(|ready| {
+            let piece = ready.get(..length).unwrap_or(ready);
+            self.state.add(piece)
+        });
+        if let Err(error) = result {
+            self.failed = Some(error);
+        }
+        self.source.consume(length);
     }
 }
 
@@ -226,6 +277,16 @@ mod tests {
                 }
             }
             assert_eq!(read, bytes.len());
+            // And where they lie.
+            let mut reader = DigestReader::new(&bytes[..]);
+            while !reader.fill_buf().unwrap().is_empty() {
+                let length = reader.fill_buf().unwrap().len().min(piece);
+                reader.consume(length);
+            }
+            let digests = reader.finish().unwrap();
+            assert_eq!(digests.bytes, bytes.len() as u64);
+            assert_eq!(digests.blake3, blake3::hash(&bytes));
+            assert_eq!(digests.sha256, <[u8; 32]>::from(Sha256::digest(&bytes)));
         }
     }
 }

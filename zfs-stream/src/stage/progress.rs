@@ -5,7 +5,7 @@
 //!              '-> Meter -> whoever shows it
 //! ```
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -188,6 +188,19 @@ impl<R: Read, C: Clock> Read for ProgressReader<R, C> {
         let bytes = &self.meter.0.bytes;
         bytes.fetch_add(length as u64, Ordering::Relaxed);
         Ok(length)
+    }
+}
+
+/// Counts what is consumed.
+impl<R: BufRead, C: Clock> BufRead for ProgressReader<R, C> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.source.fill_buf()
+    }
+
+    fn consume(&mut self, length: usize) {
+        self.source.consume(length);
+        let bytes = &self.meter.0.bytes;
+        bytes.fetch_add(length as u64, Ordering::Relaxed);
     }
 }
 
