@@ -36,7 +36,7 @@ mod zfs;
 
 pub use begin::BeginRecord;
 pub use bookmark::Bookmark;
-pub use cancel::Cancel;
+pub use cancel::{Cancel, CancelReader};
 pub use create::CreateRequest;
 pub use delegation::{Delegation, Grant, Grantee, Scope};
 pub use destroy::Defer;

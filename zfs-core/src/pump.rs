@@ -148,7 +148,8 @@ impl Zfs {
     /// As [`Zfs::receive_from`], until another thread gives the word to stop.
     ///
     /// What waits for ZFS stops at once, and what waits for `source` when that
-    /// read returns. ZFS then sees a stream that was cut off.
+    /// read returns, which is at once as well where it is a
+    /// [`Cancel::reader`]. ZFS then sees a stream that was cut off.
     ///
     /// # Errors
     ///
@@ -163,7 +164,13 @@ impl Zfs {
         let begin = if let Some(begin) = request.begun() {
             begin
         } else {
-            read = BeginRecord::read(&mut source).map_err(|error| request.stream_error(error))?;
+            read = BeginRecord::read(&mut source).map_err(|error| {
+                if cancel.is_cancelled() {
+                    cancelled(request)
+                } else {
+                    request.stream_error(error)
+                }
+            })?;
             &read
         };
         // Refused before anything more is read.
@@ -191,10 +198,8 @@ impl Zfs {
         match (fed, received) {
             // It was whole before the rest went wrong.
             (_, Ok(received)) => Ok(received),
-            (Err(Stop::Cancelled), Err(_)) => Err(Error::Cancelled {
-                operation: Operation::Receive,
-                name: name.into(),
-            }),
+            (Err(Stop::Cancelled), Err(_)) => Err(cancelled(request)),
+            (Err(Stop::Theirs(_)), Err(_)) if cancel.is_cancelled() => Err(cancelled(request)),
             (Err(Stop::Theirs(source)), Err(_)) if cut_off => Err(Error::Io {
                 operation: Operation::Receive,
                 name: name.into(),
@@ -262,6 +267,13 @@ fn feed(source: &mut impl Read, writer: OwnedFd, cancel: &Cancel) -> Result<(), 
                 Err(error) => return Err(Stop::Ours(error)),
             }
         }
+    }
+}
+
+fn cancelled(request: &ReceiveRequest) -> Error {
+    Error::Cancelled {
+        operation: Operation::Receive,
+        name: request.name().into(),
     }
 }
 

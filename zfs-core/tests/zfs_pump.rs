@@ -2,7 +2,7 @@
 
 mod fixture;
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use fixture::shared::{Ground, SECOND_BYTES, Streams, streams};
 use fixture::{noise, send};
-use zfs_core::{BeginRecord, Cancel, Defer, Error, ErrorKind, SendRequest, SnapshotName};
+use zfs_core::{
+    BeginRecord, Cancel, Defer, Error, ErrorKind, SendRequest, SnapshotName, stream_pipe,
+};
 
 const BYTES: usize = 4 << 20;
 
@@ -259,6 +261,37 @@ fn a_receive_is_cancelled_and_keeps_what_came() {
 }
 
 #[test]
+fn a_receive_from_a_source_that_fell_silent_is_cancelled_at_once() {
+    let ground = Ground::new();
+    let cancel = Cancel::new().unwrap();
+    let (source, sender) = stream_pipe().unwrap();
+    let mut sender = File::from(sender);
+    let half = &streams().full[..streams().full.len() / 2];
+    let to = ground.to("copy@one").resumable();
+    let error = thread::scope(|scope| {
+        let source = cancel.reader(File::from(source));
+        let receiver = scope.spawn(|| ground.zfs.receive_from_until(&to, source, &cancel));
+        sender.write_all(half).unwrap();
+        // It has begun, and waits for more.
+        while ground.zfs.dataset(&ground.dataset("copy")).is_err() {
+            assert!(!receiver.is_finished());
+            thread::sleep(Duration::from_millis(50));
+        }
+        cancel.cancel();
+        receiver.join().unwrap().unwrap_err()
+    });
+    assert!(matches!(error, Error::Cancelled { .. }), "{error}");
+    let token = ground.zfs.receive_resume_token(&ground.dataset("copy"));
+    assert!(token.unwrap().is_some());
+    // Nor is the first record waited for.
+    let (source, _sender) = stream_pipe().unwrap();
+    let source = cancel.reader(File::from(source));
+    let to = ground.to("other@one");
+    let error = ground.zfs.receive_from_until(&to, source, &cancel);
+    assert!(matches!(error.unwrap_err(), Error::Cancelled { .. }));
+}
+
+#[test]
 fn what_is_cancelled_before_does_nothing() {
     let (ground, snapshot) = long();
     let cancel = Cancel::new().unwrap();
@@ -332,7 +365,7 @@ fn neither_a_send_nor_a_receive_holds_both_ends_of_its_pipe() {
     let (zfs, [first, second]) = (&ground.zfs, ["first@x", "second@x"].map(|to| ground.to(to)));
 
     // The pipe is full before anything is read from it.
-    let (reader, writer) = zfs_core::stream_pipe().unwrap();
+    let (reader, writer) = stream_pipe().unwrap();
     thread::scope(|scope| {
         let pipe = pipe_of(&reader);
         let sender = scope.spawn(move || zfs.send(&request, writer.as_fd()));
@@ -342,12 +375,12 @@ fn neither_a_send_nor_a_receive_holds_both_ends_of_its_pipe() {
     });
 
     // The pipe is empty before the rest is written to it.
-    let (reader, writer) = zfs_core::stream_pipe().unwrap();
+    let (reader, writer) = stream_pipe().unwrap();
     let (begin, rest) = stream.split_at(100_000);
     thread::scope(|scope| {
         let pipe = pipe_of(&reader);
         let receiver = scope.spawn(move || zfs.receive(&second, reader.as_fd()));
-        let mut writer = fs::File::from(writer);
+        let mut writer = File::from(writer);
         writer.write_all(begin).unwrap();
         holds_one_end(&pipe);
         writer.write_all(rest).unwrap();
