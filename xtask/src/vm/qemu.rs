@@ -124,9 +124,11 @@ fn drive(qemu: &mut Command, name: &str, file: &Path, options: &str) {
     let mut drive = OsString::from(format!("if=none,id={name},format=raw,{options},file="));
     drive.push(file);
     qemu.arg("-drive").arg(drive);
+    // What the host cannot write, because its disk is full, is an error in the
+    // machine. QEMU would have it stand still for ever, and say nothing.
     qemu.args([
         "-device",
-        &format!("virtio-blk-pci,drive={name},serial={name}"),
+        &format!("virtio-blk-pci,drive={name},serial={name},werror=report"),
     ]);
 }
 
