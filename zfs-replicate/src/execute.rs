@@ -7,7 +7,9 @@
 //!
 //! Sending and receiving are threads of their own; nothing is copied between
 //! them unless somebody asked for a copy. What fails for one dataset stops
-//! that dataset, and those below one that could not be made.
+//! that dataset, and those below one that could not be made. Where one could
+//! not be made, what the source no longer has is kept for this time: it might
+//! be the same one under its old name.
 
 mod cancel;
 mod event;
@@ -30,7 +32,7 @@ pub use retry::Retries;
 
 use crate::endpoint::{Access, Endpoint};
 use crate::error::Error;
-use crate::plan::{Action, Base, Mark, MarkerMove, Plan, Range, Step, Stream};
+use crate::plan::{Action, Base, Mark, MarkerMove, Plan, Range, Step, Stream, Why};
 use crate::properties::Chosen;
 use stages::Stages;
 use transfer::Ways;
@@ -240,10 +242,14 @@ impl<'e> Run<'_, 'e> {
         if self.state().stopped.contains(&step.target) {
             return;
         }
-        let parent = self.missing_parent(step);
-        let result = match parent {
+        let missing = self.missing(step);
+        let result = match missing {
             _ if self.gives_too_little(step) => Err(Error::NotPromoted {
                 target: step.target.clone(),
+            }),
+            Some(missing) if step.why == Why::Retired => Err(Error::NotRetired {
+                target: step.target.clone(),
+                missing: missing.clone(),
             }),
             Some(parent) => Err(Error::ParentFailed {
                 target: step.target.clone(),
@@ -281,8 +287,8 @@ impl<'e> Run<'_, 'e> {
     }
 
     /// What the step relies on and is not there: something above it, or what
-    /// it is a clone of.
-    fn missing_parent(&self, step: &Step) -> Option<&'e DatasetName> {
+    /// it is a clone of; before something is retired, anything.
+    fn missing(&self, step: &Step) -> Option<&'e DatasetName> {
         let origin = match &step.action {
             Action::Clone { origin } => Some(origin.dataset()),
             Action::Send(range) => range.origin.as_ref().map(SnapshotName::dataset),
@@ -291,7 +297,11 @@ impl<'e> Run<'_, 'e> {
         let state = self.state();
         let mut missing = state.not_made.iter();
         missing
-            .find(|made| step.target.is_descendant_of(made) || origin == Some(**made))
+            .find(|made| {
+                step.why == Why::Retired
+                    || step.target.is_descendant_of(made)
+                    || origin == Some(**made)
+            })
             .copied()
     }
 

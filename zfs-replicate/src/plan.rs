@@ -162,7 +162,8 @@ pub enum Gone {
     #[default]
     Keep,
     /// Those that say that they are replicas ([`Options::provenance`]) are
-    /// destroyed, after everything else. The plan lists what goes.
+    /// destroyed, after everything else, unless the source has a snapshot of
+    /// them in another dataset. The plan lists what goes.
     Destroy,
 }
 
@@ -239,7 +240,9 @@ impl<'a> Options<'a> {
         self
     }
 
-    /// Replicates only the datasets of the source for which this is true.
+    /// Replicates only the datasets of the source for which this is true. Of
+    /// those that the source no longer has it is asked as well, of which only
+    /// the name is known: where it is false they are left alone.
     pub fn datasets(mut self, wanted: &'a Datasets<'a>) -> Options<'a> {
         self.datasets = Some(wanted);
         self
@@ -421,5 +424,7 @@ mod properties;
 mod properties_options;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_gone;
 #[cfg(test)]
 mod tests_moved;

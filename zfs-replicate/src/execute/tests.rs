@@ -362,6 +362,42 @@ fn what_fails_for_one_dataset_does_not_stop_the_others() {
 }
 
 #[test]
+fn nothing_is_retired_while_something_that_is_new_did_not_arrive() {
+    let mut plan = planned(
+        vec![dataset("tank", &[9]), dataset("tank/new", &[1])],
+        "vault/t",
+        false,
+    );
+    let retire = |action| Step {
+        source: "tank/old".parse().unwrap(),
+        target: "vault/t/old".parse().unwrap(),
+        action,
+        why: Why::Retired,
+    };
+    let snapshots = vec!["vault/t/old@1".parse().unwrap()];
+    plan.steps.push(retire(Action::Abort));
+    plan.steps.push(retire(Action::Destroy { snapshots }));
+    for (breaks, jobs) in [(None, 1), (Some("tank/new@1"), 1), (Some("tank/new@1"), 4)] {
+        let source = Fake {
+            breaks,
+            ..Fake::default()
+        };
+        let target = Fake::default();
+        let log = Log::default();
+        let outcome = Executor::new(&source, &target, &log).jobs(jobs).run(&plan);
+        let done = target.done.into_inner().unwrap();
+        for what in ["abort vault/t/old", "destroy vault/t/old"] {
+            assert_eq!(done.contains(&what.to_owned()), breaks.is_none(), "{done:?}");
+        }
+        let log = log.0.into_inner().unwrap();
+        assert_eq!(outcome.failed, if breaks.is_none() { 0 } else { 2 }, "{log:?}");
+        let kept = "vault/t/old, which the source no longer has, is kept this time, since \
+                    vault/t/new could not be made";
+        assert_eq!(log.last().unwrap().ends_with(kept), breaks.is_some(), "{log:?}");
+    }
+}
+
+#[test]
 fn a_clone_is_not_promoted_where_its_origin_would_be_left_without_a_snapshot() {
     let mut plan = planned(vec![dataset("tank", &[1])], "vault/t", false);
     let name = |name: &str| name.parse::<DatasetName>().unwrap();
