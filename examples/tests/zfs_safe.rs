@@ -371,6 +371,8 @@ fn a_restore_that_was_cut_off_is_completed_by_the_same_command() {
     let output = fixture::attempt(&["sh", "-c", &cut]);
     assert!(!output.status.success());
     assert_ne!(get(&back, "receive_resume_token"), "-");
+    // What comes to the backup meanwhile does not matter.
+    site.take("two");
     let restore = || replicate(&["restore", "-r", "--json", backup.as_str(), back.as_str()]);
     assert_eq!(restore().well().steps(), ["resume", "full"]);
     assert_eq!(snapshots(&back), ["one"]);
@@ -378,6 +380,10 @@ fn a_restore_that_was_cut_off_is_completed_by_the_same_command() {
     run(&["zfs", "destroy", "-r", &format!("{back}/child")]);
     assert_eq!(restore().well().steps(), ["nothing", "full"]);
     assert_eq!(site.b.read(&site.b.dataset("back/child"), "b"), b"child");
+    // It is whole now, and not what would be restored by now.
+    let whole = restore();
+    assert_eq!(whole.code, Some(1));
+    assert!(whole.stderr.contains("--safe"), "{whole:#?}");
 }
 
 #[test]

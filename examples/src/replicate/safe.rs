@@ -76,7 +76,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         Hosts::Different
     };
     let told = Told::new(arguments);
-    let planned = || -> Result<Plan, zfs_replicate::Error> {
+    let planned = |choice: &Wanted| -> Result<Plan, zfs_replicate::Error> {
         let source_tree = source.tree(&source_root)?;
         let target_tree = if forced {
             let encrypted = if arguments.plaintext {
@@ -110,11 +110,16 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         let there = target.tree(&target_root)?;
         if there.get(&target_root).is_some() {
             restore::check(&source.tree(&source_root)?, &there)?;
-            restore::only_completes(&planned()?)?;
+            let plan = planned(&choice)?;
+            restore::only_completes(&plan, &there)?;
+            // Whole, but not what would be restored now.
+            if plan.is_empty() {
+                restore::only_completes(&planned(&choice.anew())?, &there)?;
+            }
         }
     }
     if arguments.dry_run {
-        let plan = planned()?;
+        let plan = planned(&choice)?;
         told.plan(&plan);
         return Ok(Exit::done_if(plan.refused().next().is_none()));
     }
@@ -144,7 +149,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     };
     let (mut something, mut found) = (false, false);
     let outcome = executor.run_with_retries(retries, || {
-        let plan = planned()?;
+        let plan = planned(&choice)?;
         told.begin(&plan);
         something |= !plan.is_empty() || plan.refused().next().is_some();
         found |= restore::is_found(&plan, arguments.snapshot.as_deref());
