@@ -198,7 +198,9 @@ impl Stock {
         let command = self.zfs(head.into_iter().chain(names));
         // It fails where one of them is missing, and lists the others.
         let output = remote::run(&*self.transport, &command)?;
-        if !output.status.success() && !remote::is_missing(&output.stderr) {
+        let mut names = ancestors.iter();
+        let is_missing = names.any(|name| remote::is_missing(&output.stderr, name));
+        if !output.status.success() && !is_missing {
             let status = output.status;
             return Err(remote::refused(
                 &*self.transport,
@@ -288,7 +290,7 @@ impl Endpoint for Stock {
                 above: None,
             });
         }
-        if !remote::is_missing(&output.stderr) {
+        if !remote::is_missing(&output.stderr, root) {
             let status = output.status;
             return Err(remote::refused(
                 &*self.transport,

@@ -155,6 +155,17 @@ fn garbage_and_other_failures_are_errors() {
     );
 }
 
+#[test]
+fn a_child_that_went_away_meanwhile_does_not_make_the_tree_a_missing_one() {
+    let (stock, calls) = stock(
+        "printf 'tank/a\\tfilesystem\\t1\\t5\\t-\\t-\\t-\\t-\\t9\\t-\\n'
+         echo \"cannot open 'tank/a/b': dataset does not exist\" >&2; exit 1",
+    );
+    let error = stock.tree(&name("tank/a")).unwrap_err().to_string();
+    assert!(error.contains("'tank/a/b': dataset does not exist"), "{error}");
+    assert_eq!(calls.calls().len(), 1);
+}
+
 /// What a pipe is given, and what a sender says.
 fn sent(stock: &Stock, stream: &Stream) -> (Result<(), Error>, Vec<u8>) {
     let (reader, writer) = zfs_core::stream_pipe().unwrap();
