@@ -251,7 +251,8 @@ fn what_the_source_no_longer_has_is_kept_until_it_is_to_be_retired() {
     assert!(kept.stdout.contains("dst/child"), "{kept:#?}");
     let copy = site.b.dataset("dst/child");
     assert_eq!(snapshots(&copy), ["one"]);
-    assert_eq!(get(&copy, "zfs-replicate:target"), "vault");
+    let top = get(site.source(), "guid");
+    assert_eq!(get(&copy, "zfs-replicate:target"), format!("vault {top}"));
     // The target's own, below what inherits the property to it.
     let (own, scratch) = (
         site.b.dataset("dst/own"),

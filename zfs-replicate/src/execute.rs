@@ -32,8 +32,11 @@ pub use retry::Retries;
 
 use crate::endpoint::{Access, Endpoint};
 use crate::error::Error;
-use crate::plan::{Action, Base, Mark, MarkerMove, Plan, Range, Step, Stream, Why};
-use crate::properties::Chosen;
+use crate::marker::TargetId;
+use crate::plan::{
+    Action, Base, Mark, MarkerMove, Plan, Range, Step, Stream, Why, signature,
+};
+use crate::properties::{Chosen, Properties, REPLICA_PROPERTY};
 use stages::Stages;
 use transfer::Ways;
 
@@ -48,6 +51,7 @@ pub struct Executor<'a> {
     stages: Stages,
     access: Access,
     properties: Chosen,
+    sign: Option<TargetId>,
     hold: Option<String>,
 }
 
@@ -68,6 +72,7 @@ impl<'a> Executor<'a> {
             stages: Stages::default(),
             access: Access::default(),
             properties: Chosen::default(),
+            sign: None,
             hold: None,
         }
     }
@@ -105,6 +110,15 @@ impl<'a> Executor<'a> {
     #[must_use]
     pub fn properties(mut self, properties: Chosen) -> Executor<'a> {
         self.properties = properties;
+        self
+    }
+
+    /// Says on every new replica whose it is: of this target, as the markers
+    /// call it, and of the source's topmost dataset
+    /// ([`REPLICA_PROPERTY`]).
+    #[must_use]
+    pub fn sign(mut self, target: TargetId) -> Executor<'a> {
+        self.sign = Some(target);
         self
     }
 
@@ -156,8 +170,13 @@ impl<'a> Executor<'a> {
         if self.observer.wants_total() {
             self.observer.event(&self.total(plan));
         }
+        let sign = self.sign.iter().map(|target| {
+            let value = signature(target, plan.source);
+            (REPLICA_PROPERTY.to_owned(), value)
+        });
         let run = Run {
             executor: self,
+            signed: sign.collect(),
             state: Mutex::new(State::default()),
         };
         let jobs = self
@@ -212,6 +231,8 @@ struct State<'e> {
 
 struct Run<'a, 'e> {
     executor: &'e Executor<'a>,
+    /// What says on a new replica whose it is.
+    signed: Properties,
     state: Mutex<State<'e>>,
 }
 
@@ -338,7 +359,7 @@ impl<'e> Run<'_, 'e> {
                 Ok(())
             }
             Action::Clone { origin } => {
-                target.clone_snapshot(origin, &step.target)?;
+                target.clone_snapshot(origin, &step.target, &self.signed)?;
                 observer.event(&Event::Changed { step });
                 Ok(())
             }
@@ -378,7 +399,7 @@ impl<'e> Run<'_, 'e> {
     fn streams(&self, step: &Step, range: &Range, last: &mut Option<Stream>) -> Result<(), Error> {
         let Executor { source, target, .. } = self.executor;
         let streams: Vec<Stream> = range.streams().collect();
-        let receives = self.executor.receives(step, &streams)?;
+        let receives = self.executor.receives(step, &streams, &self.signed)?;
         let mut ways = Ways {
             sending: source.sending(range)?,
             receiving: target.receiving(&receives)?,

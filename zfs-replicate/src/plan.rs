@@ -62,8 +62,9 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::fmt;
 
-use zfs_core::DatasetName;
+use zfs_core::{DatasetName, Guid};
 
+pub(crate) use provenance::signature;
 pub use provenance::{Provenance, provenance};
 pub use step::{
     Action, Advance, Base, Mark, MarkerMove, Range, Refusal, Rollback, Step, Stream, Unusable, Why,
@@ -79,8 +80,10 @@ use view::View;
 ///
 /// Those of one dataset depend on each other and on the ones that make a
 /// dataset above it; other datasets do not matter to it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
+    /// The GUID of the source's topmost dataset.
+    pub source: Guid,
     /// The steps.
     pub steps: Vec<Step>,
 }
@@ -290,11 +293,11 @@ impl fmt::Debug for Options<'_> {
 ///
 /// What concerns one dataset only is no error but a step that refuses.
 pub fn plan(source: &Tree, target: &Tree, options: &Options<'_>) -> Result<Plan, Error> {
-    if source.get(&source.root).is_none() {
+    let Some(top) = source.get(&source.root) else {
         return Err(Error::SourceMissing {
             dataset: source.root.clone(),
         });
-    }
+    };
     let is_same = options.hosts == Hosts::Same || is_same_pool(source, target);
     if is_same && target.root.is_within(&source.root) {
         return Err(Error::TargetInsideSource {
@@ -324,6 +327,7 @@ pub fn plan(source: &Tree, target: &Tree, options: &Options<'_>) -> Result<Plan,
     planner.promote_waiting();
     planner.gone_from_source();
     Ok(Plan {
+        source: top.guid,
         steps: planner.steps,
     })
 }

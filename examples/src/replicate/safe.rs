@@ -94,7 +94,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         let datasets = |dataset: &Dataset| is_meant(arguments, &source_root, dataset);
         // Who is who is asked only where something may go because of it.
         let whose = if arguments.retire && target_tree.get(&target_root).is_some() {
-            provenance(&target_tree, &target.properties(&target_root)?, &id)
+            let set = target.properties(&target_root)?;
+            provenance(&source_tree, &target_tree, &set, &id)
         } else {
             HashMap::new()
         };
@@ -129,13 +130,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let mut executor = Executor::new(&*source, &*target, &told)
         .cancel(cancel)
         .jobs(arguments.jobs.unwrap_or(JOBS))
-        .properties(properties::chosen(
-            arguments,
-            &*source,
-            &source_root,
-            Some(&id).filter(|_| !arguments.restore && !forced),
-        )?)
+        .properties(properties::chosen(arguments, &*source, &source_root)?)
         .verify();
+    if !arguments.restore && !forced {
+        executor = executor.sign(id.clone());
+    }
     executor = limits.on(executor);
     if arguments.use_hold && !arguments.restore {
         executor = executor.hold(format!("replica-{id}"));

@@ -40,7 +40,7 @@ use asides::Asides;
 use receive::Receivers;
 use send::Senders;
 
-use super::{Endpoint, Receive, Receiving, Sending};
+use super::{Access, Endpoint, Receive, Receiving, Sending};
 use crate::error::Error;
 use crate::plan::{Base, Range, Rollback, Stream};
 use crate::properties::Properties;
@@ -391,13 +391,16 @@ impl Endpoint for Stock {
         Ok(())
     }
 
-    fn clone_snapshot(&self, origin: &SnapshotName, dataset: &DatasetName) -> Result<(), Error> {
-        let options = ["clone", "-o", "readonly=on"];
-        self.run(
-            options
-                .into_iter()
-                .chain([origin.as_str(), dataset.as_str()]),
-        )?;
+    fn clone_snapshot(
+        &self,
+        origin: &SnapshotName,
+        dataset: &DatasetName,
+        properties: &Properties,
+    ) -> Result<(), Error> {
+        let options = receive::options(Access::ReadOnly, properties);
+        let options = options.iter().flat_map(|option| ["-o", option.as_str()]);
+        let names = [origin.as_str(), dataset.as_str()];
+        self.run(["clone"].into_iter().chain(options).chain(names))?;
         Ok(())
     }
 

@@ -116,7 +116,9 @@ impl Endpoint for Fake {
     fn receive(&self, receive: &Receive, pipe: BorrowedFd<'_>) -> Result<u64, Error> {
         let name = receive.snapshot.as_str();
         let raw = if receive.raw { " raw" } else { "" };
-        self.note(format!("receive {name} {:?}{raw}", receive.into));
+        let set = receive.properties.iter().map(|(n, v)| format!(" {n}={v}"));
+        let set: String = set.collect();
+        self.note(format!("receive {name} {:?}{raw}{set}", receive.into));
         if self.refuses == Some(receive.snapshot.dataset().as_str()) {
             return Err(failed(name));
         }
@@ -170,8 +172,15 @@ impl Endpoint for Fake {
         Ok(())
     }
 
-    fn clone_snapshot(&self, origin: &SnapshotName, dataset: &DatasetName) -> Result<(), Error> {
-        self.note(format!("clone {origin} {dataset}"));
+    fn clone_snapshot(
+        &self,
+        origin: &SnapshotName,
+        dataset: &DatasetName,
+        properties: &Properties,
+    ) -> Result<(), Error> {
+        let set = properties.iter().map(|(n, v)| format!(" {n}={v}"));
+        let set: String = set.collect();
+        self.note(format!("clone {origin} {dataset}{set}"));
         Ok(())
     }
 
@@ -420,6 +429,31 @@ fn a_clone_is_not_promoted_where_its_origin_would_be_left_without_a_snapshot() {
         assert_eq!(done.contains(&"promote vault/c".to_owned()), promoted);
         assert_eq!(outcome.failed, if promoted { 0 } else { 2 }, "{log:?}");
     }
+}
+
+#[test]
+fn what_is_made_says_whose_replica_it_is() {
+    let mut plan = planned(vec![dataset("tank", &[1, 2])], "vault/t", false);
+    plan.steps.push(Step {
+        source: "tank/c".parse().unwrap(),
+        target: "vault/t/c".parse().unwrap(),
+        action: Action::Clone {
+            origin: "vault/t@1".parse().unwrap(),
+        },
+        why: Why::PromotedOnSource,
+    });
+    let (source, target) = (Fake::default(), Fake::default());
+    let executor = Executor::new(&source, &target, &());
+    let outcome = executor.sign("siteb".parse().unwrap()).run(&plan);
+    assert!(outcome.is_ok());
+    assert_eq!(
+        target.done.into_inner().unwrap(),
+        [
+            "receive vault/t@1 New zfs-replicate:target=siteb 1",
+            "receive vault/t@2 Existing",
+            "clone vault/t@1 vault/t/c zfs-replicate:target=siteb 1",
+        ]
+    );
 }
 
 #[test]

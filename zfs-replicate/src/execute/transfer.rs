@@ -18,7 +18,7 @@ use super::pump::{Stopped, pump};
 use crate::endpoint::{Arrival, Arrived, Into, Receive, Receiving, Sending};
 use crate::error::Error;
 use crate::plan::{Step, Stream};
-use crate::properties::REPLICA_PROPERTY;
+use crate::properties::Properties;
 
 /// How often progress is looked at, and a request to stop.
 pub(super) const TICK: Duration = Duration::from_millis(200);
@@ -38,11 +38,18 @@ struct Ended {
 
 impl Executor<'_> {
     /// How the target receives the streams of a range.
-    pub(super) fn receives(&self, step: &Step, streams: &[Stream]) -> Result<Vec<Receive>, Error> {
-        let of_new = Arc::new(self.properties.of(&step.source).clone());
-        // What it says already costs a transaction group to say again.
-        let mut of_existing = Arc::clone(&of_new);
-        Arc::make_mut(&mut of_existing).remove(REPLICA_PROPERTY);
+    pub(super) fn receives(
+        &self,
+        step: &Step,
+        streams: &[Stream],
+        signed: &Properties,
+    ) -> Result<Vec<Receive>, Error> {
+        let of_existing = Arc::new(self.properties.of(&step.source).clone());
+        let mut of_new = Arc::clone(&of_existing);
+        // On what is there it costs a transaction group to say it again.
+        if !signed.is_empty() {
+            Arc::make_mut(&mut of_new).extend(signed.clone());
+        }
         let receives = streams.iter().map(|stream| {
             let into = match (&stream.origin, &stream.from) {
                 (Some(origin), _) => Into::Clone(origin.clone()),

@@ -2,7 +2,7 @@
 
 use zfs_core::Guid;
 
-use super::tests::{bookmarked, dataset, name, sentences, target};
+use super::tests::{bookmarked, dataset, name, sentences, source, target};
 use super::tests_moved::{clone_of, planned_with};
 use super::{Gone, Options, Plan, Provenance, Why, provenance};
 use crate::marker::TargetId;
@@ -106,7 +106,7 @@ fn an_empty_parent_goes_with_what_it_was_the_parent_of_and_only_then() {
 }
 
 #[test]
-fn a_replica_says_so_itself_and_for_one_target_only() {
+fn a_replica_says_so_itself_and_for_one_target_and_source_only() {
     let id: TargetId = "siteb".parse().unwrap();
     let mut tree = target(vec![
         dataset("vault/a", &[("1", 1)]),
@@ -114,31 +114,39 @@ fn a_replica_says_so_itself_and_for_one_target_only() {
         dataset("vault/a/theirs", &[("1", 3)]),
         dataset("vault/a/parent", &[]),
         dataset("vault/a/own", &[]),
+        dataset("vault/a/nested", &[("1", 4)]),
+        dataset("vault/a/before", &[("1", 5)]),
     ]);
     for (number, dataset) in (1..).zip(&mut tree.datasets) {
         dataset.guid = Guid(number);
     }
     let set = [
-        ("vault/a/ours", vec![("zfs-replicate:target", "siteb")]),
-        ("vault/a/theirs", vec![("zfs-replicate:target", "sitec")]),
+        ("vault/a/ours", vec![("zfs-replicate:target", "siteb 77")]),
+        ("vault/a/theirs", vec![("zfs-replicate:target", "sitec 77")]),
         (
             "vault/a/parent",
             vec![("canmount", "off"), ("readonly", "on")],
         ),
         ("vault/a/own", vec![("canmount", "off")]),
+        ("vault/a/nested", vec![("zfs-replicate:target", "siteb 78")]),
+        ("vault/a/before", vec![("zfs-replicate:target", "siteb")]),
     ];
     let set = set.map(|(path, own)| {
         let own = own.into_iter().map(|(n, v)| (n.to_owned(), v.to_owned()));
         (name(path), own.collect())
     });
-    let whose = provenance(&tree, &set.into(), &id);
+    let mut source = source(vec![dataset("tank/a", &[("1", 1)])]);
+    source.datasets[0].guid = Guid(77);
+    let whose = provenance(&source, &tree, &set.into(), &id);
     assert_eq!(
-        [1, 2, 3, 4, 5].map(|guid| whose[&Guid(guid)]),
+        [1, 2, 3, 4, 5, 6, 7].map(|guid| whose[&Guid(guid)]),
         [
             Provenance::Unknown,
             Provenance::Replica,
             Provenance::Unknown,
             Provenance::Parent,
+            Provenance::Unknown,
+            Provenance::Unknown,
             Provenance::Unknown,
         ]
     );
