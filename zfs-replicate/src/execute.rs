@@ -38,7 +38,7 @@ use crate::plan::{
 };
 use crate::properties::{Chosen, Properties, REPLICA_PROPERTY};
 use stages::Stages;
-use transfer::Ways;
+use transfer::{Sent, Ways};
 
 /// Carries out plans between two endpoints.
 pub struct Executor<'a> {
@@ -405,25 +405,36 @@ impl<'e> Run<'_, 'e> {
             receiving: target.receiving(&receives)?,
         };
         let mut marker = range.marker.clone();
-        let mut on_the_way = (0, 0);
-        for (stream, receive) in streams.into_iter().zip(&receives) {
-            let (bytes, arrived) = self.executor.transfer(step, &stream, receive, &mut ways)?;
-            on_the_way = (on_the_way.0 + 1, on_the_way.1 + bytes);
-            // No marker moves to what may never arrive.
+        let mut on_the_way = Vec::new();
+        for (stream, receive) in streams.iter().zip(&receives) {
+            let sent = self.executor.transfer(step, stream, receive, &mut ways)?;
+            let arrived = sent.arrived;
+            on_the_way.push(sent);
+            // What may never arrive is not told of, and no marker moves to it.
             if !arrived {
                 continue;
             }
-            let (streams, bytes) = std::mem::take(&mut on_the_way);
-            let mut state = self.state();
-            state.outcome.streams += streams;
-            state.outcome.bytes += bytes;
-            drop(state);
-            if let Some(marker) = &mut marker {
-                self.advance(step, marker, &stream)?;
+            for sent in on_the_way.drain(..) {
+                self.finished(&sent);
             }
-            *last = Some(stream);
+            if let Some(marker) = &mut marker {
+                self.advance(step, marker, stream)?;
+            }
+            *last = Some(stream.clone());
         }
         Ok(())
+    }
+
+    fn finished(&self, sent: &Sent<'_>) {
+        let mut state = self.state();
+        state.outcome.streams += 1;
+        state.outcome.bytes += sent.bytes;
+        drop(state);
+        self.executor.observer.event(&Event::Finished {
+            transfer: sent.transfer,
+            bytes: sent.bytes,
+            elapsed: sent.elapsed,
+        });
     }
 
     /// The target's first: what it has must not go before the source knows.

@@ -24,8 +24,16 @@ pub struct Told {
 /// The bars that are to be seen.
 #[derive(Default)]
 struct Open {
-    each: HashMap<String, ProgressBar>,
+    each: HashMap<String, Bar>,
     total: Option<Total>,
+}
+
+/// The bar of the streams into one dataset.
+struct Bar {
+    bar: ProgressBar,
+    /// What those had before this one of which it is not known yet whether
+    /// they arrived.
+    before: u64,
 }
 
 /// The bar of everything together.
@@ -41,7 +49,7 @@ impl Open {
     /// Where everything together is by now.
     fn advance(&self) {
         let Some(total) = &self.total else { return };
-        let flowing = self.each.values().map(ProgressBar::position);
+        let flowing = self.each.values().map(|one| one.before + one.bar.position());
         let bytes = flowing.fold(total.bytes, u64::saturating_add);
         total
             .bar
@@ -54,7 +62,7 @@ impl Open {
 
     /// A stream has ended, and had so many bytes.
     fn close(&mut self, target: &str, bytes: u64) {
-        if let Some(bar) = self.each.remove(target) {
+        if let Some(Bar { bar, .. }) = self.each.remove(target) {
             bar.finish_and_clear();
         }
         if let Some(total) = &mut self.total {
@@ -246,14 +254,22 @@ impl Observer for Told {
                     transfer.target
                 ));
                 if let Some(bars) = &self.bars {
+                    let mut open = self.open();
+                    let last = open.each.remove(transfer.target.as_str());
+                    let before = last.map_or(0, |last| {
+                        let had = last.before + last.bar.position();
+                        last.bar.finish_and_clear();
+                        had
+                    });
                     let bar = bar(bars, transfer.estimate.unwrap_or(0));
                     bar.set_message(transfer.target.to_string());
-                    self.open().each.insert(transfer.target.to_string(), bar);
+                    let target = transfer.target.to_string();
+                    open.each.insert(target, Bar { bar, before });
                 }
             }
             Event::Progress { transfer, bytes } => {
                 let open = self.open();
-                if let Some(bar) = open.each.get(transfer.target.as_str()) {
+                if let Some(Bar { bar, .. }) = open.each.get(transfer.target.as_str()) {
                     bar.set_length((*bytes).max(bar.length().unwrap_or(0)));
                     bar.set_position(*bytes);
                 }

@@ -519,6 +519,8 @@ fn no_marker_moves_to_what_is_still_on_its_way() {
         }
         let arrived = if breaks.is_none() { 3 } else { 0 };
         assert_eq!(outcome.streams, arrived, "{log:?}");
+        let finished = log.iter().filter(|line| line.starts_with("finished"));
+        assert_eq!(finished.count() as u64, arrived, "{log:?}");
         assert_eq!(outcome.bytes, arrived * STREAM_BYTES as u64);
         assert_eq!(source.done.into_inner().unwrap(), wanted);
     }

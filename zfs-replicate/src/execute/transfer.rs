@@ -29,6 +29,15 @@ pub(super) struct Ways<'w> {
     pub receiving: Option<Box<dyn Receiving + 'w>>,
 }
 
+/// A stream that is through.
+pub(super) struct Sent<'t> {
+    pub transfer: Transfer<'t>,
+    pub bytes: u64,
+    pub elapsed: Duration,
+    /// Whether it is known to have arrived, with those before it.
+    pub arrived: bool,
+}
+
 /// What ended a transfer, on each side.
 struct Ended {
     sent: Result<(), Error>,
@@ -72,15 +81,14 @@ impl Executor<'_> {
         receives.collect()
     }
 
-    /// Sends a stream and returns how many bytes that were, and whether it is
-    /// known to have arrived.
-    pub(super) fn transfer(
+    /// Sends a stream.
+    pub(super) fn transfer<'t>(
         &self,
-        step: &Step,
-        stream: &Stream,
+        step: &'t Step,
+        stream: &'t Stream,
         receive: &Receive,
         ways: &mut Ways<'_>,
-    ) -> Result<(u64, bool), Error> {
+    ) -> Result<Sent<'t>, Error> {
         let transfer = Transfer {
             source: &step.source,
             target: &step.target,
@@ -95,13 +103,12 @@ impl Executor<'_> {
         let began = Instant::now();
         let ended = self.flow(transfer, receive, copy, ways)?;
         let Arrived { bytes, guid } = self.verdict(transfer, ended)?;
-        let arrived = self.check(stream, &receive.snapshot, guid)?;
-        self.observer.event(&Event::Finished {
+        Ok(Sent {
             transfer,
             bytes,
+            arrived: self.check(stream, &receive.snapshot, guid)?,
             elapsed: began.elapsed(),
-        });
-        Ok((bytes, arrived))
+        })
     }
 
     /// Lets the stream flow, and returns when nothing flows any more.
