@@ -2,7 +2,6 @@
 //! zfs(8): what they say is what no real one says when it is asked to.
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output, Stdio};
 
