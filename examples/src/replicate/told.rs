@@ -17,6 +17,8 @@ pub struct Told {
     json: bool,
     quiet: bool,
     verbose: bool,
+    /// Whether `--rollback` would be taken.
+    rollback: bool,
     bars: Option<MultiProgress>,
     open: Mutex<Open>,
 }
@@ -121,6 +123,7 @@ impl Told {
             json: arguments.json,
             quiet: arguments.quiet,
             verbose: arguments.debug,
+            rollback: !arguments.restore && !arguments.forced_command,
             bars: bars.then(MultiProgress::new),
             open: Mutex::default(),
         }
@@ -303,7 +306,7 @@ impl Observer for Told {
             } => {
                 self.open().close(step.target.as_str(), 0);
                 let mut text = error.to_string();
-                if error.is_written_to() {
+                if self.rollback && error.is_written_to() {
                     text.push_str(
                         "; --rollback takes it back, and loses what was written there since",
                     );
