@@ -276,15 +276,18 @@ fn properties_are_set_and_left_out_and_a_dry_run_receives_nothing() {
     assert_eq!(fixture::source(&child, "compression"), above);
     // Also where it was received with something else before.
     let (plain, child) = (to.dataset("plain"), to.dataset("plain/child"));
-    for (send, options) in [
-        ("SRC@one", ""),
-        ("-I @one SRC@two", "-o compression=gzip"),
-    ] {
+    for (send, options) in [("SRC@one", ""), ("-I @one SRC@two", "-o compression=gzip")] {
         let send = send.replace("SRC", source.as_str());
-        let line = format!("zfs send -R {send} | {} receive {options} {plain}", program());
+        let line = format!(
+            "zfs send -R {send} | {} receive {options} {plain}",
+            program()
+        );
         run(&["sh", "-c", &line]);
         let is_first = options.is_empty();
-        assert_eq!(get(&child, "compression"), if is_first { "zle" } else { "gzip" });
+        assert_eq!(
+            get(&child, "compression"),
+            if is_first { "zle" } else { "gzip" }
+        );
     }
 }
 

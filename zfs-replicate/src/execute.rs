@@ -33,9 +33,7 @@ pub use retry::Retries;
 use crate::endpoint::{Access, Endpoint};
 use crate::error::Error;
 use crate::marker::TargetId;
-use crate::plan::{
-    Action, Base, Mark, MarkerMove, Plan, Range, Step, Stream, Why, signature,
-};
+use crate::plan::{Action, Base, Mark, MarkerMove, Plan, Range, Step, Stream, Why, signature};
 use crate::properties::{Chosen, Properties, REPLICA_PROPERTY};
 use stages::Stages;
 use transfer::{Sent, Ways};

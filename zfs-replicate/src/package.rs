@@ -371,7 +371,9 @@ impl<'a> Receiver<'a> {
     /// Lets a dataset that was there have from the topmost one what was given
     /// for that, where the source has something else (`zfs receive -o`).
     fn inherit_given(&self, dataset: &DatasetName, filesystem: Option<&Filesystem>) {
-        let own = filesystem.iter().flat_map(|filesystem| &filesystem.properties);
+        let own = filesystem
+            .iter()
+            .flat_map(|filesystem| &filesystem.properties);
         for (name, _) in own.filter(|(name, _)| self.policy.given().contains_key(name.as_str())) {
             if let Err(error) = self.zfs.inherit_property(dataset, name) {
                 tracing::warn!(%dataset, property = name, %error, "not inherited");

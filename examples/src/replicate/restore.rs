@@ -139,7 +139,13 @@ mod tests {
         for own in [back(&[1]), back(&[2]), halfway(2)] {
             assert!(check(&backup, &own).is_ok(), "{own:?}");
         }
-        for other in [back(&[]), back(&[3]), back(&[2, 3]), back(&[1, 2]), halfway(3)] {
+        for other in [
+            back(&[]),
+            back(&[3]),
+            back(&[2, 3]),
+            back(&[1, 2]),
+            halfway(3),
+        ] {
             let error = check(&backup, &other).unwrap_err().to_string();
             assert!(error.contains("exists"), "{other:?}");
         }
@@ -183,6 +189,9 @@ mod tests {
         backup.datasets[1] = child("vault/home/was", &[1, 8]);
         backup.datasets[0].origin = Some("vault/home/was@s1".parse().unwrap());
         let promoted = said(&backup, &live);
-        assert!(promoted.contains("would promote tank/home/was"), "{promoted}");
+        assert!(
+            promoted.contains("would promote tank/home/was"),
+            "{promoted}"
+        );
     }
 }

@@ -51,7 +51,10 @@ impl Open {
     /// Where everything together is by now.
     fn advance(&self) {
         let Some(total) = &self.total else { return };
-        let flowing = self.each.values().map(|one| one.before + one.bar.position());
+        let flowing = self
+            .each
+            .values()
+            .map(|one| one.before + one.bar.position());
         let bytes = flowing.fold(total.bytes, u64::saturating_add);
         total
             .bar

@@ -396,13 +396,25 @@ fn nothing_is_retired_while_something_that_is_new_did_not_arrive() {
         let outcome = Executor::new(&source, &target, &log).jobs(jobs).run(&plan);
         let done = target.done.into_inner().unwrap();
         for what in ["abort vault/t/old", "destroy vault/t/old"] {
-            assert_eq!(done.contains(&what.to_owned()), breaks.is_none(), "{done:?}");
+            assert_eq!(
+                done.contains(&what.to_owned()),
+                breaks.is_none(),
+                "{done:?}"
+            );
         }
         let log = log.0.into_inner().unwrap();
-        assert_eq!(outcome.failed, if breaks.is_none() { 0 } else { 2 }, "{log:?}");
+        assert_eq!(
+            outcome.failed,
+            if breaks.is_none() { 0 } else { 2 },
+            "{log:?}"
+        );
         let kept = "vault/t/old, which the source no longer has, is kept this time, since \
                     vault/t/new could not be made";
-        assert_eq!(log.last().unwrap().ends_with(kept), breaks.is_some(), "{log:?}");
+        assert_eq!(
+            log.last().unwrap().ends_with(kept),
+            breaks.is_some(),
+            "{log:?}"
+        );
     }
 }
 

@@ -129,7 +129,8 @@ impl Receiver<'_> {
         };
         self.lose(lost());
         if !names.is_empty() {
-            self.zfs.destroy_snapshots(names.iter().copied(), Defer::No)?;
+            self.zfs
+                .destroy_snapshots(names.iter().copied(), Defer::No)?;
         }
         self.zfs.destroy(&gone.name)?;
         arrived.destroyed.extend(lost().map(str::to_owned));

@@ -137,7 +137,8 @@ fn carry_out(asked: &Asked, world: &mut World, plan: &Plan) -> Result<(), TestCa
                 let path = path(world, &step.target).unwrap();
                 prop_assert!(asked.means(path), "{step}");
                 let mut sources = world.source.datasets.values();
-                let is_known = |source: &Entry| entry.snapshots.iter().any(|p| source.knows(p.guid));
+                let is_known =
+                    |source: &Entry| entry.snapshots.iter().any(|p| source.knows(p.guid));
                 prop_assert!(!sources.any(is_known), "{step}");
             }
         }

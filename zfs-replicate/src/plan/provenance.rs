@@ -52,7 +52,9 @@ pub fn provenance<S: BuildHasher>(
                 own.and_then(|own| own.get(name))
                     .is_some_and(|set| set == value)
             };
-            let is_signed = signature.as_deref().is_some_and(|own| is(REPLICA_PROPERTY, own));
+            let is_signed = signature
+                .as_deref()
+                .is_some_and(|own| is(REPLICA_PROPERTY, own));
             let provenance = if is_signed {
                 Provenance::Replica
             } else if is("canmount", "off") && is("readonly", "on") && dataset.snapshots.is_empty()

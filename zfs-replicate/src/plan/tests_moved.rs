@@ -4,7 +4,7 @@
 use zfs_core::{Guid, SnapshotName, Txg};
 
 use super::tests::{
-    bookmarked, dataset, interrupted, name, only_refusal, planned, sentences, source, target,
+    bookmarked, dataset, interrupted, only_refusal, planned, sentences, source, target,
 };
 use super::{Action, Diverged, Options, Plan, Refusal, plan};
 use crate::tree::Dataset;

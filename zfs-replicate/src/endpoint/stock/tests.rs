@@ -162,7 +162,10 @@ fn a_child_that_went_away_meanwhile_does_not_make_the_tree_a_missing_one() {
          echo \"cannot open 'tank/a/b': dataset does not exist\" >&2; exit 1",
     );
     let error = stock.tree(&name("tank/a")).unwrap_err().to_string();
-    assert!(error.contains("'tank/a/b': dataset does not exist"), "{error}");
+    assert!(
+        error.contains("'tank/a/b': dataset does not exist"),
+        "{error}"
+    );
     assert_eq!(calls.calls().len(), 1);
 }
 
@@ -173,7 +176,9 @@ fn a_clone_is_made_read_only_and_with_what_is_to_be_set() {
     let properties = properties.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let origin = "tank/a@1".parse().unwrap();
     for properties in [Properties::new(), properties.into()] {
-        stock.clone_snapshot(&origin, &name("tank/b"), &properties).unwrap();
+        stock
+            .clone_snapshot(&origin, &name("tank/b"), &properties)
+            .unwrap();
     }
     assert_eq!(
         calls.calls(),
