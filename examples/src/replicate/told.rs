@@ -17,8 +17,8 @@ pub struct Told {
     json: bool,
     quiet: bool,
     verbose: bool,
-    /// Whether `--rollback` would be taken.
-    rollback: bool,
+    /// What to do about a target that was written to, where that is known.
+    if_written_to: &'static str,
     bars: Option<MultiProgress>,
     open: Mutex<Open>,
 }
@@ -126,7 +126,11 @@ impl Told {
             json: arguments.json,
             quiet: arguments.quiet,
             verbose: arguments.debug,
-            rollback: !arguments.restore && !arguments.forced_command,
+            if_written_to: if arguments.restore || arguments.forced_command {
+                ""
+            } else {
+                "; --rollback takes it back, and loses what was written there since"
+            },
             bars: bars.then(MultiProgress::new),
             open: Mutex::default(),
         }
@@ -309,10 +313,8 @@ impl Observer for Told {
             } => {
                 self.open().close(step.target.as_str(), 0);
                 let mut text = error.to_string();
-                if self.rollback && error.is_written_to() {
-                    text.push_str(
-                        "; --rollback takes it back, and loses what was written there since",
-                    );
+                if error.is_written_to() {
+                    text.push_str(self.if_written_to);
                 }
                 self.failed(step, &text, *resumable);
             }
