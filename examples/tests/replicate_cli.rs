@@ -2,7 +2,6 @@
 //! zfs(8): what they say is what no real one says when it is asked to.
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output, Stdio};
 
@@ -236,23 +235,17 @@ fn options_of_the_other_form_are_wrong_usage() {
 
 #[test]
 fn a_source_that_does_not_come_past_ssh_is_not_waited_for() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap();
-    let direct = format!(
-        "--insecure-direct-connection={},{}",
-        port.local_addr().unwrap(),
-        port.local_addr().unwrap()
-    );
-    drop(port);
+    let direct = "--insecure-direct-connection=127.0.0.1:0,127.0.0.1:0";
     let fake = Fake::new(
         "*' list '*vault/past) row vault/past filesystem 2 1; row vault/past@one snapshot 11 21 ;;",
     );
     fake.program("socat", "echo 'no route' >&2; exit 1");
-    let output = fake.run(&["--no-sync-snap", &direct, FAR, "vault/past"]);
+    let output = fake.run(&["--no-sync-snap", direct, FAR, "vault/past"]);
     let text = stderr(&output);
     assert_eq!(output.status.code(), Some(2), "{text}");
     assert!(text.contains("no route"), "{text}");
     assert!(text.contains("before it connected"), "{text}");
     // Nor does it go between two others.
-    let output = fake.run(&[&direct, FAR, OFF]);
+    let output = fake.run(&[direct, FAR, OFF]);
     assert_eq!(output.status.code(), Some(2));
 }

@@ -32,9 +32,9 @@ fn fill(pool: &Pool) {
     run(&["zfs", "snapshot", "-r", pool.snapshot("src@two").as_str()]);
 }
 
-/// Sends with these words to both receivers.
+/// Sends with these words to both receivers, and returns what ours said.
 #[track_caller]
-fn both(from: &Pool, to: &Pool, send: &str, force: &str) {
+fn both(from: &Pool, to: &Pool, send: &str, force: &str) -> String {
     let send = send.replace("SRC", from.dataset("src").as_str());
     let (theirs, ours) = (to.dataset("theirs"), to.dataset("ours"));
     let program = program();
@@ -43,12 +43,13 @@ fn both(from: &Pool, to: &Pool, send: &str, force: &str) {
         "-c",
         &format!("{send} | zfs receive -u {force} {theirs}"),
     ]);
-    run(&[
+    let said = run(&[
         "sh",
         "-c",
         &format!("{send} | {program} receive {force} {ours}"),
     ]);
     assert_eq!(all(to, "ours"), all(to, "theirs"), "{send}");
+    said
 }
 
 /// Everything below a dataset that a receiver makes.
@@ -113,9 +114,20 @@ fn what_was_renamed_and_what_is_gone_is_followed() {
     run(&["zfs", "destroy", "-r", &at("/clone")]);
     from.filesystem("src/new");
     run(&["zfs", "snapshot", "-r", &at("@three")]);
-    both(&from, &to, "zfs send -R -I @two SRC@three", "-F");
+    let said = both(&from, &to, "zfs send -R -I @two SRC@three", "-F");
     let arrived = all(&to, "ours").join("\n");
     assert!(arrived.contains("TARGET/disk@three") && !arrived.contains("TARGET/clone"));
+    let clone = to.dataset("ours/clone");
+    let lost = format!("destroying {clone}\ndestroying {clone}@two\n");
+    assert!(said.contains(&lost), "{said}");
+    // What is in the way of one snapshot's stream.
+    for name in ["ours", "theirs"] {
+        to.take(&format!("{name}@own"));
+    }
+    run(&["zfs", "snapshot", &at("@four")]);
+    let said = both(&from, &to, "zfs send -i @three SRC@four", "-F");
+    let lost = format!("destroying {}\n", to.snapshot("ours@own"));
+    assert_eq!(said.lines().next(), Some(lost.trim_end()), "{said}");
 }
 
 #[test]
@@ -262,6 +274,21 @@ fn properties_are_set_and_left_out_and_a_dry_run_receives_nothing() {
     assert_eq!(get(&child, "compression"), "gzip");
     let above = format!("inherited from {ours}");
     assert_eq!(fixture::source(&child, "compression"), above);
+    // Also where it was received with something else before.
+    let (plain, child) = (to.dataset("plain"), to.dataset("plain/child"));
+    for (send, options) in [("SRC@one", ""), ("-I @one SRC@two", "-o compression=gzip")] {
+        let send = send.replace("SRC", source.as_str());
+        let line = format!(
+            "zfs send -R {send} | {} receive {options} {plain}",
+            program()
+        );
+        run(&["sh", "-c", &line]);
+        let is_first = options.is_empty();
+        assert_eq!(
+            get(&child, "compression"),
+            if is_first { "zle" } else { "gzip" }
+        );
+    }
 }
 
 #[test]

@@ -251,7 +251,8 @@ fn what_the_source_no_longer_has_is_kept_until_it_is_to_be_retired() {
     assert!(kept.stdout.contains("dst/child"), "{kept:#?}");
     let copy = site.b.dataset("dst/child");
     assert_eq!(snapshots(&copy), ["one"]);
-    assert_eq!(get(&copy, "zfs-replicate:target"), "vault");
+    let top = get(site.source(), "guid");
+    assert_eq!(get(&copy, "zfs-replicate:target"), format!("vault {top}"));
     // The target's own, below what inherits the property to it.
     let (own, scratch) = (
         site.b.dataset("dst/own"),
@@ -371,6 +372,8 @@ fn a_restore_that_was_cut_off_is_completed_by_the_same_command() {
     let output = fixture::attempt(&["sh", "-c", &cut]);
     assert!(!output.status.success());
     assert_ne!(get(&back, "receive_resume_token"), "-");
+    // What comes to the backup meanwhile does not matter.
+    site.take("two");
     let restore = || replicate(&["restore", "-r", "--json", backup.as_str(), back.as_str()]);
     assert_eq!(restore().well().steps(), ["resume", "full"]);
     assert_eq!(snapshots(&back), ["one"]);
@@ -378,6 +381,10 @@ fn a_restore_that_was_cut_off_is_completed_by_the_same_command() {
     run(&["zfs", "destroy", "-r", &format!("{back}/child")]);
     assert_eq!(restore().well().steps(), ["nothing", "full"]);
     assert_eq!(site.b.read(&site.b.dataset("back/child"), "b"), b"child");
+    // It is whole now, and not what would be restored by now.
+    let whole = restore();
+    assert_eq!(whole.code, Some(1));
+    assert!(whole.stderr.contains("--safe"), "{whole:#?}");
 }
 
 #[test]

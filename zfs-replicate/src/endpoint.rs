@@ -135,13 +135,18 @@ pub trait Endpoint: Send + Sync {
     /// The name is taken, or what is to be above it is not there.
     fn rename(&self, from: &DatasetName, to: &DatasetName) -> Result<(), Error>;
 
-    /// Makes a dataset as a clone of a snapshot. It is not mounted, and
-    /// read-only.
+    /// Makes a dataset as a clone of a snapshot, with these properties. It is
+    /// not mounted, and read-only.
     ///
     /// # Errors
     ///
     /// The name is taken, or the snapshot is gone.
-    fn clone_snapshot(&self, origin: &SnapshotName, dataset: &DatasetName) -> Result<(), Error>;
+    fn clone_snapshot(
+        &self,
+        origin: &SnapshotName,
+        dataset: &DatasetName,
+        properties: &Properties,
+    ) -> Result<(), Error>;
 
     /// Makes a clone the original of its origin.
     ///

@@ -135,6 +135,17 @@ pub enum Error {
         /// What is missing.
         parent: DatasetName,
     },
+    /// Something that was to be made before could not be.
+    #[error(
+        "{target}, which the source no longer has, is kept this time, since {missing} could not \
+         be made"
+    )]
+    NotRetired {
+        /// The dataset on the target.
+        target: DatasetName,
+        /// What is missing.
+        missing: DatasetName,
+    },
     /// What a clone is promoted from has failed.
     #[error(
         "{target} was not promoted: what it is a clone of could not be brought up to date, and \

@@ -7,7 +7,9 @@
 //!
 //! Sending and receiving are threads of their own; nothing is copied between
 //! them unless somebody asked for a copy. What fails for one dataset stops
-//! that dataset, and those below one that could not be made.
+//! that dataset, and those below one that could not be made. Where one could
+//! not be made, what the source no longer has is kept for this time: it might
+//! be the same one under its old name.
 
 mod cancel;
 mod event;
@@ -30,10 +32,11 @@ pub use retry::Retries;
 
 use crate::endpoint::{Access, Endpoint};
 use crate::error::Error;
-use crate::plan::{Action, Base, Mark, MarkerMove, Plan, Range, Step, Stream};
-use crate::properties::Chosen;
+use crate::marker::TargetId;
+use crate::plan::{Action, Base, Mark, MarkerMove, Plan, Range, Step, Stream, Why, signature};
+use crate::properties::{Chosen, Properties, REPLICA_PROPERTY};
 use stages::Stages;
-use transfer::Ways;
+use transfer::{Sent, Ways};
 
 /// Carries out plans between two endpoints.
 pub struct Executor<'a> {
@@ -46,6 +49,7 @@ pub struct Executor<'a> {
     stages: Stages,
     access: Access,
     properties: Chosen,
+    sign: Option<TargetId>,
     hold: Option<String>,
 }
 
@@ -66,6 +70,7 @@ impl<'a> Executor<'a> {
             stages: Stages::default(),
             access: Access::default(),
             properties: Chosen::default(),
+            sign: None,
             hold: None,
         }
     }
@@ -103,6 +108,15 @@ impl<'a> Executor<'a> {
     #[must_use]
     pub fn properties(mut self, properties: Chosen) -> Executor<'a> {
         self.properties = properties;
+        self
+    }
+
+    /// Says on every new replica whose it is: of this target, as the markers
+    /// call it, and of the source's topmost dataset
+    /// ([`REPLICA_PROPERTY`]).
+    #[must_use]
+    pub fn sign(mut self, target: TargetId) -> Executor<'a> {
+        self.sign = Some(target);
         self
     }
 
@@ -154,8 +168,13 @@ impl<'a> Executor<'a> {
         if self.observer.wants_total() {
             self.observer.event(&self.total(plan));
         }
+        let sign = self.sign.iter().map(|target| {
+            let value = signature(target, plan.source);
+            (REPLICA_PROPERTY.to_owned(), value)
+        });
         let run = Run {
             executor: self,
+            signed: sign.collect(),
             state: Mutex::new(State::default()),
         };
         let jobs = self
@@ -210,6 +229,8 @@ struct State<'e> {
 
 struct Run<'a, 'e> {
     executor: &'e Executor<'a>,
+    /// What says on a new replica whose it is.
+    signed: Properties,
     state: Mutex<State<'e>>,
 }
 
@@ -240,10 +261,14 @@ impl<'e> Run<'_, 'e> {
         if self.state().stopped.contains(&step.target) {
             return;
         }
-        let parent = self.missing_parent(step);
-        let result = match parent {
+        let missing = self.missing(step);
+        let result = match missing {
             _ if self.gives_too_little(step) => Err(Error::NotPromoted {
                 target: step.target.clone(),
+            }),
+            Some(missing) if step.why == Why::Retired => Err(Error::NotRetired {
+                target: step.target.clone(),
+                missing: missing.clone(),
             }),
             Some(parent) => Err(Error::ParentFailed {
                 target: step.target.clone(),
@@ -281,8 +306,8 @@ impl<'e> Run<'_, 'e> {
     }
 
     /// What the step relies on and is not there: something above it, or what
-    /// it is a clone of.
-    fn missing_parent(&self, step: &Step) -> Option<&'e DatasetName> {
+    /// it is a clone of; before something is retired, anything.
+    fn missing(&self, step: &Step) -> Option<&'e DatasetName> {
         let origin = match &step.action {
             Action::Clone { origin } => Some(origin.dataset()),
             Action::Send(range) => range.origin.as_ref().map(SnapshotName::dataset),
@@ -291,7 +316,11 @@ impl<'e> Run<'_, 'e> {
         let state = self.state();
         let mut missing = state.not_made.iter();
         missing
-            .find(|made| step.target.is_descendant_of(made) || origin == Some(**made))
+            .find(|made| {
+                step.why == Why::Retired
+                    || step.target.is_descendant_of(made)
+                    || origin == Some(**made)
+            })
             .copied()
     }
 
@@ -328,7 +357,7 @@ impl<'e> Run<'_, 'e> {
                 Ok(())
             }
             Action::Clone { origin } => {
-                target.clone_snapshot(origin, &step.target)?;
+                target.clone_snapshot(origin, &step.target, &self.signed)?;
                 observer.event(&Event::Changed { step });
                 Ok(())
             }
@@ -368,31 +397,42 @@ impl<'e> Run<'_, 'e> {
     fn streams(&self, step: &Step, range: &Range, last: &mut Option<Stream>) -> Result<(), Error> {
         let Executor { source, target, .. } = self.executor;
         let streams: Vec<Stream> = range.streams().collect();
-        let receives = self.executor.receives(step, &streams)?;
+        let receives = self.executor.receives(step, &streams, &self.signed)?;
         let mut ways = Ways {
             sending: source.sending(range)?,
             receiving: target.receiving(&receives)?,
         };
         let mut marker = range.marker.clone();
-        let mut on_the_way = (0, 0);
-        for (stream, receive) in streams.into_iter().zip(&receives) {
-            let (bytes, arrived) = self.executor.transfer(step, &stream, receive, &mut ways)?;
-            on_the_way = (on_the_way.0 + 1, on_the_way.1 + bytes);
-            // No marker moves to what may never arrive.
+        let mut on_the_way = Vec::new();
+        for (stream, receive) in streams.iter().zip(&receives) {
+            let sent = self.executor.transfer(step, stream, receive, &mut ways)?;
+            let arrived = sent.arrived;
+            on_the_way.push(sent);
+            // What may never arrive is not told of, and no marker moves to it.
             if !arrived {
                 continue;
             }
-            let (streams, bytes) = std::mem::take(&mut on_the_way);
-            let mut state = self.state();
-            state.outcome.streams += streams;
-            state.outcome.bytes += bytes;
-            drop(state);
-            if let Some(marker) = &mut marker {
-                self.advance(step, marker, &stream)?;
+            for sent in on_the_way.drain(..) {
+                self.finished(&sent);
             }
-            *last = Some(stream);
+            if let Some(marker) = &mut marker {
+                self.advance(step, marker, stream)?;
+            }
+            *last = Some(stream.clone());
         }
         Ok(())
+    }
+
+    fn finished(&self, sent: &Sent<'_>) {
+        let mut state = self.state();
+        state.outcome.streams += 1;
+        state.outcome.bytes += sent.bytes;
+        drop(state);
+        self.executor.observer.event(&Event::Finished {
+            transfer: sent.transfer,
+            bytes: sent.bytes,
+            elapsed: sent.elapsed,
+        });
     }
 
     /// The target's first: what it has must not go before the source knows.

@@ -17,6 +17,7 @@ mod input;
 mod keys;
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::fs::File;
 use std::os::fd::AsFd;
 
@@ -34,12 +35,15 @@ pub use contents::Naming;
 use contents::{Contents, Filesystem};
 use input::{Input, Next};
 
+/// Who is told.
+type Told<'a> = dyn Fn(&str) + 'a;
+
 /// Receives packages.
-#[derive(Debug)]
 #[must_use]
 pub struct Receiver<'a> {
     zfs: &'a Zfs,
     force: bool,
+    losing: Option<&'a Told<'a>>,
     access: Access,
     naming: Naming,
     policy: Policy<'a>,
@@ -53,7 +57,8 @@ pub struct Arrived {
     pub snapshots: Vec<SnapshotName>,
     /// Those that were there already.
     pub skipped: Vec<SnapshotName>,
-    /// What was destroyed, since the source no longer has it.
+    /// The snapshots and datasets that were destroyed, since the source has
+    /// none of them.
     pub destroyed: Vec<String>,
     /// What was renamed: from, to.
     pub renamed: Vec<(String, String)>,
@@ -70,6 +75,7 @@ impl<'a> Receiver<'a> {
         Receiver {
             zfs,
             force: false,
+            losing: None,
             access: Access::Inherited,
             naming: Naming::default(),
             policy: Policy::new().preserve(),
@@ -81,6 +87,14 @@ impl<'a> Receiver<'a> {
     /// was written since, snapshots and datasets (`zfs receive -F`).
     pub fn force(mut self) -> Receiver<'a> {
         self.force = true;
+        self
+    }
+
+    /// Calls this with each snapshot and dataset that is about to be destroyed
+    /// ([`Receiver::force`]). What was written since the youngest snapshot goes
+    /// without a word.
+    pub fn losing(mut self, told: &'a Told<'a>) -> Receiver<'a> {
+        self.losing = Some(told);
         self
     }
 
@@ -150,6 +164,8 @@ impl<'a> Receiver<'a> {
                     self.make_above(&snapshot, target)?;
                 }
                 let is_top = *snapshot.dataset() == contents.top(target)?;
+                let lost = self.in_the_way(&begin, snapshot.dataset(), &there)?;
+                self.lose(lost.iter().map(SnapshotName::as_str));
                 self.one(
                     stream,
                     begin,
@@ -159,6 +175,8 @@ impl<'a> Receiver<'a> {
                     &mut there,
                 )
                 .map(|bytes| arrived.bytes += bytes)?;
+                let lost = lost.iter().map(ToString::to_string);
+                arrived.destroyed.extend(lost);
                 self.dress(filesystem, &snapshot)?;
                 arrived.snapshots.push(snapshot);
             }
@@ -212,6 +230,39 @@ impl<'a> Receiver<'a> {
             };
         }
         Ok(arrived)
+    }
+
+    /// Tells what is about to be destroyed.
+    fn lose<'n>(&self, names: impl Iterator<Item = &'n str>) {
+        if let Some(told) = self.losing {
+            names.for_each(told);
+        }
+    }
+
+    /// What a forced receive takes away: what is younger than its base, and
+    /// everything where it has none.
+    fn in_the_way(
+        &self,
+        begin: &BeginRecord,
+        dataset: &DatasetName,
+        there: &There,
+    ) -> Result<Vec<SnapshotName>, Error> {
+        if !self.force || !there.datasets.contains_key(dataset) {
+            return Ok(Vec::new());
+        }
+        let all = self.zfs.list_snapshots(dataset, ListSnapshots::new());
+        let mut all = all.collect::<Result<Vec<_>, _>>()?;
+        all.sort_by_key(|snapshot| snapshot.createtxg);
+        let stays = match begin.from_guid() {
+            None => 0,
+            Some(base) => match all.iter().position(|snapshot| snapshot.guid == base) {
+                Some(at) => at + 1,
+                // Then it is not received.
+                None => all.len(),
+            },
+        };
+        let goes = all.into_iter().skip(stays);
+        Ok(goes.map(|snapshot| snapshot.name).collect())
     }
 
     /// Gives up what an earlier receive of the same package left halfway in a
@@ -310,8 +361,24 @@ impl<'a> Receiver<'a> {
             // What was younger than its base has gone.
             there.list_again(self.zfs, dataset)?;
         }
+        if !is_top && !is_new {
+            self.inherit_given(dataset, filesystem);
+        }
         there.add(guid, snapshot.clone());
         Ok(received.bytes_read)
+    }
+
+    /// Lets a dataset that was there have from the topmost one what was given
+    /// for that, where the source has something else (`zfs receive -o`).
+    fn inherit_given(&self, dataset: &DatasetName, filesystem: Option<&Filesystem>) {
+        let own = filesystem
+            .iter()
+            .flat_map(|filesystem| &filesystem.properties);
+        for (name, _) in own.filter(|(name, _)| self.policy.given().contains_key(name.as_str())) {
+            if let Err(error) = self.zfs.inherit_property(dataset, name) {
+                tracing::warn!(%dataset, property = name, %error, "not inherited");
+            }
+        }
     }
 
     /// A snapshot's own properties, and its holds.
@@ -335,6 +402,18 @@ impl<'a> Receiver<'a> {
             }
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for Receiver<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver")
+            .field("force", &self.force)
+            .field("access", &self.access)
+            .field("naming", &self.naming)
+            .field("policy", &self.policy)
+            .field("resumable", &self.resumable)
+            .finish_non_exhaustive()
     }
 }
 

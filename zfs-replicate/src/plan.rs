@@ -62,8 +62,9 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::fmt;
 
-use zfs_core::DatasetName;
+use zfs_core::{DatasetName, Guid};
 
+pub(crate) use provenance::signature;
 pub use provenance::{Provenance, provenance};
 pub use step::{
     Action, Advance, Base, Mark, MarkerMove, Range, Refusal, Rollback, Step, Stream, Unusable, Why,
@@ -79,8 +80,10 @@ use view::View;
 ///
 /// Those of one dataset depend on each other and on the ones that make a
 /// dataset above it; other datasets do not matter to it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
+    /// The GUID of the source's topmost dataset.
+    pub source: Guid,
     /// The steps.
     pub steps: Vec<Step>,
 }
@@ -162,7 +165,8 @@ pub enum Gone {
     #[default]
     Keep,
     /// Those that say that they are replicas ([`Options::provenance`]) are
-    /// destroyed, after everything else. The plan lists what goes.
+    /// destroyed, after everything else, unless the source has a snapshot of
+    /// them in another dataset. The plan lists what goes.
     Destroy,
 }
 
@@ -239,7 +243,9 @@ impl<'a> Options<'a> {
         self
     }
 
-    /// Replicates only the datasets of the source for which this is true.
+    /// Replicates only the datasets of the source for which this is true. Of
+    /// those that the source no longer has it is asked as well, of which only
+    /// the name is known: where it is false they are left alone.
     pub fn datasets(mut self, wanted: &'a Datasets<'a>) -> Options<'a> {
         self.datasets = Some(wanted);
         self
@@ -287,11 +293,11 @@ impl fmt::Debug for Options<'_> {
 ///
 /// What concerns one dataset only is no error but a step that refuses.
 pub fn plan(source: &Tree, target: &Tree, options: &Options<'_>) -> Result<Plan, Error> {
-    if source.get(&source.root).is_none() {
+    let Some(top) = source.get(&source.root) else {
         return Err(Error::SourceMissing {
             dataset: source.root.clone(),
         });
-    }
+    };
     let is_same = options.hosts == Hosts::Same || is_same_pool(source, target);
     if is_same && target.root.is_within(&source.root) {
         return Err(Error::TargetInsideSource {
@@ -321,6 +327,7 @@ pub fn plan(source: &Tree, target: &Tree, options: &Options<'_>) -> Result<Plan,
     planner.promote_waiting();
     planner.gone_from_source();
     Ok(Plan {
+        source: top.guid,
         steps: planner.steps,
     })
 }
@@ -421,5 +428,7 @@ mod properties;
 mod properties_options;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_gone;
 #[cfg(test)]
 mod tests_moved;

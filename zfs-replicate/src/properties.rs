@@ -13,9 +13,11 @@ use zfs_core::DatasetName;
 /// Properties by name, as zfs(8) shows them with `-p`.
 pub type Properties = BTreeMap<String, String>;
 
-/// The user property in which a replica has the name of the target that it
-/// belongs to ([`TargetId`](crate::marker::TargetId)): what says so may be
-/// destroyed once the source no longer has it and that is asked for
+/// The user property in which a replica says whose it is: `TARGET GUID`, the
+/// name of the target that it belongs to
+/// ([`TargetId`](crate::marker::TargetId)) and the GUID of the source's topmost
+/// dataset in decimal. What says so may be destroyed once the source no longer
+/// has it and that is asked for
 /// ([`Gone::Destroy`](crate::plan::Gone::Destroy)).
 pub const REPLICA_PROPERTY: &str = "zfs-replicate:target";
 

@@ -161,8 +161,13 @@ impl Endpoint for Late<'_> {
         self.0.rename(from, to)
     }
 
-    fn clone_snapshot(&self, origin: &SnapshotName, dataset: &DatasetName) -> Result<(), Error> {
-        self.0.clone_snapshot(origin, dataset)
+    fn clone_snapshot(
+        &self,
+        origin: &SnapshotName,
+        dataset: &DatasetName,
+        properties: &Properties,
+    ) -> Result<(), Error> {
+        self.0.clone_snapshot(origin, dataset, properties)
     }
 
     fn promote(&self, dataset: &DatasetName) -> Result<(), Error> {

@@ -5,13 +5,11 @@ use std::collections::HashMap;
 use zfs_core::DatasetName;
 use zfs_replicate::Error;
 use zfs_replicate::endpoint::Endpoint;
-use zfs_replicate::marker::TargetId;
-use zfs_replicate::properties::{Chosen, Policy, REPLICA_PROPERTY};
+use zfs_replicate::properties::{Chosen, Policy};
 
 use super::arguments::{Arguments, Pattern};
 
-/// For every dataset of the source what its replica gets; with `id` also what
-/// says that it is one.
+/// For every dataset of the source what its replica gets.
 ///
 /// # Errors
 ///
@@ -20,7 +18,6 @@ pub fn chosen(
     arguments: &Arguments,
     source: &dyn Endpoint,
     root: &DatasetName,
-    id: Option<&TargetId>,
 ) -> Result<Chosen, Error> {
     let included = |name: &str| Pattern::any(&arguments.include_properties, name).is_some();
     let recordsize = |name: &str| name == "recordsize";
@@ -39,9 +36,6 @@ pub fn chosen(
         policy = policy.preserve();
     } else if arguments.preserve_recordsize {
         policy = policy.preserve_only(&recordsize);
-    }
-    if let Some(id) = id {
-        policy = policy.set(REPLICA_PROPERTY, id.as_str());
     }
     for option in arguments.recv_options.iter().filter(|o| o.letter == 'o') {
         if let Some((name, value)) = option.value.as_deref().and_then(|v| v.split_once('=')) {

@@ -113,6 +113,14 @@ pub fn run(words: impl Iterator<Item = String>) -> anyhow::Result<Exit> {
     let target: DatasetName = target
         .parse()
         .map_err(|error| UsageError(format!("{error}")))?;
+    if asked.dry_run && asked.force {
+        return Err(UsageError(
+            "-n -F: what -F destroys is known only while a stream is received, and told there \
+             before; -n without -F says what would arrive"
+                .to_owned(),
+        )
+        .into());
+    }
     let stdin = std::io::stdin();
     if stdin.is_terminal() {
         return Err(UsageError("there is no stream: stdin is a terminal".to_owned()).into());
@@ -125,9 +133,16 @@ pub fn run(words: impl Iterator<Item = String>) -> anyhow::Result<Exit> {
     for (name, value) in &asked.set {
         policy = policy.set(name, value);
     }
+    let losing = |name: &str| {
+        if asked.json {
+            println!("{}", json!({ "event": "destroy", "name": name }));
+        } else {
+            println!("destroying {name}");
+        }
+    };
     let mut receiver = Receiver::new(&zfs).naming(asked.naming).policy(policy);
     if asked.force {
-        receiver = receiver.force();
+        receiver = receiver.force().losing(&losing);
     }
     if asked.resumable {
         receiver = receiver.resumable();
@@ -147,20 +162,23 @@ fn told(asked: &Asked, arrived: &Arrived) {
         let names = |names: &[zfs_core::SnapshotName]| -> Vec<String> {
             names.iter().map(ToString::to_string).collect()
         };
-        let record = json!({
-            "event": if asked.dry_run { "would-receive" } else { "received" },
-            "snapshots": names(&arrived.snapshots),
-            "skipped": names(&arrived.skipped),
-            "renamed": arrived.renamed,
-            "promoted": arrived.promoted,
-            "destroyed": arrived.destroyed,
-            "bytes": arrived.bytes,
-        });
+        let (snapshots, skipped) = (names(&arrived.snapshots), names(&arrived.skipped));
+        // The rest is not looked at where nothing is received.
+        let record = if asked.dry_run {
+            json!({ "event": "would-receive", "snapshots": snapshots, "skipped": skipped })
+        } else {
+            json!({
+                "event": "received",
+                "snapshots": snapshots,
+                "skipped": skipped,
+                "renamed": arrived.renamed,
+                "promoted": arrived.promoted,
+                "destroyed": arrived.destroyed,
+                "bytes": arrived.bytes,
+            })
+        };
         println!("{record}");
         return;
-    }
-    for name in &arrived.destroyed {
-        println!("destroyed {name}");
     }
     for name in &arrived.promoted {
         println!("promoted {name}");
@@ -206,6 +224,14 @@ mod tests {
         assert_eq!(asked.set, [("atime".to_owned(), "off".to_owned())]);
         assert_eq!(asked.excluded, ["mountpoint", "org.example:note"]);
         assert_eq!(asked.target.as_deref(), Some("tank/a"));
+    }
+
+    #[test]
+    fn what_would_be_destroyed_cannot_be_asked_without_receiving() {
+        let words = ["-nF", "tank/a"].map(str::to_owned);
+        let error = run(words.into_iter()).unwrap_err();
+        assert!(error.is::<UsageError>(), "{error}");
+        assert!(error.to_string().starts_with("-n -F"), "{error}");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use zfs_core::Guid;
-use zfs_replicate::plan::{Action, Plan, Why};
+use zfs_replicate::plan::{Action, Plan, Step, Why};
 use zfs_replicate::tree::{Partial, Tree};
 
 /// Refuses a target that is there, unless a restore of this backup began it.
@@ -25,7 +25,7 @@ pub fn check(backup: &Tree, target: &Tree) -> anyhow::Result<()> {
 }
 
 /// Whether a target has snapshots of the backup, whole or halfway, and no
-/// others.
+/// others. Of each dataset a restore brings one.
 fn is_begun(backup: &Tree, target: &Tree) -> bool {
     let snapshots = backup.datasets.iter().flat_map(|d| &d.snapshots);
     let known: HashSet<Guid> = snapshots.map(|snapshot| snapshot.guid).collect();
@@ -37,26 +37,40 @@ fn is_begun(backup: &Tree, target: &Tree) -> bool {
         Some(point.to_guid)
     });
     let begun = there.clone().next().is_some() || halfway.any(|guid| known.contains(&guid));
-    begun && there.all(|snapshot| known.contains(&snapshot.guid))
+    begun
+        && there.all(|snapshot| known.contains(&snapshot.guid))
+        && target.datasets.iter().all(|d| d.snapshots.len() <= 1)
 }
 
-/// Refuses a plan that takes a dataset further which is there as a whole: that
-/// is no restore which was cut off, but one that is in use, perhaps the very
-/// one that the backup was made of.
+/// Refuses a plan that does more to what is there than to complete it: that is
+/// no restore which was cut off, but something in use, perhaps the very
+/// dataset that the backup was made of.
 ///
 /// # Errors
 ///
-/// It names the dataset.
-pub fn only_completes(plan: &Plan) -> anyhow::Result<()> {
-    let further = plan.steps.iter().find(|step| match &step.action {
-        Action::Send(range) => {
-            range.base.is_some() && range.origin.is_none() && range.resume.is_none()
-        }
-        _ => false,
+/// It names the dataset, and what would be done to it.
+pub fn only_completes(plan: &Plan, target: &Tree) -> anyhow::Result<()> {
+    let is_whole = |step: &Step| {
+        let there = target.get(&step.target);
+        there.is_none_or(|there| !there.snapshots.is_empty())
+    };
+    let more = plan.steps.iter().find(|step| match &step.action {
+        Action::Send(range) => range.base.is_some() && range.origin.is_none(),
+        Action::Abort => is_whole(step),
+        Action::Create | Action::Nothing | Action::Refuse => false,
+        _ => true,
     });
-    let Some(step) = further else {
+    let Some(step) = more else {
         return Ok(());
     };
+    if !matches!(step.action, Action::Send(_)) {
+        anyhow::bail!(
+            "{} is not what an interrupted restore left: to go on would {}; what is restored goes \
+             into a new dataset",
+            target.root,
+            step.what()
+        );
+    }
     anyhow::bail!(
         "{target} exists with snapshots of {source}; what is restored goes into a new dataset. If \
          {target} is to get what is newer in {source}: zfs-replicate --safe {source} {target}",
@@ -79,6 +93,7 @@ pub fn is_found(plan: &Plan, name: Option<&str>) -> bool {
 #[cfg(test)]
 mod tests {
     use zfs_core::{DatasetName, Txg};
+    use zfs_replicate::plan::{Options, plan};
     use zfs_replicate::tree::{Dataset, ResumePoint, Snapshot, StreamForm};
 
     use super::*;
@@ -121,12 +136,62 @@ mod tests {
     fn a_restore_goes_on_with_its_own_and_touches_nothing_else() {
         let backup = tree("vault/home", &[1, 2]);
         let back = |guids: &[u64]| tree("tank/back", guids);
-        for own in [back(&[2]), back(&[1, 2]), halfway(2)] {
+        for own in [back(&[1]), back(&[2]), halfway(2)] {
             assert!(check(&backup, &own).is_ok(), "{own:?}");
         }
-        for other in [back(&[]), back(&[3]), back(&[2, 3]), halfway(3)] {
+        for other in [
+            back(&[]),
+            back(&[3]),
+            back(&[2, 3]),
+            back(&[1, 2]),
+            halfway(3),
+        ] {
             let error = check(&backup, &other).unwrap_err().to_string();
             assert!(error.contains("exists"), "{other:?}");
         }
+    }
+
+    fn said(backup: &Tree, target: &Tree) -> String {
+        let plan = plan(backup, target, &Options::new()).unwrap();
+        match only_completes(&plan, target) {
+            Ok(()) => String::new(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn what_is_whole_is_neither_taken_further_nor_moved() {
+        let backup = tree("vault/home", &[1, 2]);
+        for own in [tree("tank/back", &[2]), halfway(1), halfway(9)] {
+            assert_eq!(said(&backup, &own), "", "{own:?}");
+        }
+        let further = said(&backup, &tree("tank/back", &[1]));
+        assert!(further.contains("zfs-replicate --safe"), "{further}");
+        let mut resumed = tree("tank/back", &[1]);
+        resumed.datasets[0].partial = halfway(2).datasets[0].partial.clone();
+        let given_up = said(&backup, &resumed);
+        assert!(given_up.contains("would give up"), "{given_up}");
+
+        // What was renamed since the backup was made of it, or promoted.
+        let child = |path: &str, guids: &[u64]| tree(path, guids).datasets.remove(0);
+        let (mut backup, mut live) = (tree("vault/home", &[1]), tree("tank/home", &[1]));
+        backup.datasets.push(child("vault/home/was", &[7]));
+        live.datasets.push(child("tank/home/is", &[7]));
+        let renamed = said(&backup, &live);
+        assert!(
+            renamed.contains("would rename tank/home/is to tank/home/was"),
+            "{renamed}"
+        );
+        live.datasets[1] = child("tank/home/was", &[8]);
+        live.datasets[1].origin = Some("tank/home@s1".parse().unwrap());
+        live.datasets[0] = child("tank/home", &[1, 2]);
+        backup.datasets[0] = child("vault/home", &[2]);
+        backup.datasets[1] = child("vault/home/was", &[1, 8]);
+        backup.datasets[0].origin = Some("vault/home/was@s1".parse().unwrap());
+        let promoted = said(&backup, &live);
+        assert!(
+            promoted.contains("would promote tank/home/was"),
+            "{promoted}"
+        );
     }
 }

@@ -76,7 +76,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         Hosts::Different
     };
     let told = Told::new(arguments);
-    let planned = || -> Result<Plan, zfs_replicate::Error> {
+    let planned = |choice: &Wanted| -> Result<Plan, zfs_replicate::Error> {
         let source_tree = source.tree(&source_root)?;
         let target_tree = if forced {
             let encrypted = if arguments.plaintext {
@@ -94,7 +94,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         let datasets = |dataset: &Dataset| is_meant(arguments, &source_root, dataset);
         // Who is who is asked only where something may go because of it.
         let whose = if arguments.retire && target_tree.get(&target_root).is_some() {
-            provenance(&target_tree, &target.properties(&target_root)?, &id)
+            let set = target.properties(&target_root)?;
+            provenance(&source_tree, &target_tree, &set, &id)
         } else {
             HashMap::new()
         };
@@ -110,11 +111,16 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         let there = target.tree(&target_root)?;
         if there.get(&target_root).is_some() {
             restore::check(&source.tree(&source_root)?, &there)?;
-            restore::only_completes(&planned()?)?;
+            let plan = planned(&choice)?;
+            restore::only_completes(&plan, &there)?;
+            // Whole, but not what would be restored now.
+            if plan.is_empty() {
+                restore::only_completes(&planned(&choice.anew())?, &there)?;
+            }
         }
     }
     if arguments.dry_run {
-        let plan = planned()?;
+        let plan = planned(&choice)?;
         told.plan(&plan);
         return Ok(Exit::done_if(plan.refused().next().is_none()));
     }
@@ -124,13 +130,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let mut executor = Executor::new(&*source, &*target, &told)
         .cancel(cancel)
         .jobs(arguments.jobs.unwrap_or(JOBS))
-        .properties(properties::chosen(
-            arguments,
-            &*source,
-            &source_root,
-            Some(&id).filter(|_| !arguments.restore && !forced),
-        )?)
+        .properties(properties::chosen(arguments, &*source, &source_root)?)
         .verify();
+    if !arguments.restore && !forced {
+        executor = executor.sign(id.clone());
+    }
     executor = limits.on(executor);
     if arguments.use_hold && !arguments.restore {
         executor = executor.hold(format!("replica-{id}"));
@@ -144,7 +148,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     };
     let (mut something, mut found) = (false, false);
     let outcome = executor.run_with_retries(retries, || {
-        let plan = planned()?;
+        let plan = planned(&choice)?;
         told.begin(&plan);
         something |= !plan.is_empty() || plan.refused().next().is_some();
         found |= restore::is_found(&plan, arguments.snapshot.as_deref());

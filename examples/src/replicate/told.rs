@@ -17,6 +17,8 @@ pub struct Told {
     json: bool,
     quiet: bool,
     verbose: bool,
+    /// What to do about a target that was written to, where that is known.
+    if_written_to: &'static str,
     bars: Option<MultiProgress>,
     open: Mutex<Open>,
 }
@@ -24,8 +26,16 @@ pub struct Told {
 /// The bars that are to be seen.
 #[derive(Default)]
 struct Open {
-    each: HashMap<String, ProgressBar>,
+    each: HashMap<String, Bar>,
     total: Option<Total>,
+}
+
+/// The bar of the streams into one dataset.
+struct Bar {
+    bar: ProgressBar,
+    /// What those had before this one of which it is not known yet whether
+    /// they arrived.
+    before: u64,
 }
 
 /// The bar of everything together.
@@ -41,7 +51,10 @@ impl Open {
     /// Where everything together is by now.
     fn advance(&self) {
         let Some(total) = &self.total else { return };
-        let flowing = self.each.values().map(ProgressBar::position);
+        let flowing = self
+            .each
+            .values()
+            .map(|one| one.before + one.bar.position());
         let bytes = flowing.fold(total.bytes, u64::saturating_add);
         total
             .bar
@@ -54,7 +67,7 @@ impl Open {
 
     /// A stream has ended, and had so many bytes.
     fn close(&mut self, target: &str, bytes: u64) {
-        if let Some(bar) = self.each.remove(target) {
+        if let Some(Bar { bar, .. }) = self.each.remove(target) {
             bar.finish_and_clear();
         }
         if let Some(total) = &mut self.total {
@@ -113,6 +126,11 @@ impl Told {
             json: arguments.json,
             quiet: arguments.quiet,
             verbose: arguments.debug,
+            if_written_to: if arguments.restore || arguments.forced_command {
+                ""
+            } else {
+                "; --rollback takes it back, and loses what was written there since"
+            },
             bars: bars.then(MultiProgress::new),
             open: Mutex::default(),
         }
@@ -246,14 +264,22 @@ impl Observer for Told {
                     transfer.target
                 ));
                 if let Some(bars) = &self.bars {
+                    let mut open = self.open();
+                    let last = open.each.remove(transfer.target.as_str());
+                    let before = last.map_or(0, |last| {
+                        let had = last.before + last.bar.position();
+                        last.bar.finish_and_clear();
+                        had
+                    });
                     let bar = bar(bars, transfer.estimate.unwrap_or(0));
                     bar.set_message(transfer.target.to_string());
-                    self.open().each.insert(transfer.target.to_string(), bar);
+                    let target = transfer.target.to_string();
+                    open.each.insert(target, Bar { bar, before });
                 }
             }
             Event::Progress { transfer, bytes } => {
                 let open = self.open();
-                if let Some(bar) = open.each.get(transfer.target.as_str()) {
+                if let Some(Bar { bar, .. }) = open.each.get(transfer.target.as_str()) {
                     bar.set_length((*bytes).max(bar.length().unwrap_or(0)));
                     bar.set_position(*bytes);
                 }
@@ -288,9 +314,7 @@ impl Observer for Told {
                 self.open().close(step.target.as_str(), 0);
                 let mut text = error.to_string();
                 if error.is_written_to() {
-                    text.push_str(
-                        "; --rollback takes it back, and loses what was written there since",
-                    );
+                    text.push_str(self.if_written_to);
                 }
                 self.failed(step, &text, *resumable);
             }

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use jiff::{Timestamp, Zoned};
 use zfs_core::{DatasetName, Guid};
-use zfs_replicate::tree::{Dataset, Snapshot, Tree};
+use zfs_replicate::tree::{Dataset, Partial, Snapshot, Tree};
 use zfs_retention::{Grid, Names, Part, Policy, Thinning, parse_length};
 
 use super::arguments::{Arguments, Pattern};
@@ -19,6 +19,8 @@ pub struct Wanted {
     exclude: Vec<Pattern>,
     only: Option<String>,
     newest_only: bool,
+    /// What was begun with an older snapshot is completed with that one.
+    completes: bool,
     newer_than: Option<Duration>,
     older_than: Option<Duration>,
     retention: Option<Policy>,
@@ -64,6 +66,7 @@ impl Wanted {
                 .as_ref()
                 .map(|name| name.trim_start_matches('@').to_owned()),
             newest_only: arguments.restore || arguments.no_stream,
+            completes: arguments.restore,
             newer_than: age(&arguments.newer_than, "newer-than")?,
             older_than: age(&arguments.older_than, "older-than")?,
             retention: arguments
@@ -73,6 +76,15 @@ impl Wanted {
                 .transpose()?,
             now,
         })
+    }
+
+    /// The same for a target that nothing was brought to yet.
+    #[must_use]
+    pub fn anew(&self) -> Wanted {
+        Wanted {
+            completes: false,
+            ..self.clone()
+        }
     }
 
     /// Whether anything depends on when snapshots were made.
@@ -96,13 +108,32 @@ impl Wanted {
         let by_age = dataset.snapshots_by_age().into_iter();
         let mut wanted: Vec<&Snapshot> = by_age.filter(|s| self.fits(s)).collect();
         if self.newest_only && self.only.is_none() {
-            wanted.drain(..wanted.len().saturating_sub(1));
+            self.keep_newest(&mut wanted, there);
         }
         if let Some(policy) = &self.retention {
             let pruned = self.pruned(policy, &wanted, there);
             wanted.retain(|snapshot| !pruned.contains(&snapshot.guid));
         }
         wanted.iter().map(|snapshot| snapshot.guid).collect()
+    }
+
+    /// Leaves only the newest, and what is there halfway, which goes on first.
+    /// Where what was begun is completed, that alone: what came to the source
+    /// since is no reason to begin again.
+    fn keep_newest(&self, wanted: &mut Vec<&Snapshot>, there: Option<&Dataset>) {
+        let halfway = there.and_then(|there| match &there.partial {
+            Some(Partial::Token(point)) => Some(point.to_guid),
+            _ => None,
+        });
+        let is_there = |guid| there.is_some_and(|there| there.snapshot(guid).is_some());
+        let begun = wanted.iter().copied().rfind(|snapshot| {
+            halfway == Some(snapshot.guid) || (self.completes && is_there(snapshot.guid))
+        });
+        let newest = wanted.last().copied();
+        *wanted = begun.into_iter().collect();
+        if begun.is_none() || !self.completes {
+            wanted.extend(newest.filter(|newest| Some(*newest) != begun));
+        }
     }
 
     fn fits(&self, snapshot: &Snapshot) -> bool {
@@ -203,6 +234,7 @@ fn policy(text: &str) -> Result<Policy, UsageError> {
 #[cfg(test)]
 mod tests {
     use zfs_core::Txg;
+    use zfs_replicate::tree::{ResumePoint, StreamForm};
 
     use super::super::arguments::{self, Command};
     use super::*;
@@ -273,6 +305,44 @@ mod tests {
             let chosen = ages(options, &source, &nothing()).join(" ");
             assert_eq!(chosen, expected, "{options}");
         }
+    }
+
+    #[test]
+    fn what_was_begun_goes_on_although_there_is_something_newer_by_now() {
+        let source = tree("tank/a", 0..4);
+        let there = |ages: &[u64]| tree("vault/a", ages.iter().copied());
+        let halfway = |age: u64| {
+            let mut tree = there(&[]);
+            tree.datasets[0].partial = Some(Partial::Token(ResumePoint {
+                to_guid: Guid(10_000 - age),
+                to_name: "tank/a@was".to_owned(),
+                from_guid: None,
+                object: 1,
+                offset: 0,
+                bytes: 1,
+                form: StreamForm::default(),
+                redacted: false,
+            }));
+            tree
+        };
+        for (options, target, expected) in [
+            ("restore", nothing(), "0"),
+            ("restore", there(&[2]), "2"),
+            ("restore", halfway(2), "2"),
+            ("restore", there(&[9]), "0"),
+            ("restore;--snapshot=h1", there(&[2]), "1"),
+            ("restore;--exclude-snaps=2", halfway(2), "0"),
+            ("--no-stream", halfway(2), "2 0"),
+            ("--no-stream", halfway(0), "0"),
+            ("--no-stream", there(&[2]), "0"),
+        ] {
+            let chosen = ages(options, &source, &target).join(" ");
+            assert_eq!(chosen, expected, "{options} {target:?}");
+        }
+        let anew = wanted("restore").unwrap().anew();
+        let chosen = anew.choose(&source, &there(&[2]));
+        let newest = source.datasets[0].newest().unwrap();
+        assert!(chosen.contains(&source.root, newest));
     }
 
     #[test]

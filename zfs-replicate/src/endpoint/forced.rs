@@ -222,7 +222,12 @@ impl Endpoint for Forced {
         self.cannot(format!("zfs rename {from} {to}"))
     }
 
-    fn clone_snapshot(&self, origin: &SnapshotName, dataset: &DatasetName) -> Result<(), Error> {
+    fn clone_snapshot(
+        &self,
+        origin: &SnapshotName,
+        dataset: &DatasetName,
+        _: &Properties,
+    ) -> Result<(), Error> {
         self.cannot(format!("zfs clone {origin} {dataset}"))
     }
 

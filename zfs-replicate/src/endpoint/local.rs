@@ -415,9 +415,17 @@ impl Endpoint for Local {
         Ok(self.zfs.rename(from, to)?)
     }
 
-    fn clone_snapshot(&self, origin: &SnapshotName, dataset: &DatasetName) -> Result<(), Error> {
-        let properties = zfs_core::Properties::new().with("readonly", "on");
-        Ok(self.zfs.clone_snapshot(origin, dataset, &properties)?)
+    fn clone_snapshot(
+        &self,
+        origin: &SnapshotName,
+        dataset: &DatasetName,
+        properties: &Properties,
+    ) -> Result<(), Error> {
+        let mut all = zfs_core::Properties::new().with("readonly", "on");
+        for (name, value) in properties {
+            all.set(name.as_str(), value.as_str());
+        }
+        Ok(self.zfs.clone_snapshot(origin, dataset, &all)?)
     }
 
     fn promote(&self, dataset: &DatasetName) -> Result<(), Error> {

@@ -40,7 +40,7 @@ use asides::Asides;
 use receive::Receivers;
 use send::Senders;
 
-use super::{Endpoint, Receive, Receiving, Sending};
+use super::{Access, Endpoint, Receive, Receiving, Sending};
 use crate::error::Error;
 use crate::plan::{Base, Range, Rollback, Stream};
 use crate::properties::Properties;
@@ -198,7 +198,9 @@ impl Stock {
         let command = self.zfs(head.into_iter().chain(names));
         // It fails where one of them is missing, and lists the others.
         let output = remote::run(&*self.transport, &command)?;
-        if !output.status.success() && !remote::is_missing(&output.stderr) {
+        let mut names = ancestors.iter();
+        let is_missing = names.any(|name| remote::is_missing(&output.stderr, name));
+        if !output.status.success() && !is_missing {
             let status = output.status;
             return Err(remote::refused(
                 &*self.transport,
@@ -288,7 +290,7 @@ impl Endpoint for Stock {
                 above: None,
             });
         }
-        if !remote::is_missing(&output.stderr) {
+        if !remote::is_missing(&output.stderr, root) {
             let status = output.status;
             return Err(remote::refused(
                 &*self.transport,
@@ -389,13 +391,16 @@ impl Endpoint for Stock {
         Ok(())
     }
 
-    fn clone_snapshot(&self, origin: &SnapshotName, dataset: &DatasetName) -> Result<(), Error> {
-        let options = ["clone", "-o", "readonly=on"];
-        self.run(
-            options
-                .into_iter()
-                .chain([origin.as_str(), dataset.as_str()]),
-        )?;
+    fn clone_snapshot(
+        &self,
+        origin: &SnapshotName,
+        dataset: &DatasetName,
+        properties: &Properties,
+    ) -> Result<(), Error> {
+        let options = receive::options(Access::ReadOnly, properties);
+        let options = options.iter().flat_map(|option| ["-o", option.as_str()]);
+        let names = [origin.as_str(), dataset.as_str()];
+        self.run(["clone"].into_iter().chain(options).chain(names))?;
         Ok(())
     }
 

@@ -50,7 +50,9 @@ pub enum Event<'a> {
         /// What was sent so far, in bytes.
         bytes: u64,
     },
-    /// A stream arrived, and what arrived is what was meant.
+    /// A stream arrived, and what arrived is what was meant. Where the target
+    /// answers for several together they are told one after the other by then,
+    /// after they have all started.
     Finished {
         /// Which.
         transfer: Transfer<'a>,

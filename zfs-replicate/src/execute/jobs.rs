@@ -1,7 +1,7 @@
 //! Which steps can be done side by side.
 //!
 //! What changes places on the target (renames, promotions and the like) is
-//! done alone and in its place. Between those, the steps of one dataset are a
+//! done alone and in its place, and so is what is retired. Between those, the steps of one dataset are a
 //! group; a group waits for those that make a dataset above its own, and for
 //! that of its origin.
 
@@ -12,7 +12,7 @@ use std::thread;
 use zfs_core::{DatasetName, SnapshotName};
 
 use super::Run;
-use crate::plan::{Action, Step};
+use crate::plan::{Action, Step, Why};
 
 /// The most streams of a dataset whose size is asked for, to tell which
 /// dataset is the largest.
@@ -66,7 +66,7 @@ pub(super) fn parts(steps: &[Step]) -> Vec<Part<'_>> {
                 | Action::Clone { .. }
                 | Action::Promote { .. }
                 | Action::Destroy { .. }
-        );
+        ) || step.why == Why::Retired;
         if moves {
             close(&mut parts, &mut groups);
             index.clear();

@@ -116,7 +116,9 @@ impl Endpoint for Fake {
     fn receive(&self, receive: &Receive, pipe: BorrowedFd<'_>) -> Result<u64, Error> {
         let name = receive.snapshot.as_str();
         let raw = if receive.raw { " raw" } else { "" };
-        self.note(format!("receive {name} {:?}{raw}", receive.into));
+        let set = receive.properties.iter().map(|(n, v)| format!(" {n}={v}"));
+        let set: String = set.collect();
+        self.note(format!("receive {name} {:?}{raw}{set}", receive.into));
         if self.refuses == Some(receive.snapshot.dataset().as_str()) {
             return Err(failed(name));
         }
@@ -170,8 +172,15 @@ impl Endpoint for Fake {
         Ok(())
     }
 
-    fn clone_snapshot(&self, origin: &SnapshotName, dataset: &DatasetName) -> Result<(), Error> {
-        self.note(format!("clone {origin} {dataset}"));
+    fn clone_snapshot(
+        &self,
+        origin: &SnapshotName,
+        dataset: &DatasetName,
+        properties: &Properties,
+    ) -> Result<(), Error> {
+        let set = properties.iter().map(|(n, v)| format!(" {n}={v}"));
+        let set: String = set.collect();
+        self.note(format!("clone {origin} {dataset}{set}"));
         Ok(())
     }
 
@@ -362,6 +371,54 @@ fn what_fails_for_one_dataset_does_not_stop_the_others() {
 }
 
 #[test]
+fn nothing_is_retired_while_something_that_is_new_did_not_arrive() {
+    let mut plan = planned(
+        vec![dataset("tank", &[9]), dataset("tank/new", &[1])],
+        "vault/t",
+        false,
+    );
+    let retire = |action| Step {
+        source: "tank/old".parse().unwrap(),
+        target: "vault/t/old".parse().unwrap(),
+        action,
+        why: Why::Retired,
+    };
+    let snapshots = vec!["vault/t/old@1".parse().unwrap()];
+    plan.steps.push(retire(Action::Abort));
+    plan.steps.push(retire(Action::Destroy { snapshots }));
+    for (breaks, jobs) in [(None, 1), (Some("tank/new@1"), 1), (Some("tank/new@1"), 4)] {
+        let source = Fake {
+            breaks,
+            ..Fake::default()
+        };
+        let target = Fake::default();
+        let log = Log::default();
+        let outcome = Executor::new(&source, &target, &log).jobs(jobs).run(&plan);
+        let done = target.done.into_inner().unwrap();
+        for what in ["abort vault/t/old", "destroy vault/t/old"] {
+            assert_eq!(
+                done.contains(&what.to_owned()),
+                breaks.is_none(),
+                "{done:?}"
+            );
+        }
+        let log = log.0.into_inner().unwrap();
+        assert_eq!(
+            outcome.failed,
+            if breaks.is_none() { 0 } else { 2 },
+            "{log:?}"
+        );
+        let kept = "vault/t/old, which the source no longer has, is kept this time, since \
+                    vault/t/new could not be made";
+        assert_eq!(
+            log.last().unwrap().ends_with(kept),
+            breaks.is_some(),
+            "{log:?}"
+        );
+    }
+}
+
+#[test]
 fn a_clone_is_not_promoted_where_its_origin_would_be_left_without_a_snapshot() {
     let mut plan = planned(vec![dataset("tank", &[1])], "vault/t", false);
     let name = |name: &str| name.parse::<DatasetName>().unwrap();
@@ -384,6 +441,31 @@ fn a_clone_is_not_promoted_where_its_origin_would_be_left_without_a_snapshot() {
         assert_eq!(done.contains(&"promote vault/c".to_owned()), promoted);
         assert_eq!(outcome.failed, if promoted { 0 } else { 2 }, "{log:?}");
     }
+}
+
+#[test]
+fn what_is_made_says_whose_replica_it_is() {
+    let mut plan = planned(vec![dataset("tank", &[1, 2])], "vault/t", false);
+    plan.steps.push(Step {
+        source: "tank/c".parse().unwrap(),
+        target: "vault/t/c".parse().unwrap(),
+        action: Action::Clone {
+            origin: "vault/t@1".parse().unwrap(),
+        },
+        why: Why::PromotedOnSource,
+    });
+    let (source, target) = (Fake::default(), Fake::default());
+    let executor = Executor::new(&source, &target, &());
+    let outcome = executor.sign("siteb".parse().unwrap()).run(&plan);
+    assert!(outcome.is_ok());
+    assert_eq!(
+        target.done.into_inner().unwrap(),
+        [
+            "receive vault/t@1 New zfs-replicate:target=siteb 1",
+            "receive vault/t@2 Existing",
+            "clone vault/t@1 vault/t/c zfs-replicate:target=siteb 1",
+        ]
+    );
 }
 
 #[test]
@@ -449,6 +531,8 @@ fn no_marker_moves_to_what_is_still_on_its_way() {
         }
         let arrived = if breaks.is_none() { 3 } else { 0 };
         assert_eq!(outcome.streams, arrived, "{log:?}");
+        let finished = log.iter().filter(|line| line.starts_with("finished"));
+        assert_eq!(finished.count() as u64, arrived, "{log:?}");
         assert_eq!(outcome.bytes, arrived * STREAM_BYTES as u64);
         assert_eq!(source.done.into_inner().unwrap(), wanted);
     }

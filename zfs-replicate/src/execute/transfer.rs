@@ -18,7 +18,7 @@ use super::pump::{Stopped, pump};
 use crate::endpoint::{Arrival, Arrived, Into, Receive, Receiving, Sending};
 use crate::error::Error;
 use crate::plan::{Step, Stream};
-use crate::properties::REPLICA_PROPERTY;
+use crate::properties::Properties;
 
 /// How often progress is looked at, and a request to stop.
 pub(super) const TICK: Duration = Duration::from_millis(200);
@@ -27,6 +27,15 @@ pub(super) const TICK: Duration = Duration::from_millis(200);
 pub(super) struct Ways<'w> {
     pub sending: Option<Box<dyn Sending + 'w>>,
     pub receiving: Option<Box<dyn Receiving + 'w>>,
+}
+
+/// A stream that is through.
+pub(super) struct Sent<'t> {
+    pub transfer: Transfer<'t>,
+    pub bytes: u64,
+    pub elapsed: Duration,
+    /// Whether it is known to have arrived, with those before it.
+    pub arrived: bool,
 }
 
 /// What ended a transfer, on each side.
@@ -38,11 +47,18 @@ struct Ended {
 
 impl Executor<'_> {
     /// How the target receives the streams of a range.
-    pub(super) fn receives(&self, step: &Step, streams: &[Stream]) -> Result<Vec<Receive>, Error> {
-        let of_new = Arc::new(self.properties.of(&step.source).clone());
-        // What it says already costs a transaction group to say again.
-        let mut of_existing = Arc::clone(&of_new);
-        Arc::make_mut(&mut of_existing).remove(REPLICA_PROPERTY);
+    pub(super) fn receives(
+        &self,
+        step: &Step,
+        streams: &[Stream],
+        signed: &Properties,
+    ) -> Result<Vec<Receive>, Error> {
+        let of_existing = Arc::new(self.properties.of(&step.source).clone());
+        let mut of_new = Arc::clone(&of_existing);
+        // On what is there it costs a transaction group to say it again.
+        if !signed.is_empty() {
+            Arc::make_mut(&mut of_new).extend(signed.clone());
+        }
         let receives = streams.iter().map(|stream| {
             let into = match (&stream.origin, &stream.from) {
                 (Some(origin), _) => Into::Clone(origin.clone()),
@@ -65,15 +81,14 @@ impl Executor<'_> {
         receives.collect()
     }
 
-    /// Sends a stream and returns how many bytes that were, and whether it is
-    /// known to have arrived.
-    pub(super) fn transfer(
+    /// Sends a stream.
+    pub(super) fn transfer<'t>(
         &self,
-        step: &Step,
-        stream: &Stream,
+        step: &'t Step,
+        stream: &'t Stream,
         receive: &Receive,
         ways: &mut Ways<'_>,
-    ) -> Result<(u64, bool), Error> {
+    ) -> Result<Sent<'t>, Error> {
         let transfer = Transfer {
             source: &step.source,
             target: &step.target,
@@ -88,13 +103,12 @@ impl Executor<'_> {
         let began = Instant::now();
         let ended = self.flow(transfer, receive, copy, ways)?;
         let Arrived { bytes, guid } = self.verdict(transfer, ended)?;
-        let arrived = self.check(stream, &receive.snapshot, guid)?;
-        self.observer.event(&Event::Finished {
+        Ok(Sent {
             transfer,
             bytes,
+            arrived: self.check(stream, &receive.snapshot, guid)?,
             elapsed: began.elapsed(),
-        });
-        Ok((bytes, arrived))
+        })
     }
 
     /// Lets the stream flow, and returns when nothing flows any more.

@@ -100,6 +100,7 @@ impl Receiver<'_> {
                 }
             }
             if !gone.is_empty() {
+                self.lose(gone.iter().map(SnapshotName::as_str));
                 self.zfs.destroy_snapshots(&gone, Defer::No)?;
                 let gone = gone.iter().map(ToString::to_string);
                 arrived.destroyed.extend(gone);
@@ -122,11 +123,17 @@ impl Receiver<'_> {
             return Ok(false);
         };
         let names: Vec<&SnapshotName> = gone.snapshots.iter().map(|(_, name)| name).collect();
+        let lost = || {
+            let snapshots = names.iter().map(|name| name.as_str());
+            std::iter::once(gone.name.as_str()).chain(snapshots)
+        };
+        self.lose(lost());
         if !names.is_empty() {
-            self.zfs.destroy_snapshots(names, Defer::No)?;
+            self.zfs
+                .destroy_snapshots(names.iter().copied(), Defer::No)?;
         }
         self.zfs.destroy(&gone.name)?;
-        arrived.destroyed.push(gone.name.to_string());
+        arrived.destroyed.extend(lost().map(str::to_owned));
         Ok(true)
     }
 

@@ -1,8 +1,8 @@
 //! What the target has and the source no longer does.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use zfs_core::{DatasetName, SnapshotName};
+use zfs_core::{DatasetName, Guid, SnapshotName};
 
 use super::step::{Action, Refusal, Step, Why};
 use super::{Gone, Planner, Provenance};
@@ -23,6 +23,12 @@ impl Planner<'_> {
             }
         }
         gone.sort();
+        let (gone, left_out): (Vec<_>, Vec<_>) = gone
+            .into_iter()
+            .partition(|(source, target)| self.is_meant(source, target));
+        for pair in left_out {
+            self.keep(pair, Why::Excluded);
+        }
         match self.options.gone {
             Gone::Keep => {
                 for pair in gone {
@@ -31,6 +37,15 @@ impl Planner<'_> {
             }
             Gone::Destroy => self.retire(gone),
         }
+    }
+
+    /// Whether it would be replicated, were it still there: what is left out
+    /// is left alone.
+    fn is_meant(&self, source: &DatasetName, target: &DatasetName) -> bool {
+        let (Some(wanted), Some(there)) = (self.options.datasets, self.view.get(target)) else {
+            return true;
+        };
+        wanted(&Dataset::new(source.clone(), there.guid))
     }
 
     fn keep(&mut self, (source, target): (DatasetName, DatasetName), why: Why) {
@@ -50,14 +65,42 @@ impl Planner<'_> {
         }
     }
 
+    /// Where the source has snapshots of those: by each snapshot's GUID the
+    /// dataset that has it, or a bookmark of it.
+    fn known_elsewhere(&self, gone: &[(DatasetName, DatasetName)]) -> HashMap<Guid, DatasetName> {
+        let there = gone.iter().filter_map(|(_, target)| self.view.get(target));
+        let there: HashSet<Guid> = there
+            .flat_map(|dataset| dataset.snapshots.iter().map(|snapshot| snapshot.guid))
+            .collect();
+        let mut known = HashMap::new();
+        for source in &self.source.datasets {
+            let snapshots = source.snapshots.iter().map(|snapshot| snapshot.guid);
+            let bookmarks = source.bookmarks.iter().map(|bookmark| bookmark.guid);
+            for guid in snapshots.chain(bookmarks).filter(|g| there.contains(g)) {
+                known.entry(guid).or_insert_with(|| source.name.clone());
+            }
+        }
+        known
+    }
+
     /// Children before their parents, and clones before their origins. What
-    /// does not say that it is a replica stays, whatever its name.
+    /// does not say that it is a replica stays, whatever its name; so does
+    /// what the source has under another name, which was renamed and could not
+    /// be followed: it may be the only replica.
     fn retire(&mut self, gone: Vec<(DatasetName, DatasetName)>) {
-        let (mut waiting, others): (Vec<_>, Vec<_>) = gone
-            .into_iter()
-            .partition(|(_, target)| self.provenance(target) != Provenance::Unknown);
-        for pair in others {
-            self.keep(pair, Why::NoReplica);
+        let known = self.known_elsewhere(&gone);
+        let mut waiting = Vec::new();
+        for (source, target) in gone {
+            let snapshots = self.view.get(&target).map(|there| &there.snapshots);
+            let mut snapshots = snapshots.into_iter().flatten();
+            let elsewhere = snapshots.find_map(|snapshot| known.get(&snapshot.guid));
+            if self.provenance(&target) == Provenance::Unknown {
+                self.keep((source, target), Why::NoReplica);
+            } else if let Some(dataset) = elsewhere.cloned() {
+                self.keep((source, target), Why::KnownElsewhere { dataset });
+            } else {
+                waiting.push((source, target));
+            }
         }
         let mut going: HashSet<DatasetName> = HashSet::new();
         loop {

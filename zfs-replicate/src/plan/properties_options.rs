@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use proptest::prelude::*;
 use zfs_core::{DatasetName, Guid};
 
-use super::model::{Side, World, ops};
+use super::model::{Entry, Side, World, ops};
 use super::properties::{Event, NAMES, PATHS, event, wanted};
 use super::step::{Action, Refusal, Why};
 use super::{Diverged, Encrypted, Gone, Options, Plan, Provenance};
@@ -120,7 +120,7 @@ fn named(side: &Side, name: &str) -> Option<u64> {
 }
 
 /// Does step by step what a plan says; what each destroys it has to name.
-fn carry_out(world: &mut World, plan: &Plan) -> Result<(), TestCaseError> {
+fn carry_out(asked: &Asked, world: &mut World, plan: &Plan) -> Result<(), TestCaseError> {
     for step in &plan.steps {
         let before = guids(&world.target);
         let mut named: BTreeSet<u64> = step
@@ -134,6 +134,12 @@ fn carry_out(world: &mut World, plan: &Plan) -> Result<(), TestCaseError> {
             }
             if matches!(step.action, Action::Destroy { .. }) {
                 prop_assert!(entry.whose != Provenance::Unknown, "{step}");
+                let path = path(world, &step.target).unwrap();
+                prop_assert!(asked.means(path), "{step}");
+                let mut sources = world.source.datasets.values();
+                let is_known =
+                    |source: &Entry| entry.snapshots.iter().any(|p| source.knows(p.guid));
+                prop_assert!(!sources.any(is_known), "{step}");
             }
         }
         for op in ops(std::slice::from_ref(step)) {
@@ -223,7 +229,7 @@ proptest! {
         asked.write(&mut world);
         let before = world.clone();
         let plan = asked.plan(&before);
-        carry_out(&mut world, &plan)?;
+        carry_out(&asked, &mut world, &plan)?;
         check_wanted(&asked, &before, &world, &plan)?;
         let words: Vec<_> = plan.steps.iter().map(|step| step.action.word()).collect();
         prop_assert!(asked.retire || !words.contains(&"destroy"));

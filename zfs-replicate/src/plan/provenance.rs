@@ -1,9 +1,11 @@
 //! Whose a dataset of the target is that the source does not have.
 //!
 //! Where the source's dataset is gone, so are its snapshots and bookmarks, and
-//! nothing there tells what it was. So a replica says it itself: it has the
-//! target's name in a property, [`REPLICA_PROPERTY`]. It counts only where it
-//! was set on the dataset itself, since what is below a replica inherits it.
+//! nothing there tells what it was. So a replica says it itself, in a property
+//! ([`REPLICA_PROPERTY`]): the target's name, and the GUID of the source's
+//! topmost dataset, since the targets of two sources may have one name and lie
+//! in each other. It counts only where it was set on the dataset itself, since
+//! what is below a replica inherits it.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
@@ -17,7 +19,7 @@ use crate::tree::Tree;
 /// Whose a dataset of the target is, as far as it says so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Provenance {
-    /// It does not say.
+    /// It does not say, or is another source's.
     #[default]
     Unknown,
     /// It was received as a replica.
@@ -26,14 +28,22 @@ pub enum Provenance {
     Parent,
 }
 
-/// What the datasets of a target say, by their GUIDs, from what was set on
-/// them as [`Endpoint::properties`](crate::endpoint::Endpoint::properties)
+/// What says of a replica whose it is.
+pub(crate) fn signature(id: &TargetId, source: Guid) -> String {
+    format!("{id} {source}")
+}
+
+/// What the datasets of a target say about a source, by their GUIDs, from what
+/// was set on them as [`Endpoint::properties`](crate::endpoint::Endpoint::properties)
 /// lists it.
 pub fn provenance<S: BuildHasher>(
+    source: &Tree,
     target: &Tree,
     set: &HashMap<DatasetName, Properties, S>,
     id: &TargetId,
 ) -> HashMap<Guid, Provenance> {
+    let top = source.get(&source.root);
+    let signature = top.map(|top| signature(id, top.guid));
     let datasets = target.datasets.iter();
     datasets
         .map(|dataset| {
@@ -42,7 +52,10 @@ pub fn provenance<S: BuildHasher>(
                 own.and_then(|own| own.get(name))
                     .is_some_and(|set| set == value)
             };
-            let provenance = if is(REPLICA_PROPERTY, id.as_str()) {
+            let is_signed = signature
+                .as_deref()
+                .is_some_and(|own| is(REPLICA_PROPERTY, own));
+            let provenance = if is_signed {
                 Provenance::Replica
             } else if is("canmount", "off") && is("readonly", "on") && dataset.snapshots.is_empty()
             {

@@ -370,6 +370,13 @@ pub enum Why {
     /// The target has a dataset that the source does not have, to have such
     /// destroyed was asked for, and it does not say that it is a replica.
     NoReplica,
+    /// The source does not have the target's dataset under this name, to have
+    /// such destroyed was asked for, and a snapshot of it is in another
+    /// dataset of the source: it was renamed, which could not be followed.
+    KnownElsewhere {
+        /// The dataset on the source.
+        dataset: DatasetName,
+    },
     /// The dataset was left out on request.
     Excluded,
     /// The source's name is so long that no marker fits behind it.
@@ -392,6 +399,7 @@ impl Why {
             Why::Written { .. } => "written",
             Why::Retired => "retired",
             Why::NoReplica => "no-replica",
+            Why::KnownElsewhere { .. } => "known-elsewhere",
             Why::Excluded => "excluded",
             Why::Younger { .. } => "younger",
             Why::Interrupted { .. } => "interrupted",

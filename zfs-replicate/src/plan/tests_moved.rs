@@ -1,20 +1,20 @@
-//! Cases by name: what was renamed, cloned, promoted, and what has to go.
+//! Cases by name: what was renamed, cloned, promoted, and what has gone its own
+//! way.
 
 use zfs_core::{Guid, SnapshotName, Txg};
 
 use super::tests::{
-    bookmarked, dataset, interrupted, name, only_refusal, planned, sentences, source, target,
+    bookmarked, dataset, interrupted, only_refusal, planned, sentences, source, target,
 };
-use super::{Action, Diverged, Gone, Options, Plan, Provenance, Refusal, Why, plan, provenance};
-use crate::marker::TargetId;
+use super::{Action, Diverged, Options, Plan, Refusal, plan};
 use crate::tree::Dataset;
 
-fn clone_of(mut dataset: Dataset, origin: &str) -> Dataset {
+pub fn clone_of(mut dataset: Dataset, origin: &str) -> Dataset {
     dataset.origin = Some(origin.parse().unwrap());
     dataset
 }
 
-fn planned_with(
+pub fn planned_with(
     source_datasets: Vec<Dataset>,
     target_datasets: Vec<Dataset>,
     options: &Options<'_>,
@@ -357,187 +357,6 @@ fn a_target_that_is_newer_is_called_so() {
         vec![dataset("vault/a", &[("1", 1), ("x", 8)])],
     );
     assert!(matches!(only_refusal(&plan), Refusal::TargetNewer { .. }));
-}
-
-fn replicas(_: &Dataset) -> Provenance {
-    Provenance::Replica
-}
-
-fn retired(target_datasets: Vec<Dataset>, whose: &dyn Fn(&Dataset) -> Provenance) -> Plan {
-    planned_with(
-        vec![dataset("tank/a", &[("1", 1)])],
-        target_datasets,
-        &Options::new().gone(Gone::Destroy).provenance(&whose),
-    )
-}
-
-#[test]
-fn what_the_source_no_longer_has_is_destroyed_only_on_request_and_children_first() {
-    let gone = || {
-        vec![
-            dataset("vault/a", &[("1", 1)]),
-            dataset("vault/a/old", &[("1", 5), ("2", 6)]),
-            dataset("vault/a/old/child", &[]),
-            clone_of(dataset("vault/a/young", &[("c", 7)]), "vault/a/old@1"),
-        ]
-    };
-    let plan = retired(gone(), &replicas);
-    assert_eq!(
-        sentences(&plan)[1..],
-        [
-            "destroy vault/a/young with vault/a/young@c: the source no longer has this dataset, \
-             and to destroy it then was asked for",
-            "destroy vault/a/old/child, which has no snapshots: the source no longer has this \
-             dataset, and to destroy it then was asked for",
-            "destroy vault/a/old with vault/a/old@1, vault/a/old@2: the source no longer has this \
-             dataset, and to destroy it then was asked for",
-        ]
-    );
-}
-
-fn whys(plan: &Plan) -> Vec<&str> {
-    plan.steps.iter().map(|step| step.why.word()).collect()
-}
-
-#[test]
-fn what_does_not_say_that_it_is_a_replica_is_never_retired() {
-    let gone = || {
-        vec![
-            dataset("vault/a", &[("1", 1)]),
-            dataset("vault/a/scratch", &[]),
-            dataset("vault/a/work", &[("daily", 5)]),
-        ]
-    };
-    for plan in [
-        retired(gone(), &|_| Provenance::Unknown),
-        planned_with(
-            vec![dataset("tank/a", &[("1", 1)])],
-            gone(),
-            &Options::new().gone(Gone::Destroy),
-        ),
-    ] {
-        assert_eq!(whys(&plan), ["up-to-date", "no-replica", "no-replica"]);
-        assert!(plan.is_empty());
-    }
-    let text = sentences(&retired(gone(), &|_| Provenance::Unknown));
-    assert!(text[1].contains("zfs-replicate:target"), "{text:?}");
-}
-
-#[test]
-fn an_empty_parent_goes_with_what_it_was_the_parent_of_and_only_then() {
-    let whose = |dataset: &Dataset| match dataset.name.as_str() {
-        "vault/a/vms" | "vault/a/idle" => Provenance::Parent,
-        "vault/a/vms/one" => Provenance::Replica,
-        _ => Provenance::Unknown,
-    };
-    let mut gone = vec![
-        dataset("vault/a", &[("1", 1)]),
-        dataset("vault/a/idle", &[]),
-        dataset("vault/a/vms", &[]),
-        dataset("vault/a/vms/one", &[("1", 5)]),
-    ];
-    let plan = retired(gone.clone(), &whose);
-    let words: Vec<_> = plan.steps[1..]
-        .iter()
-        .map(|step| (step.action.word(), step.target.as_str()))
-        .collect();
-    assert_eq!(
-        words,
-        [
-            ("destroy", "vault/a/vms/one"),
-            ("destroy", "vault/a/vms"),
-            ("nothing", "vault/a/idle"),
-        ]
-    );
-    // Something of the target's own below it keeps it.
-    gone.push(dataset("vault/a/vms/own", &[("1", 6)]));
-    let plan = retired(gone, &whose);
-    let refused: Vec<_> = plan.refused().map(|step| step.target.as_str()).collect();
-    assert_eq!(refused, ["vault/a/vms"]);
-}
-
-#[test]
-fn a_replica_says_so_itself_and_for_one_target_only() {
-    let id: TargetId = "siteb".parse().unwrap();
-    let mut tree = target(vec![
-        dataset("vault/a", &[("1", 1)]),
-        dataset("vault/a/ours", &[("1", 2)]),
-        dataset("vault/a/theirs", &[("1", 3)]),
-        dataset("vault/a/parent", &[]),
-        dataset("vault/a/own", &[]),
-    ]);
-    for (number, dataset) in (1..).zip(&mut tree.datasets) {
-        dataset.guid = Guid(number);
-    }
-    let set = [
-        ("vault/a/ours", vec![("zfs-replicate:target", "siteb")]),
-        ("vault/a/theirs", vec![("zfs-replicate:target", "sitec")]),
-        (
-            "vault/a/parent",
-            vec![("canmount", "off"), ("readonly", "on")],
-        ),
-        ("vault/a/own", vec![("canmount", "off")]),
-    ];
-    let set = set.map(|(path, own)| {
-        let own = own.into_iter().map(|(n, v)| (n.to_owned(), v.to_owned()));
-        (name(path), own.collect())
-    });
-    let whose = provenance(&tree, &set.into(), &id);
-    assert_eq!(
-        [1, 2, 3, 4, 5].map(|guid| whose[&Guid(guid)]),
-        [
-            Provenance::Unknown,
-            Provenance::Replica,
-            Provenance::Unknown,
-            Provenance::Parent,
-            Provenance::Unknown,
-        ]
-    );
-}
-
-#[test]
-fn what_others_need_is_not_destroyed() {
-    let feeds = bookmarked(
-        dataset("vault/a/old", &[("1", 5)]),
-        &[("replica-third-0000000000000005", 5, 5)],
-    );
-    let plan = planned_with(
-        vec![
-            dataset("tank/a", &[("1", 1)]),
-            dataset("tank/a/kept", &[("c", 7)]),
-        ],
-        vec![
-            dataset("vault/a", &[("1", 1)]),
-            feeds,
-            dataset("vault/a/origin", &[("1", 6)]),
-            clone_of(dataset("vault/a/kept", &[("c", 7)]), "vault/a/origin@1"),
-        ],
-        &Options::new().gone(Gone::Destroy).provenance(&replicas),
-    );
-    let refused: Vec<_> = plan.refused().map(|step| step.why.word()).collect();
-    assert_eq!(refused, ["feeds-others", "has-clones"]);
-    assert!(plan.is_empty());
-}
-
-#[test]
-fn what_is_left_out_is_neither_sent_nor_taken_for_gone() {
-    let keep = |dataset: &Dataset| dataset.name != name("tank/a/out");
-    let plan = planned_with(
-        vec![
-            dataset("tank/a", &[("1", 1)]),
-            dataset("tank/a/out", &[("1", 2), ("2", 3)]),
-        ],
-        vec![
-            dataset("vault/a", &[("1", 1)]),
-            dataset("vault/a/out", &[("1", 2)]),
-        ],
-        &Options::new()
-            .datasets(&keep)
-            .gone(Gone::Destroy)
-            .provenance(&replicas),
-    );
-    assert!(plan.is_empty());
-    assert_eq!(plan.steps[1].why, Why::Excluded);
 }
 
 #[test]

@@ -176,6 +176,11 @@ impl fmt::Display for Why {
                 "the source has no such dataset, and it does not say that it is a replica of \
                  this source ({REPLICA_PROPERTY}), so it is kept; if it is one, destroy it by hand"
             ),
+            Why::KnownElsewhere { dataset } => write!(
+                f,
+                "the source has snapshots of it in {dataset}, so it is not gone but renamed, and \
+                 is kept; if it is of no more use, destroy it by hand"
+            ),
             Why::Excluded => f.write_str("it was left out on request"),
             Why::Younger { newest } => {
                 write!(f, "they are younger than {newest}, the target's youngest")

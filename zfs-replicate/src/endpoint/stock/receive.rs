@@ -23,6 +23,7 @@ use super::split::{Broken, Splitter};
 use super::{Stock, filter, remote};
 use crate::endpoint::{Access, Arrival, Arrived, Into, Receive, Receiving};
 use crate::error::Error;
+use crate::properties::Properties;
 
 /// The longest answer: a GUID.
 const MAX_ANSWER_BYTES: u64 = 64;
@@ -233,16 +234,26 @@ impl Receiving for Receivers<'_> {
     }
 }
 
-/// Receives one, and says what arrived.
-fn one(stock: &Stock, receive: &Receive) -> String {
+/// What is set on a dataset, each once.
+pub(super) fn options(access: Access, properties: &Properties) -> Vec<String> {
     let mut options: Vec<String> = Vec::new();
-    if receive.into != Into::Existing && receive.access == Access::ReadOnly {
+    if access == Access::ReadOnly {
         options.push("readonly=on".to_owned());
     }
-    for (name, value) in &*receive.properties {
+    for (name, value) in properties {
         options.retain(|option| option.split('=').next() != Some(name));
         options.push(format!("{name}={value}"));
     }
+    options
+}
+
+/// Receives one, and says what arrived.
+fn one(stock: &Stock, receive: &Receive) -> String {
+    let access = match receive.into {
+        Into::Existing => Access::Inherited,
+        Into::New | Into::Clone(_) => receive.access,
+    };
+    let mut options = options(access, &receive.properties);
     if let Into::Clone(name) = &receive.into {
         options.push(format!("origin={name}"));
     }

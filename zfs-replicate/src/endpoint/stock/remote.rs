@@ -5,6 +5,8 @@ use std::os::fd::OwnedFd;
 use std::process::{Child, ChildStderr, ChildStdout, ExitStatus, Stdio};
 use std::thread::{self, JoinHandle};
 
+use zfs_core::DatasetName;
+
 use super::transport::{Channel, Transport};
 use crate::error::Error;
 
@@ -188,9 +190,14 @@ pub(in crate::endpoint) fn refused(
     }
 }
 
-/// Whether it failed since there is no such dataset.
-pub(in crate::endpoint) fn is_missing(stderr: &str) -> bool {
-    stderr.contains("dataset does not exist") || stderr.contains("no such pool")
+/// Whether it failed since there is no dataset of this name. The same may be
+/// said of another one below it that went away meanwhile.
+pub(in crate::endpoint) fn is_missing(stderr: &str, name: &DatasetName) -> bool {
+    let cannot = format!("cannot open '{name}': ");
+    let mut reasons = stderr.lines().filter_map(|line| line.split_once(&cannot));
+    reasons.any(|(_, reason)| {
+        reason.starts_with("dataset does not exist") || reason.starts_with("no such pool")
+    })
 }
 
 #[cfg(test)]

@@ -155,6 +155,40 @@ fn garbage_and_other_failures_are_errors() {
     );
 }
 
+#[test]
+fn a_child_that_went_away_meanwhile_does_not_make_the_tree_a_missing_one() {
+    let (stock, calls) = stock(
+        "printf 'tank/a\\tfilesystem\\t1\\t5\\t-\\t-\\t-\\t-\\t9\\t-\\n'
+         echo \"cannot open 'tank/a/b': dataset does not exist\" >&2; exit 1",
+    );
+    let error = stock.tree(&name("tank/a")).unwrap_err().to_string();
+    assert!(
+        error.contains("'tank/a/b': dataset does not exist"),
+        "{error}"
+    );
+    assert_eq!(calls.calls().len(), 1);
+}
+
+#[test]
+fn a_clone_is_made_read_only_and_with_what_is_to_be_set() {
+    let (stock, calls) = stock("true");
+    let properties = [("zfs-replicate:target", "siteb 1"), ("readonly", "off")];
+    let properties = properties.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let origin = "tank/a@1".parse().unwrap();
+    for properties in [Properties::new(), properties.into()] {
+        stock
+            .clone_snapshot(&origin, &name("tank/b"), &properties)
+            .unwrap();
+    }
+    assert_eq!(
+        calls.calls(),
+        [
+            "clone -o readonly=on tank/a@1 tank/b",
+            "clone -o readonly=off -o zfs-replicate:target=siteb 1 tank/a@1 tank/b",
+        ]
+    );
+}
+
 /// What a pipe is given, and what a sender says.
 fn sent(stock: &Stock, stream: &Stream) -> (Result<(), Error>, Vec<u8>) {
     let (reader, writer) = zfs_core::stream_pipe().unwrap();
