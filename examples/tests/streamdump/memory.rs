@@ -139,6 +139,39 @@ fn blocks_of_next_to_nothing_are_changed_within_32_mib() {
     }
 }
 
+/// Who does not listen any more is not read for.
+#[test]
+fn dump_reads_no_further_when_nobody_reads_what_it_writes() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_zfs-streamdump"))
+        .args(["dump", "-v"])
+        .stdin(Stdio::piped())
+        .stdout(closed_pipe())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut taken = Counted(child.stdin.take().unwrap(), 0);
+    // Its lines wait until there are some.
+    stream_of(&mut taken, 40_000, 4096, |_, _| 7);
+    assert!(taken.1 < 16 << 20, "{} bytes were read", taken.1);
+    drop(taken);
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+}
+
+/// A sink, and how many bytes it took.
+struct Counted<W>(W, usize);
+
+impl<W: io::Write> io::Write for Counted<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let length = self.0.write(bytes)?;
+        self.1 += length;
+        Ok(length)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 /// Sizes that are not there, with checksums that are right.
 #[test]
 fn hostile_sizes_are_refused_within_32_mib() {
