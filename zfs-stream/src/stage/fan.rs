@@ -460,27 +460,26 @@ mod tests {
 
     #[test]
     fn an_error_is_told_while_another_sink_stalls() {
-        let fan = || {
-            let (stalled, mut broken) = (Gate::new(false), Gate::new(true));
-            broken.error = true;
-            let open = Arc::clone(&stalled.open);
-            let (ended, is_gone) = channel();
-            let fan = FanOut::new([stalled, broken], 2 * BLOCK, OnError::Stop).unwrap();
-            (fan, open, ended, is_gone)
-        };
-        // Which it waits for to take more, or to have taken all.
+        // Which the writer waits for to take more, or to have taken all.
         for length in [20 * BLOCK, 10] {
-            let (mut fan, open, ended, is_gone) = fan();
+            let (stalled, mut broken) = (Gate::new(false), Gate::new(false));
+            broken.error = true;
+            let opens = [&stalled, &broken].map(|gate| Arc::clone(&gate.open));
+            let mut fan = FanOut::new([stalled, broken], 2 * BLOCK, OnError::Stop).unwrap();
+            let (ended, has_ended) = channel();
+            let bytes = bytes(length);
             thread::spawn(move || {
-                let error = match fan.write_all(&bytes(length)) {
+                let error = match fan.write_all(&bytes) {
                     Err(error) => error,
                     Ok(()) => fan.finish().err().unwrap(),
                 };
                 ended.send(error.to_string()).unwrap();
             });
-            let error = is_gone.recv_timeout(Duration::from_secs(20));
+            thread::sleep(Duration::from_millis(50));
+            opens[1].store(true, Ordering::Release);
+            let error = has_ended.recv_timeout(Duration::from_secs(20));
             assert_eq!(error.unwrap(), "sink 1: full");
-            open.store(true, Ordering::Release);
+            opens[0].store(true, Ordering::Release);
         }
     }
 
@@ -490,9 +489,10 @@ mod tests {
         broken.error = true;
         let open = Arc::clone(&broken.open);
         let mut fan = FanOut::new([broken, whole], 2 * BLOCK, OnError::GoOn).unwrap();
-        let (ended, is_gone) = channel();
+        let (ended, has_ended) = channel();
+        let bytes = bytes(20 * BLOCK);
         thread::spawn(move || {
-            fan.write_all(&bytes(20 * BLOCK)).unwrap();
+            fan.write_all(&bytes).unwrap();
             let results = fan.finish().unwrap();
             ended
                 .send(results[0].is_err() && results[1].is_ok())
@@ -501,7 +501,7 @@ mod tests {
         // The queue is full when it fails.
         thread::sleep(Duration::from_millis(50));
         open.store(true, Ordering::Release);
-        assert!(is_gone.recv_timeout(Duration::from_secs(20)).unwrap());
+        assert!(has_ended.recv_timeout(Duration::from_secs(20)).unwrap());
     }
 
     #[test]

@@ -42,8 +42,9 @@ const AHEAD: u64 = 16;
 /// Streams shorter than this are not worth a second thread.
 const WORTH_THREADS: u64 = 2 << 20;
 
-/// Sums need next to none, but the lists of BEGINs may be nested as deep as any.
-pub(super) const STACK: usize = 1 << 20;
+/// Sums need next to none, and the list of a BEGIN that is nested as deep as any
+/// less than 64 KiB without optimization.
+pub(super) const STACK: usize = 256 << 10;
 
 /// More threads than this find no more memory bandwidth.
 const THREADS: usize = 8;
