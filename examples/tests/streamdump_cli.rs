@@ -208,6 +208,13 @@ fn dump_sums_up_what_there_is_of_a_stream_that_was_cut_off() {
     assert_eq!(output.status.code(), Some(1));
     let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(value["records_by_type"]["WRITE"]["records"], 2);
+    assert_eq!(value["intact"], false);
+    // What was not checked is neither.
+    let whole = folder.file("whole.zfs", &stream(0, 1, ByteOrder::Little));
+    let output = run(&["dump", "-C", "--json", &whole]);
+    assert_eq!(output.status.code(), Some(0));
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(value["intact"].is_null(), "{value}");
     // What is no stream has no summary.
     let text = folder.file("text", b"not a stream at all\n");
     assert_eq!(run(&["dump", "-C", &text]).status.code(), Some(2));
@@ -271,6 +278,57 @@ fn what_cannot_be_read_is_exit_2() {
     let empty = folder.file("empty", b"");
     assert_eq!(run(&["verify", &empty]).status.code(), Some(2));
     assert_eq!(run(&["verify"]).status.code(), Some(64));
+}
+
+#[test]
+fn verify_speaks_json_of_what_cannot_be_read_as_well() {
+    let folder = Folder::new("json");
+    let good = folder.file("good.zfs", &stream(0, 1, ByteOrder::Little));
+    let output = run(&["verify", "--json", "/nonexistent/stream", &good]);
+    assert_eq!(output.status.code(), Some(2));
+    let values: Vec<serde_json::Value> = stdout(&output)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(values.len(), 2);
+    assert_eq!(values[0]["file"], "/nonexistent/stream");
+    assert_eq!(values[0]["intact"], false);
+    let error = values[0]["error"].as_str().unwrap();
+    assert!(error.contains("No such file"), "{error}");
+    assert_eq!(values[1]["intact"], true);
+    assert!(values[1]["error"].is_null());
+}
+
+#[test]
+fn verify_tells_what_was_found_before_the_source_failed() {
+    let mut damaged = stream(0, 1, ByteOrder::Little);
+    damaged[312 + 480 + 312 + 9] ^= 1;
+    for args in [&["verify", "--json", "-"][..], &["verify", "-"]] {
+        let (mut ours, mut theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        // Who closes a socket and has not read all resets it: that is an error
+        // behind what was written.
+        theirs.write_all(b"unread").unwrap();
+        ours.write_all(&damaged[..8_000]).unwrap();
+        drop(ours);
+        let output = Command::new(env!("CARGO_BIN_EXE_zfs-streamdump"))
+            .args(args)
+            .stdin(std::os::fd::OwnedFd::from(theirs))
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let said = String::from_utf8(output.stderr.clone()).unwrap();
+        assert!(said.contains("cannot read on at byte 8000: "), "{said}");
+        if args.len() == 2 {
+            let text = stdout(&output);
+            assert!(text.contains("(WRITE, object 8 at 0): damaged"), "{text}");
+            continue;
+        }
+        let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(value["intact"], false);
+        assert_eq!(value["findings"][0]["object"], 8);
+        let error = value["error"].as_str().unwrap();
+        assert!(said.contains(error), "{said}: {error}");
+    }
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! `dump`, `verify` and `chain`: reading streams through.
 
+use std::cell::Cell;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use serde_json::json;
+use serde_json::{Value, json};
 use zfs_stream::Error;
 use zfs_stream::nvlist::NvList;
 use zfs_stream::record::{Problem, RawRecord, Reader, RecordType};
@@ -58,13 +59,19 @@ pub fn dump(path: &Path, how: Dump) -> anyhow::Result<Exit> {
     let mut out = BufWriter::new(io::stdout().lock());
     let mut statistics = Statistics::default();
     let mut failed = Ok(());
+    let unwanted = Cell::new(false);
     let visit = |record: &RawRecord<'_>| {
         statistics.record(record);
         if !how.json && failed.is_ok() {
             failed = show(&mut out, record, how.detail);
+            unwanted.set(failed.is_err());
         }
     };
-    let read = read_through(source.reader(), how.unchecked, visit);
+    let source = WhileWanted {
+        source: source.reader(),
+        unwanted: &unwanted,
+    };
+    let read = read_through(source, how.unchecked, visit);
     failed.context("cannot write")?;
     let (found, error) = match read {
         Ok(found) => (found, None),
@@ -77,7 +84,12 @@ pub fn dump(path: &Path, how: Dump) -> anyhow::Result<Exit> {
     }
     if how.json {
         let mut value = report::statistics_json(&statistics);
-        value["intact"] = json!(found.is_intact() && error.is_none());
+        // Of what was not checked only its failing is known.
+        value["intact"] = match error {
+            Some(_) => json!(false),
+            None if how.unchecked => Value::Null,
+            None => json!(found.is_intact()),
+        };
         value["findings"] = found.findings.iter().map(report::finding_json).collect();
         writeln!(out, "{value}").context("cannot write")?;
     } else {
@@ -109,9 +121,24 @@ fn found_before(error: &Error) -> Report {
     }
 }
 
+/// A source that is read no further once nobody can be told of it.
+struct WhileWanted<'a, R> {
+    source: R,
+    unwanted: &'a Cell<bool>,
+}
+
+impl<R: Read> Read for WhileWanted<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.unwanted.get() {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        self.source.read(buffer)
+    }
+}
+
 /// Reads a stream to its end, or as far as it goes.
 fn read_through(
-    source: Box<dyn Read>,
+    source: impl Read,
     unchecked: bool,
     mut visit: impl FnMut(&RawRecord<'_>),
 ) -> zfs_stream::Result<Report> {
@@ -166,59 +193,71 @@ fn more(out: &mut impl Write, statistics: &Statistics) -> io::Result<()> {
 pub fn verify_files(paths: &[PathBuf], json: bool) -> anyhow::Result<Exit> {
     let mut worst = Exit::Done;
     for path in paths {
-        let Some(source) = opened(path) else {
-            worst = UNREADABLE;
-            continue;
+        let (found, error) = match Source::open(path) {
+            Ok(source) => checked(source, path),
+            Err(error) => (Report::default(), Some(words(&error))),
         };
-        let found = match checked(source, path) {
-            Ok(found) => found,
-            Err(error) => {
-                let found = found_before(&error);
-                report::findings(&mut io::stdout(), &name(path), &found).context("cannot write")?;
-                say(path, &error);
-                worst = UNREADABLE;
-                continue;
-            }
+        let one = if error.is_some() {
+            UNREADABLE
+        } else {
+            exit(&found)
         };
-        let one = exit(&found);
         if one.code() > worst.code() {
             worst = one;
         }
-        let mut out = io::stdout().lock();
         let name = name(path);
-        if json {
-            let findings: Vec<_> = found.findings.iter().map(report::finding_json).collect();
-            let value = json!({
-                "file": name,
-                "intact": found.is_intact(),
-                "records": found.records,
-                "bytes": found.bytes,
-                "streams": found.streams,
-                "findings": findings,
-                "more_findings": found.more,
-            });
-            writeln!(out, "{value}").context("cannot write")?;
-            continue;
-        }
-        report::findings(&mut out, &name, &found).context("cannot write")?;
-        let verdict = if found.is_intact() {
-            "intact"
+        let mut out = io::stdout().lock();
+        let told = if json {
+            let value = verdict_json(&name, &found, error.as_deref());
+            writeln!(out, "{value}")
         } else {
-            "damaged"
+            verdict(&mut out, &name, &found, error.is_none())
         };
-        writeln!(
-            out,
-            "{name}: {verdict}: {} streams, {} records, {} bytes",
-            found.streams, found.records, found.bytes
-        )
-        .context("cannot write")?;
+        told.context("cannot write")?;
+        if let Some(error) = error {
+            eprintln!("{name}: {error}");
+        }
     }
     Ok(worst)
 }
 
-/// Checks a file on all cores, and what is no file as it comes.
-fn checked(source: Source, path: &Path) -> zfs_stream::Result<Report> {
-    match source {
+/// What was found in a file that was read as far as it goes.
+fn verdict_json(name: &str, found: &Report, error: Option<&str>) -> Value {
+    let findings: Vec<_> = found.findings.iter().map(report::finding_json).collect();
+    json!({
+        "file": name,
+        "intact": found.is_intact() && error.is_none(),
+        "error": error,
+        "records": found.records,
+        "bytes": found.bytes,
+        "streams": found.streams,
+        "findings": findings,
+        "more_findings": found.more,
+    })
+}
+
+/// The same in lines, with a last one if it was read to its end.
+fn verdict(out: &mut impl Write, name: &str, found: &Report, to_the_end: bool) -> io::Result<()> {
+    report::findings(out, name, found)?;
+    if !to_the_end {
+        return Ok(());
+    }
+    let verdict = if found.is_intact() {
+        "intact"
+    } else {
+        "damaged"
+    };
+    let (streams, records, bytes) = (found.streams, found.records, found.bytes);
+    writeln!(
+        out,
+        "{name}: {verdict}: {streams} streams, {records} records, {bytes} bytes"
+    )
+}
+
+/// Checks a file on all cores, and what is no file as it comes; with words where
+/// it could not be read to its end.
+fn checked(source: Source, path: &Path) -> (Report, Option<String>) {
+    let result = match source {
         Source::File(file) => match verify::verify_at(&file) {
             // Read again in its order, to tell where that was and what was
             // found before it.
@@ -228,6 +267,10 @@ fn checked(source: Source, path: &Path) -> zfs_stream::Result<Report> {
             found => found,
         },
         Source::Pipe(pipe) => verify::verify(pipe),
+    };
+    match result {
+        Ok(found) => (found, None),
+        Err(error) => (found_before(&error), Some(words(&error))),
     }
 }
 
@@ -298,11 +341,14 @@ fn opened(path: &Path) -> Option<Source> {
 }
 
 pub(super) fn say(path: &Path, error: &dyn std::error::Error) {
-    eprint!("{}: {error}", name(path));
-    if let Some(source) = error.source() {
-        eprint!(": {source}");
+    eprintln!("{}: {}", name(path), words(error));
+}
+
+fn words(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
     }
-    eprintln!();
 }
 
 fn name(path: &Path) -> String {

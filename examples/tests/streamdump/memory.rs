@@ -29,8 +29,15 @@ fn within_mib(
     output
 }
 
-/// A stream of that many blocks of that length.
+/// A stream of that many blocks of that length, that compress to a half or so.
 fn long_stream(sink: &mut dyn io::Write, blocks: u64, length: u32) {
+    stream_of(sink, blocks, length, |block, at| {
+        (at / 11 + block + ((at * at) >> 9)) as u8
+    });
+}
+
+/// A stream of that many blocks of that length, with those bytes.
+fn stream_of(sink: &mut dyn io::Write, blocks: u64, length: u32, byte: impl Fn(u64, u64) -> u8) {
     let mut writer = Writer::new(sink, ByteOrder::Little);
     let to_guid = 9;
     let begin = Begin {
@@ -56,9 +63,7 @@ fn long_stream(sink: &mut dyn io::Write, blocks: u64, length: u32) {
             ..Object::default()
         };
         write(Record::Object(fields), &[]);
-        let payload: Vec<u8> = (0..u64::from(length))
-            .map(|at| (at / 11 + block + ((at * at) >> 9)) as u8)
-            .collect();
+        let payload: Vec<u8> = (0..u64::from(length)).map(|at| byte(block, at)).collect();
         let fields = Write {
             object,
             object_type: 19,
@@ -109,6 +114,61 @@ fn long_streams_take_less_than_32_mib() {
     for command in ["verify", "redup", "dump"] {
         let output = within_mib(32, &format!("{command} {}", path.display()), |_| {});
         assert_eq!(output.status.code(), Some(0), "{command}: {output:?}");
+    }
+}
+
+/// Blocks that are next to nothing until they are decompressed.
+#[test]
+fn blocks_of_next_to_nothing_are_changed_within_32_mib() {
+    let mut plain = Vec::new();
+    stream_of(&mut plain, 96, 1 << 20, |block, _| block as u8);
+    for first in ["lz4", "zstd"] {
+        let mut packed = Vec::new();
+        let to = first.parse().unwrap();
+        zfs_stream::change::recompress(&plain[..], &mut packed, to).unwrap();
+        assert!(packed.len() < 1 << 20, "{first}: {}", packed.len());
+        for args in [
+            "decompress",
+            "recompress --threads 16 lz4",
+            "recompress --threads 16 zstd",
+        ] {
+            let packed = packed.clone();
+            let output = within_mib(32, args, move |sink| sink.write_all(&packed).unwrap());
+            assert_eq!(output.status.code(), Some(0), "{first} {args}: {output:?}");
+        }
+    }
+}
+
+/// Who does not listen any more is not read for.
+#[test]
+fn dump_reads_no_further_when_nobody_reads_what_it_writes() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_zfs-streamdump"))
+        .args(["dump", "-v"])
+        .stdin(Stdio::piped())
+        .stdout(closed_pipe())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut taken = Counted(child.stdin.take().unwrap(), 0);
+    // Its lines wait until there are some.
+    stream_of(&mut taken, 40_000, 4096, |_, _| 7);
+    assert!(taken.1 < 16 << 20, "{} bytes were read", taken.1);
+    drop(taken);
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+}
+
+/// A sink, and how many bytes it took.
+struct Counted<W>(W, usize);
+
+impl<W: io::Write> io::Write for Counted<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let length = self.0.write(bytes)?;
+        self.1 += length;
+        Ok(length)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 

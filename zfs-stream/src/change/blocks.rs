@@ -90,10 +90,10 @@ impl<W: Sink> Change<W> for Chosen {
         Ok(1)
     }
 
-    fn finish(&mut self, writer: &mut Writer<W>) -> Result<u64> {
+    fn before_end(&mut self, writer: &Writer<W>) -> Result<()> {
         let missing = self.blocks.iter().find(|(_, (_, met))| !met);
         match missing {
-            None => Ok(0),
+            None => Ok(()),
             Some((&(object, offset), _)) => Err(Error::Change {
                 offset: writer.offset(),
                 record: writer.number(),

@@ -17,6 +17,12 @@ pub(super) trait Change<W> {
     /// that changed.
     fn record(&mut self, record: &RawRecord<'_>, writer: &mut Writer<W>) -> Result<u64>;
 
+    /// The stream is whole; its END is not written yet, and is not where this
+    /// fails.
+    fn before_end(&mut self, _: &Writer<W>) -> Result<()> {
+        Ok(())
+    }
+
     /// The stream has ended.
     fn finish(&mut self, _: &mut Writer<W>) -> Result<u64> {
         Ok(0)
@@ -87,6 +93,7 @@ pub(super) fn run<W: Write, C: Change<W>>(
         }
     }
     verifier.finish().refuse()?;
+    change.before_end(&writer)?;
     blocks += HeldEnd::write(held, change, &mut writer)?;
     blocks += change.finish(&mut writer)?;
     let changes = Changes {

@@ -44,6 +44,7 @@ mod drop;
 mod filter;
 mod recompress;
 mod redup;
+mod sizes;
 
 pub use blocks::{Block, decompress_blocks};
 pub use drop::drop_records;

@@ -13,21 +13,22 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, Scope, ScopedJoinHandle};
 
 use super::filter::{Change, impossible, run};
+use super::sizes::BlockSizes;
 use super::{Changes, Problem};
 use crate::compress::{self, Compression, Compressor, Decompressor};
 use crate::nvlist::ByteOrder;
 use crate::record::{
-    Begin, Features, HEADER_LEN, Header, MAX_BLOCK, RawRecord, Record, RecordType, Write, Writer,
-    holds_bytes,
+    Begin, Features, HEADER_LEN, Header, MAX_BLOCK, RawRecord, Record, Write, Writer, holds_bytes,
 };
 use crate::{Error, Result};
 
-/// A batch takes records up to so many bytes of payload, so that handing it
-/// over costs nothing beside the work.
+/// A batch takes records up to so many bytes, so that handing it over costs
+/// nothing beside the work. Blocks count as long as they are decompressed: that
+/// is what may come out.
 const BATCH: usize = 256 << 10;
 
-/// So many bytes of payload are with the workers at most, unless one block is
-/// longer.
+/// So many bytes, counted likewise, are with the workers at most, unless one
+/// block is longer.
 const IN_FLIGHT: usize = 3 << 20;
 
 /// Their stacks count as memory, and the algorithms take theirs elsewhere.
@@ -52,6 +53,10 @@ const BESIDES: usize = 1 << 20;
 /// sender does it: a receiver of the other byte order swaps its numbers, but not
 /// in compressed blocks, and would keep a directory that nobody can read. `zstream
 /// recompress` does compress it; here it is decompressed again.
+///
+/// Nor is what is not as long as its object's blocks: without `-L` a sender cuts
+/// a block of 300 KiB into pieces of 128, 128 and 44 KiB, and receivers up to
+/// OpenZFS 2.0 would write a compressed last one as if it was a whole block.
 ///
 /// It takes as many threads as there are cores, and as few as keep its memory
 /// below 32 MiB with blocks of up to 1 MiB, whatever the algorithm: zstd-19 takes
@@ -152,12 +157,13 @@ impl Codec {
     fn block(
         &mut self,
         mut write: Write,
+        is_whole: bool,
         payload: &[u8],
         output: &mut Vec<u8>,
     ) -> std::result::Result<Option<Write>, Problem> {
         let was = write.compression;
-        let data = holds_bytes(write.object_type);
-        if was == 0 && !data {
+        let compresses = is_whole && holds_bytes(write.object_type);
+        if was == 0 && !compresses {
             return Ok(None);
         }
         let plain = if was == 0 {
@@ -176,7 +182,7 @@ impl Codec {
                 })?;
             &self.block
         };
-        let smaller = if data {
+        let smaller = if compresses {
             let compressed = self.compressor.compress(plain);
             compressed.map_err(Problem::Compression)?
         } else {
@@ -205,6 +211,8 @@ struct Part {
     header: [u8; HEADER_LEN],
     order: ByteOrder,
     payload: Range<usize>,
+    /// It is a WRITE of a whole block of its object.
+    is_whole: bool,
     /// The record in its place, with the payload in the batch's output.
     changed: Option<(Record, Range<usize>)>,
 }
@@ -215,16 +223,27 @@ struct Batch {
     parts: Vec<Part>,
     input: Vec<u8>,
     output: Vec<u8>,
+    /// How long its payloads are, and its blocks once they are decompressed.
+    bytes: usize,
     /// The length of the longest block, in bytes.
     longest: usize,
 }
 
+/// What is known of a record before it is changed.
+#[derive(Default)]
+struct Known {
+    /// The record in its place, where it is no block.
+    changed: Option<Record>,
+    /// The length of its block, in bytes.
+    length: usize,
+    /// It is a WRITE of a whole block of its object.
+    is_whole: bool,
+}
+
 impl Batch {
-    fn push(&mut self, record: &RawRecord<'_>, changed: Option<Record>) {
-        if let Record::Write(write) = record.parse() {
-            let length = write.logical_size.min(MAX_BLOCK) as usize;
-            self.longest = self.longest.max(length);
-        }
+    fn push(&mut self, record: &RawRecord<'_>, known: Known) {
+        self.bytes += record.payload.len().max(known.length);
+        self.longest = self.longest.max(known.length);
         let start = self.input.len();
         self.input.extend_from_slice(record.payload);
         let payload = start..self.input.len();
@@ -234,7 +253,8 @@ impl Batch {
             header: *record.header.bytes(),
             order: record.header.order(),
             payload,
-            changed: changed.map(|record| (record, 0..0)),
+            is_whole: known.is_whole,
+            changed: known.changed.map(|record| (record, 0..0)),
         });
     }
 
@@ -242,7 +262,7 @@ impl Batch {
         self.parts.clear();
         self.input.clear();
         self.output.clear();
-        self.longest = 0;
+        (self.bytes, self.longest) = (0, 0);
     }
 
     /// What the worker does.
@@ -257,7 +277,7 @@ impl Batch {
             let payload = self.input.get(part.payload.clone()).unwrap_or_default();
             let start = self.output.len();
             let changed = codec
-                .block(write, payload, &mut self.output)
+                .block(write, part.is_whole, payload, &mut self.output)
                 .map_err(|problem| Error::Change {
                     offset: part.offset,
                     record: part.number,
@@ -365,6 +385,7 @@ struct Pool<'scope, 'env> {
     /// What is with workers: which, and how many bytes.
     pending: VecDeque<(usize, usize)>,
     in_flight: usize,
+    sizes: BlockSizes,
     filling: Batch,
     empty: Vec<Batch>,
 }
@@ -381,6 +402,7 @@ impl<'scope, 'env> Pool<'scope, 'env> {
             next: 0,
             pending: VecDeque::new(),
             in_flight: 0,
+            sizes: BlockSizes::default(),
             filling: Batch::default(),
             empty: Vec::new(),
         }
@@ -417,7 +439,7 @@ impl<'scope, 'env> Pool<'scope, 'env> {
         while self.workers.len() < self.affordable() {
             self.workers.push(Worker::start(self.scope, self.to)?);
         }
-        let bytes = self.filling.input.len();
+        let bytes = self.filling.bytes;
         while !self.pending.is_empty()
             && (self.in_flight + bytes > IN_FLIGHT || self.pending.len() >= 2 * self.workers.len())
         {
@@ -458,24 +480,29 @@ fn gone() -> Error {
 
 impl<W: Sink> Change<W> for Pool<'_, '_> {
     fn record(&mut self, record: &RawRecord<'_>, writer: &mut Writer<W>) -> Result<u64> {
-        let changed = match record.record_type() {
-            RecordType::Begin => match record.parse() {
-                Record::Begin(old) => {
-                    let new = begin(old, self.to).map_err(|problem| impossible(record, problem))?;
-                    Some(Record::Begin(new))
-                }
-                _ => None,
-            },
-            _ => None,
-        };
-        let full = self.filling.input.len() + record.payload.len() > BATCH
-            || self.filling.parts.len() >= BATCH / HEADER_LEN;
+        let mut known = Known::default();
+        match record.parse() {
+            Record::Begin(old) => {
+                let new = begin(old, self.to).map_err(|problem| impossible(record, problem))?;
+                known.changed = Some(Record::Begin(new));
+                self.sizes = BlockSizes::default();
+            }
+            Record::Object(object) => self.sizes.tell(object.object, object.block_size),
+            Record::Write(write) => {
+                known.length = write.logical_size.min(MAX_BLOCK) as usize;
+                known.is_whole = self.sizes.is_whole(write.object, write.logical_size);
+            }
+            _ => {}
+        }
+        let bytes = record.payload.len().max(known.length);
+        let full =
+            self.filling.bytes + bytes > BATCH || self.filling.parts.len() >= BATCH / HEADER_LEN;
         let blocks = if full && !self.filling.parts.is_empty() {
             self.submit(writer)?
         } else {
             0
         };
-        self.filling.push(record, changed);
+        self.filling.push(record, known);
         Ok(blocks)
     }
 

@@ -40,7 +40,7 @@ pub struct Digests {
 pub struct DigestReader<R> {
     source: R,
     state: State,
-    /// What failed where no error could be returned.
+    /// Why not all was digested: then nothing is read any more.
     failed: Option<io::Error>,
 }
 
@@ -181,6 +181,13 @@ impl<R: Read> DigestReader<R> {
         self.state.digests()
     }
 
+    /// Notes an error, for which there is no place where bytes are consumed.
+    fn note(&mut self, result: io::Result<()>) {
+        if let Err(error) = result {
+            self.failed = Some(error);
+        }
+    }
+
     fn check(&self) -> io::Result<()> {
         match &self.failed {
             Some(error) => Err(io::Error::new(error.kind(), error.to_string())),
@@ -196,8 +203,11 @@ impl<R: Read> DigestReader<R> {
 
 impl<R: Read> Read for DigestReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.check()?;
         let length = self.source.read(buffer)?;
-        self.state.add(buffer.get(..length).unwrap_or_default())?;
+        let added = self.state.add(buffer.get(..length).unwrap_or_default());
+        self.note(added);
+        self.check()?;
         Ok(length)
     }
 }
@@ -210,13 +220,17 @@ impl<R: BufRead> BufRead for DigestReader<R> {
     }
 
     fn consume(&mut self, length: usize) {
-        // Filled already, so nothing is read.
-        let result = self.source.fill_buf().and_then(|ready| {
-            let piece = ready.get(..length).unwrap_or(ready);
-            self.state.add(piece)
-        });
-        if let Err(error) = result {
-            self.failed = Some(error);
+        // At the end nothing is consumed, and looking for more might wait.
+        if length == 0 {
+            return;
+        }
+        if self.failed.is_none() {
+            // Filled already, so nothing is read.
+            let added = self.source.fill_buf().and_then(|ready| {
+                let piece = ready.get(..length).unwrap_or(ready);
+                self.state.add(piece)
+            });
+            self.note(added);
         }
         self.source.consume(length);
     }
@@ -254,6 +268,66 @@ mod tests {
         let mut reader = DigestReader::new(Broken);
         assert_eq!(reader.read(&mut [0; 4]).unwrap_err().to_string(), "broken");
         assert_eq!(reader.finish().unwrap().bytes, 0);
+    }
+
+    /// Gives so much, and ends; who asks again is told that.
+    struct Once<'a>(&'a [u8], u32);
+
+    impl Read for Once<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0.read(buffer)
+        }
+    }
+
+    impl BufRead for Once<'_> {
+        fn fill_buf(&mut self) -> io::Result<&[u8]> {
+            self.1 += u32::from(self.0.is_empty());
+            Ok(self.0)
+        }
+        fn consume(&mut self, length: usize) {
+            self.0.consume(length);
+        }
+    }
+
+    #[test]
+    fn consuming_nothing_asks_for_nothing() {
+        let mut reader = DigestReader::new(Once(b"abc", 0));
+        while !reader.fill_buf().unwrap().is_empty() {
+            reader.consume(2.min(reader.source.0.len()));
+        }
+        reader.consume(0);
+        assert_eq!(reader.finish().unwrap().bytes, 3);
+        assert_eq!(reader.into_inner().1, 1);
+    }
+
+    #[test]
+    fn what_was_not_digested_is_told_ever_after() {
+        let bytes = vec![7; 3 * BLOCK];
+        for consumes in [true, false] {
+            let mut reader = DigestReader::new(&bytes[..]);
+            // A thread that has gone.
+            let (tasks, _) = sync_channel(1);
+            let (_, empty) = sync_channel(1);
+            reader.state.sha256 = Some(Thread { tasks, empty });
+            let error = loop {
+                let read = if consumes {
+                    let length = reader.fill_buf().map(<[u8]>::len);
+                    reader.consume(*length.as_ref().unwrap_or(&0));
+                    length
+                } else {
+                    reader.read(&mut [0; 4096])
+                };
+                match read {
+                    Ok(length) => assert_ne!(length, 0),
+                    Err(error) => break error,
+                }
+            };
+            assert!(error.to_string().contains("SHA-256"), "{error}");
+            // Also where the thread would take it again.
+            reader.state.sha256 = None;
+            assert!(reader.read(&mut [0; 8]).is_err() && reader.fill_buf().is_err());
+            assert!(reader.finish().is_err());
+        }
     }
 
     #[test]

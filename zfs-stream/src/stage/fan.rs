@@ -11,8 +11,8 @@
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use super::buffer::BLOCK;
@@ -20,7 +20,9 @@ use super::buffer::BLOCK;
 /// What becomes of the others when a sink fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum OnError {
-    /// The next write fails with that error, and all end.
+    /// The next write fails with that error, and all end; so does one that waits
+    /// for another sink. A sink that is being written to is left to its thread,
+    /// which ends as soon as that write has returned.
     #[default]
     Stop,
     /// They go on, and [`FanOut::finish`] tells of it. When all have failed, the
@@ -28,22 +30,72 @@ pub enum OnError {
     GoOn,
 }
 
+/// A block on its way to all sinks.
+type Block = Arc<Vec<u8>>;
+
 /// What the writer and the threads share.
 #[derive(Debug)]
 struct Shared {
     on_error: OnError,
     /// The writer was dropped before its end: what is queued is not written.
     cancelled: AtomicBool,
+    told: Mutex<Told>,
+    /// Something was told, or a block was taken out of a queue.
+    moved: Condvar,
+}
+
+/// What the threads tell the writer.
+#[derive(Debug, Default)]
+struct Told {
     /// The first sink that failed, and how; taken by the writer.
-    first_error: Mutex<Option<(usize, io::Error)>>,
-    failed: AtomicUsize,
+    first_error: Option<(usize, io::Error)>,
+    failed: usize,
+    /// How many have written all.
+    done: usize,
+}
+
+impl Shared {
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells it whoever waits.
+    fn tell<T>(&self, what: impl FnOnce(&mut Told) -> T) -> T {
+        let result = what(&mut self.told());
+        self.moved.notify_all();
+        result
+    }
+
+    fn wait<'a>(&self, told: MutexGuard<'a, Told>) -> MutexGuard<'a, Told> {
+        let told = self.moved.wait(told);
+        told.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether all are to end because of one.
+    fn stops(&self, told: &Told) -> bool {
+        self.on_error == OnError::Stop && told.failed > 0
+    }
+
+    /// Waits until the queue has room for the block; false if nobody takes it.
+    fn send(&self, queue: &SyncSender<Block>, mut block: Block) -> bool {
+        let mut told = self.told();
+        while !self.stops(&told) {
+            block = match queue.try_send(block) {
+                Ok(()) => return true,
+                Err(TrySendError::Disconnected(_)) => return false,
+                Err(TrySendError::Full(block)) => block,
+            };
+            told = self.wait(told);
+        }
+        false
+    }
 }
 
 /// A sink's thread.
 #[derive(Debug)]
 struct Branch<W> {
     /// `None` once it has failed or all is written.
-    queue: Option<SyncSender<Arc<Vec<u8>>>>,
+    queue: Option<SyncSender<Block>>,
     /// Blocks in the queue or being written.
     waiting: Arc<AtomicUsize>,
     thread: JoinHandle<(W, io::Result<()>)>,
@@ -91,8 +143,8 @@ impl<W: Write + Send + 'static> FanOut<W> {
         let shared = Arc::new(Shared {
             on_error,
             cancelled: AtomicBool::new(false),
-            first_error: Mutex::new(None),
-            failed: AtomicUsize::new(0),
+            told: Mutex::default(),
+            moved: Condvar::new(),
         });
         let (back, empty) = sync_channel(blocks + 2);
         let mut branches = Vec::new();
@@ -101,14 +153,13 @@ impl<W: Write + Send + 'static> FanOut<W> {
             let waiting = Arc::new(AtomicUsize::new(0));
             let writer = Drain {
                 number,
-                list,
                 back: back.clone(),
                 waiting: Arc::clone(&waiting),
                 shared: Arc::clone(&shared),
             };
             let thread = thread::Builder::new()
                 .name(format!("fan-out {number}"))
-                .spawn(move || writer.run(sink))?;
+                .spawn(move || writer.run(list, sink))?;
             branches.push(Branch {
                 queue: Some(queue),
                 waiting,
@@ -129,56 +180,54 @@ impl<W: Write + Send + 'static> FanOut<W> {
     ///
     /// # Errors
     ///
-    /// With [`OnError::Stop`] the first error of any.
+    /// With [`OnError::Stop`] the first error of any, as soon as there is one: it
+    /// waits for no other sink then.
     pub fn finish(mut self) -> io::Result<Vec<io::Result<W>>> {
         let handed_over = self.hand_over();
-        let results: Vec<_> = std::mem::take(&mut self.branches)
-            .into_iter()
-            .map(|mut branch| {
-                branch.queue = None;
-                let panicked = |_| io::Error::other("a sink's thread panicked");
-                let (sink, result) = branch.thread.join().map_err(panicked)?;
-                result.map(|()| sink)
-            })
-            .collect();
+        for branch in &mut self.branches {
+            branch.queue = None;
+        }
         if self.shared.on_error == OnError::Stop {
             handed_over?;
-            return match self.first_error() {
-                Some(error) => Err(error),
-                None => Ok(results),
-            };
+            self.wait_for_all();
+            self.check()?;
         }
-        Ok(results)
+        let branches = std::mem::take(&mut self.branches).into_iter();
+        let results = branches.map(|branch| {
+            let panicked = |_| io::Error::other("a sink's thread panicked");
+            let (sink, result) = branch.thread.join().map_err(panicked)?;
+            result.map(|()| sink)
+        });
+        Ok(results.collect())
     }
 }
 
 impl<W> FanOut<W> {
-    fn first_error(&self) -> Option<io::Error> {
-        let mut first = self
-            .shared
-            .first_error
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let (number, error) = first.take()?;
-        // The kind decides what callers do; the text says which.
-        Some(io::Error::new(
-            error.kind(),
-            format!("sink {number}: {error}"),
-        ))
-    }
-
     /// Whether the writer must stop.
     fn check(&self) -> io::Result<()> {
-        let failed = self.shared.failed.load(Ordering::Acquire);
+        let mut told = self.shared.told();
         let enough = match self.shared.on_error {
-            OnError::Stop => failed > 0,
-            OnError::GoOn => failed > 0 && failed == self.branches.len(),
+            OnError::Stop => told.failed > 0,
+            OnError::GoOn => told.failed > 0 && told.failed == self.branches.len(),
         };
         if !enough {
             return Ok(());
         }
-        let before = || io::Error::new(io::ErrorKind::BrokenPipe, "a sink has failed before");
-        Err(self.first_error().unwrap_or_else(before))
+        Err(match told.first_error.take() {
+            // The kind decides what callers do; the text says which.
+            Some((number, error)) => {
+                io::Error::new(error.kind(), format!("sink {number}: {error}"))
+            }
+            None => io::Error::new(io::ErrorKind::BrokenPipe, "a sink has failed before"),
+        })
+    }
+
+    /// Waits until all is written, or a sink has failed.
+    fn wait_for_all(&self) {
+        let mut told = self.shared.told();
+        while told.failed == 0 && told.done < self.branches.len() {
+            told = self.shared.wait(told);
+        }
     }
 
     /// Gives the block to all.
@@ -192,7 +241,7 @@ impl<W> FanOut<W> {
         for branch in &mut self.branches {
             let Some(queue) = &branch.queue else { continue };
             branch.waiting.fetch_add(1, Ordering::AcqRel);
-            if queue.send(Arc::clone(&block)).is_err() {
+            if !self.shared.send(queue, Arc::clone(&block)) {
                 branch.queue = None;
             }
         }
@@ -234,40 +283,37 @@ impl<W> Drop for FanOut<W> {
 /// What a sink's thread has.
 struct Drain {
     number: usize,
-    list: Receiver<Arc<Vec<u8>>>,
     back: SyncSender<Vec<u8>>,
     waiting: Arc<AtomicUsize>,
     shared: Arc<Shared>,
 }
 
 impl Drain {
-    fn run<W: Write>(self, mut sink: W) -> (W, io::Result<()>) {
+    fn run<W: Write>(self, list: Receiver<Block>, mut sink: W) -> (W, io::Result<()>) {
         let result = {
             let _told = TellOfPanic(&self);
-            self.write_all(&mut sink)
+            self.write_all(list, &mut sink)
         };
-        if let Err(error) = &result {
-            self.failed(io::Error::new(error.kind(), error.to_string()));
+        match &result {
+            Ok(()) => self.shared.tell(|told| told.done += 1),
+            Err(error) => self.failed(io::Error::new(error.kind(), error.to_string())),
         }
         (sink, result)
     }
 
-    /// Tells the writer.
+    /// Tells the writer. The queue must be gone by now: who waits for room in it
+    /// looks again.
     fn failed(&self, error: io::Error) {
-        let mut first = self
-            .shared
-            .first_error
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        first.get_or_insert((self.number, error));
-        drop(first);
-        self.shared.failed.fetch_add(1, Ordering::AcqRel);
+        self.shared.tell(|told| {
+            told.first_error.get_or_insert((self.number, error));
+            told.failed += 1;
+        });
     }
 
-    fn write_all(&self, sink: &mut impl Write) -> io::Result<()> {
-        for block in &self.list {
-            let stops = self.shared.on_error == OnError::Stop
-                && self.shared.failed.load(Ordering::Acquire) > 0;
+    fn write_all(&self, list: Receiver<Block>, sink: &mut impl Write) -> io::Result<()> {
+        for block in list {
+            // That there is room in the queue.
+            let stops = self.shared.tell(|told| self.shared.stops(told));
             if stops || self.shared.cancelled.load(Ordering::Acquire) {
                 return Ok(());
             }
@@ -410,6 +456,52 @@ mod tests {
             fan.write(&block).unwrap_err().kind(),
             io::ErrorKind::BrokenPipe
         );
+    }
+
+    #[test]
+    fn an_error_is_told_while_another_sink_stalls() {
+        // Which the writer waits for to take more, or to have taken all.
+        for length in [20 * BLOCK, 10] {
+            let (stalled, mut broken) = (Gate::new(false), Gate::new(false));
+            broken.error = true;
+            let opens = [&stalled, &broken].map(|gate| Arc::clone(&gate.open));
+            let mut fan = FanOut::new([stalled, broken], 2 * BLOCK, OnError::Stop).unwrap();
+            let (ended, has_ended) = channel();
+            let bytes = bytes(length);
+            thread::spawn(move || {
+                let error = match fan.write_all(&bytes) {
+                    Err(error) => error,
+                    Ok(()) => fan.finish().err().unwrap(),
+                };
+                ended.send(error.to_string()).unwrap();
+            });
+            thread::sleep(Duration::from_millis(50));
+            opens[1].store(true, Ordering::Release);
+            let error = has_ended.recv_timeout(Duration::from_secs(20));
+            assert_eq!(error.unwrap(), "sink 1: full");
+            opens[0].store(true, Ordering::Release);
+        }
+    }
+
+    #[test]
+    fn a_sink_that_fails_holds_up_nobody_who_goes_on() {
+        let (mut broken, whole) = (Gate::new(false), Gate::new(true));
+        broken.error = true;
+        let open = Arc::clone(&broken.open);
+        let mut fan = FanOut::new([broken, whole], 2 * BLOCK, OnError::GoOn).unwrap();
+        let (ended, has_ended) = channel();
+        let bytes = bytes(20 * BLOCK);
+        thread::spawn(move || {
+            fan.write_all(&bytes).unwrap();
+            let results = fan.finish().unwrap();
+            ended
+                .send(results[0].is_err() && results[1].is_ok())
+                .unwrap();
+        });
+        // The queue is full when it fails.
+        thread::sleep(Duration::from_millis(50));
+        open.store(true, Ordering::Release);
+        assert!(has_ended.recv_timeout(Duration::from_secs(20)).unwrap());
     }
 
     #[test]

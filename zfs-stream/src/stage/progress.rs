@@ -291,6 +291,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_consumed_is_counted_and_what_is_looked_at_is_not() {
+        let mut reader = ProgressReader::new(&b"abcdef"[..], None);
+        let meter = reader.meter();
+        assert_eq!(reader.fill_buf().unwrap(), b"abcdef");
+        assert_eq!(meter.progress().bytes, 0);
+        reader.consume(2);
+        assert_eq!(meter.progress().bytes, 2);
+        let mut rest = Vec::new();
+        reader.read_to_end(&mut rest).unwrap();
+        assert_eq!((rest.as_slice(), meter.progress().bytes), (&b"cdef"[..], 6));
+    }
+
+    #[test]
     fn an_estimate_below_nothing_is_none() {
         let reader = ProgressReader::new(io::empty(), Some(u64::MAX - 5));
         assert_eq!(reader.meter().progress().estimate, None);

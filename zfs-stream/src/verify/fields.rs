@@ -117,7 +117,7 @@ pub(super) fn check(record: &Record, context: Context, found: &mut dyn FnMut(Kin
         Record::WriteEmbedded(record) => embedded(&mut rules, record, context),
         Record::ObjectRange(record) => object_range(&mut rules, record, context),
         Record::Redact(record) => redact(&mut rules, record, context),
-        // What is wrong with a WRITE_BYREF is the stream's DEDUP feature.
+        // With the feature, what is wrong with a WRITE_BYREF is told of the BEGIN.
         Record::WriteByref(_) => rules.needs(context, Features::DEDUP, true),
         Record::Begin(_) | Record::End(_) => {}
     }

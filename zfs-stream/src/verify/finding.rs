@@ -204,6 +204,8 @@ impl Kind {
     /// Whether it keeps the stream from being received.
     pub fn severity(&self) -> Severity {
         match self {
+            // No receiver since OpenZFS 2.0 takes the record it announces.
+            Self::MissingFeature(features) if features.contains(Features::DEDUP) => Severity::Fatal,
             Self::Unchecked
             | Self::TrailingStream
             | Self::MissingFeature(_)
@@ -251,6 +253,9 @@ impl Kind {
             | Self::MissingFromNvlist(_)
             | Self::BadInNvlist { .. }
             | Self::NotASnapshot(_) => "zfs receive refuses the stream",
+            Self::MissingFeature(features) if features.contains(Features::DEDUP) => {
+                "zfs receive fails at this record (invalid argument)"
+            }
             Self::MissingFeature(_) => "receivers without that feature may fail half way",
             Self::BadField {
                 rule: super::fields::UNUSUAL,

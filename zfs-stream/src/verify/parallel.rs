@@ -42,22 +42,24 @@ const AHEAD: u64 = 16;
 /// Streams shorter than this are not worth a second thread.
 const WORTH_THREADS: u64 = 2 << 20;
 
-/// Sums need next to none.
-const STACK: usize = 256 << 10;
+/// Sums need next to none, and the list of a BEGIN that is nested as deep as any
+/// less than 64 KiB without optimization.
+pub(super) const STACK: usize = 256 << 10;
 
 /// More threads than this find no more memory bandwidth.
 const THREADS: usize = 8;
 
 /// Checks a stream that can be read from any place to its end; the report is
 /// that of [`verify`]. Long streams are checked by as many threads as there are
-/// cores (at most eight), several times as fast. It takes less than 10 MiB of
-/// memory, unless the stream is damaged: then it is read again as [`verify`]
-/// does.
+/// cores (at most eight), several times as fast. It takes less than 16 MiB of
+/// memory, unless the stream is damaged or has a BEGIN of more than 256 KiB: then
+/// it is read again as [`verify`] does.
 ///
 /// # Errors
 ///
 /// [`Error::Io`] from the source, also where it is not as long any more as it
-/// was. What is wrong with the stream is in the report.
+/// was; [`Error::Unreadable`] where it fails while it is read again. What is wrong
+/// with the stream is in the report.
 pub fn verify_at(source: &(impl ReadAt + ?Sized)) -> Result<Report> {
     let threads = if source.length() < WORTH_THREADS {
         1

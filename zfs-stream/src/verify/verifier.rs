@@ -41,13 +41,16 @@ impl Report {
 
     /// The error of the first finding that does.
     pub(crate) fn refuse(&self) -> Result<()> {
+        if self.is_intact() {
+            return Ok(());
+        }
         // Of those that are fatal the first is always kept.
         let mut findings = self.findings.iter();
         match findings.find(|finding| finding.severity() == Severity::Fatal) {
-            Some(finding) if self.fatal > 0 => Err(Error::Damaged {
+            Some(finding) => Err(Error::Damaged {
                 finding: Box::new(finding.clone()),
             }),
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 }

@@ -7,16 +7,10 @@ use super::*;
 fn however_many_threads_there_are_the_same_comes_out() {
     let mut begin = begin();
     begin.version_info = Begin::make_version_info(false, Features::LARGE_BLOCKS);
-    let object = Record::Object(crate::record::Object {
-        object: 5,
-        object_type: 19,
-        block_size: 1 << 20,
-        to_guid: TO_GUID,
-        ..Default::default()
-    });
-    let mut records = vec![(object, Vec::new())];
+    let mut records = Vec::new();
     for block in 0..60_u64 {
         let length = 16384 << (block / 10);
+        records.push((file_of(length as u32), Vec::new()));
         let write = Write {
             object: 5,
             object_type: 19,
@@ -87,6 +81,50 @@ fn metadata_is_never_compressed_and_what_was_is_decompressed() {
                 let block = SliceReader::new(&out).nth(2).unwrap().unwrap();
                 assert!(block.payload == plain, "{compression}");
             }
+        }
+    }
+}
+
+/// Without -L a sender cuts long blocks up, and the last piece of one is shorter
+/// than what it says that the object's blocks are.
+#[test]
+fn what_is_no_whole_block_is_never_compressed_and_what_was_is_decompressed() {
+    let length = |block: u64| if block == 2 { 44 << 10 } else { 128 << 10 };
+    let plain = |block: u64| vec![block as u8; length(block) as usize];
+    let mut begin = begin();
+    let lz4 = Features::COMPRESSED.with(Features::LZ4);
+    begin.version_info = Begin::make_version_info(false, lz4);
+    let mut compressor = compress::Compressor::new(Compression::Lz4).unwrap();
+    let mut stream = |is_packed: bool| {
+        let mut records = vec![(file_of(128 << 10), Vec::new())];
+        for block in 0..3 {
+            let mut write = Write {
+                object: 5,
+                object_type: 19,
+                offset: block << 17,
+                logical_size: length(block),
+                to_guid: TO_GUID,
+                ..Write::default()
+            };
+            let mut payload = plain(block);
+            if is_packed {
+                payload = compressor.compress(&payload).unwrap().unwrap().to_vec();
+                (write.compression, write.compressed_size) = (15, payload.len() as u64);
+            }
+            records.push((Record::Write(write), payload));
+        }
+        stream_of(ByteOrder::Little, begin.clone(), &[], &records)
+    };
+    for (stream, changed) in [(stream(false), 2), (stream(true), 3)] {
+        for to in ["lz4", "zstd"] {
+            let (out, changes) = recompressed(&stream, to.parse().unwrap());
+            assert_eq!(changes.blocks, changed, "{to}");
+            let blocks = SliceReader::new(&out).map(Result::unwrap);
+            let blocks: Vec<_> = blocks
+                .filter(|record| record.record_type() == RecordType::Write)
+                .collect();
+            assert!(blocks[..2].iter().all(|block| block.payload.len() < 4096));
+            assert!(blocks[2].payload == plain(2), "{to}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::nvlist::Value;
 use crate::record::tests::{FEATURES, crypt_keydata, sample};
-use crate::record::{BeginFlags, Features, ObjectRange, Write};
+use crate::record::{BeginFlags, Features, ObjectRange, Write, WriteByref};
 
 #[test]
 fn contradicting_features_are_found() {
@@ -274,6 +274,29 @@ fn order_and_missing_objects_are_found() {
         let stream = stream_of(ByteOrder::Little, begin.clone(), &[], &records);
         assert_eq!(kinds(&stream), expected);
     }
+}
+
+#[test]
+fn a_reference_in_a_stream_that_is_not_deduplicated_is_refused() {
+    let byref = Record::WriteByref(WriteByref {
+        object: 10,
+        offset: 8192,
+        length: 512,
+        to_guid: TO_GUID,
+        ref_guid: TO_GUID,
+        ref_object: 8,
+        ..WriteByref::default()
+    });
+    let mut records = records();
+    records.push((byref, Vec::new()));
+    let stream = stream_of(ByteOrder::Little, begin(), &redact_list(), &records);
+    let report = report(&stream);
+    assert_eq!(report.findings.len(), 1);
+    let finding = &report.findings[0];
+    assert_eq!(finding.kind, Kind::MissingFeature(Features::DEDUP));
+    assert!(finding.consequence().contains("fails at this record"));
+    assert!(!report.is_intact());
+    assert_eq!(verify_at(&stream[..]).unwrap(), report);
 }
 
 #[test]

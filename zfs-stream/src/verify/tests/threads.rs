@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use super::*;
+use crate::nvlist::MAX_DEPTH;
 use crate::record::Write;
 use crate::record::tests::sample;
 
@@ -65,6 +66,23 @@ fn long_streams_in_memory_are_checked_in_stretches() {
         assert_eq!(verify_at(&stream[..]).unwrap(), report(&stream), "{at}");
         stream[at] ^= 1;
     }
+}
+
+/// On a quarter of the stack that they have, in a build that takes more of it.
+#[test]
+fn lists_as_deep_as_any_are_read_by_every_thread() {
+    let mut list = NvList::new();
+    for _ in 1..MAX_DEPTH {
+        let mut outer = NvList::new();
+        outer.insert("inner", list).unwrap();
+        list = outer;
+    }
+    list.insert("redact_snaps", vec![1_u64]).unwrap();
+    let list = list.encode(Encoding::Native, ByteOrder::Little).unwrap();
+    let stream = stream_of(ByteOrder::Little, begin(), &list, &records());
+    let thread = std::thread::Builder::new().stack_size(parallel::STACK / 4);
+    let verified = thread.spawn(move || parallel::verify_on(&stream[..], 1).unwrap());
+    assert_eq!(verified.unwrap().join().unwrap().findings, []);
 }
 
 #[test]
