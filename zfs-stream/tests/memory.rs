@@ -151,6 +151,7 @@ fn redup_takes_what_it_says_for_each_block_and_statistics_take_nothing_for_objec
         assert!(redup > own && redup < 3 * own + (2 << 20), "{redup}");
     }
     println!("statistics took {counted:?} bytes");
-    assert_eq!(counted[0], counted[1]);
-    assert!(counted[0] < 16 << 10, "{counted:?}");
+    // What the test's own harness takes meanwhile is counted as well.
+    assert!(counted[0].abs_diff(counted[1]) < 8 << 10, "{counted:?}");
+    assert!(counted.iter().all(|bytes| *bytes < 16 << 10), "{counted:?}");
 }

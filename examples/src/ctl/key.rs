@@ -1,21 +1,14 @@
 //! load-key, unload-key, change-key, and asking for keys.
 
-use std::fs::File;
-use std::io::{self, IsTerminal, Read, Write};
-use std::os::fd::AsFd;
-use std::thread::JoinHandle;
+use std::io::{self, IsTerminal};
 
 use anyhow::{Result, bail};
 use clap::Args;
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
-use signal_hook::iterator::{Handle, Signals};
-use signal_hook::low_level::emulate_default_handler;
-use zeroize::Zeroizing;
 use zfs_core::{DatasetName, Error, Key, KeyFormat, KeyLocation, KeyStatus};
 
 use super::act::Act;
 use super::name::{assignment, tree};
+use super::prompt::{input, type_in};
 use super::usage;
 
 /// Load the keys of encryption roots
@@ -289,96 +282,4 @@ pub fn ask(format: KeyFormat, name: Option<&DatasetName>, new: bool) -> Result<K
         }
     }
     Ok(key)
-}
-
-/// Standard input without Rust's buffer, which would keep what was read.
-fn input() -> io::Result<File> {
-    Ok(File::from(io::stdin().as_fd().try_clone_to_owned()?))
-}
-
-/// A line from the terminal while it shows nothing.
-fn type_in(prompt: &str) -> io::Result<Zeroizing<String>> {
-    let input = input()?;
-    let mut terminal = io::stderr();
-    let silence = Silence::of(&input)?;
-    write!(terminal, "{prompt}")?;
-    terminal.flush()?;
-    let line = line(&input);
-    silence.end()?;
-    writeln!(terminal)?;
-    line
-}
-
-/// The terminal's next line, without its end.
-fn line(mut input: impl Read) -> io::Result<Zeroizing<String>> {
-    /// Longer than a passphrase can be: growing would leave a copy behind.
-    const LONGEST: usize = 1024;
-    let mut line = Zeroizing::new(Vec::with_capacity(LONGEST));
-    let mut byte = Zeroizing::new([0]);
-    while input.read(&mut *byte)? == 1 && byte[0] != b'\n' && line.len() < LONGEST {
-        line.push(byte[0]);
-    }
-    if line.last() == Some(&b'\r') {
-        line.pop();
-    }
-    let text = std::str::from_utf8(&line).map_err(io::Error::other)?;
-    Ok(Zeroizing::new(text.to_owned()))
-}
-
-/// A terminal that shows nothing of what is typed, until the end of this or
-/// of the program (Ctrl-C).
-struct Silence {
-    terminal: File,
-    before: Termios,
-    signals: Handle,
-    waiting: JoinHandle<()>,
-}
-
-impl Silence {
-    fn of(terminal: &File) -> io::Result<Silence> {
-        let before = tcgetattr(terminal)?;
-        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP])?;
-        let handle = signals.handle();
-        let (other, restored) = (terminal.try_clone()?, before.clone());
-        let waiting = std::thread::spawn(move || {
-            for signal in &mut signals {
-                // It ends or stops the program, and nobody is left to tell.
-                let _ = tcsetattr(&other, OptionalActions::Flush, &restored);
-                let _ = emulate_default_handler(signal);
-            }
-        });
-        let silence = Silence {
-            terminal: terminal.try_clone()?,
-            before,
-            signals: handle,
-            waiting,
-        };
-        let mut silent = silence.before.clone();
-        silent.local_modes -=
-            LocalModes::ECHO | LocalModes::ECHOE | LocalModes::ECHOK | LocalModes::ECHONL;
-        tcsetattr(terminal, OptionalActions::Flush, &silent)?;
-        Ok(silence)
-    }
-
-    fn end(self) -> io::Result<()> {
-        self.signals.close();
-        // It does not panic.
-        let _ = self.waiting.join();
-        tcsetattr(&self.terminal, OptionalActions::Flush, &self.before)?;
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_ends_where_it_ends_and_no_more_is_read() {
-        let mut input = &b"correct horse\r\nmore"[..];
-        assert_eq!(*line(&mut input).unwrap(), "correct horse");
-        assert_eq!(input, b"more");
-        assert_eq!(*line(&b""[..]).unwrap(), "");
-        assert!(line(&b"\xff\n"[..]).is_err());
-    }
 }

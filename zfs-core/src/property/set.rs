@@ -126,7 +126,13 @@ fn kernel_value(
                 let what = format!("{}={text}", native.name);
                 return Err(Refusal::Later { what, since });
             }
-            Ok(block_size(native, number(native, text, version)?)?)
+            // What "on" is for this one is the running release's to say.
+            let words = if native.name == "xattr" {
+                version
+            } else {
+                known
+            };
+            Ok(block_size(native, number(native, text, words)?)?)
         }
     }
 }
@@ -402,9 +408,15 @@ mod tests {
             assert_eq!(value_in(old, property, word), Err(text.to_owned()));
             assert_eq!(value_in(new, property, word), Ok(number.into()));
         }
-        let received = Properties::new().with("direct", 2);
+        // The kernel is asked.
+        let received = Properties::new()
+            .with("direct", 2)
+            .with("checksum", "blake3");
+        let received = received.with("xattr", "on");
         let list = received.to_nvlist(old, Moment::Received).unwrap();
-        assert_eq!(list.get_u64("direct"), Some(2), "the kernel is asked");
+        assert_eq!(list.get_u64("direct"), Some(2));
+        assert_eq!(list.get_u64("checksum"), Some(14));
+        assert_eq!(list.get_u64("xattr"), Some(1), "directories");
     }
 
     #[test]

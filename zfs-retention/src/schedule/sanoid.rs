@@ -19,7 +19,9 @@ use crate::Tier;
 ///
 /// As in sanoid, local time that comes twice has no `frequently` the second
 /// time, and one `hourly` more, with `dst` in its name; and on a day on which
-/// summer time ended, the daily is an hour late, at the latest at midnight.
+/// the zone's flag for summer time went off, the daily is an hour late, at the
+/// latest at midnight. That is in autumn, and in spring where the flag is that
+/// of winter (Dublin).
 ///
 /// Six differences, all where sanoid loses or repeats snapshots:
 ///
@@ -166,8 +168,8 @@ impl SanoidTimes {
         now.timestamp().as_second() - of_hour + wanted - earlier
     }
 
-    /// The preferred moment of a day, as late as sanoid has it where summer
-    /// time ended before on that day.
+    /// The preferred moment of a day, as late as sanoid has it where the flag
+    /// for summer time went off before on that day.
     fn daily(&self, now: &Zoned, day: Date) -> Option<i64> {
         let at = local(now, day, self.daily_hour, self.daily_min)?;
         if is_dst(now, at) || !is_dst(now, local(now, day, 0, 0)?) {
@@ -273,6 +275,20 @@ mod tests {
         assert_last(Tier::Daily, &at_noon, noon, "2026-10-24T10:00:00Z");
         let later = "2026-10-25T13:00:00+01:00[Europe/Berlin]";
         assert_last(Tier::Daily, &at_noon, later, "2026-10-25T12:00:00Z");
+    }
+
+    #[test]
+    fn where_the_flag_is_winter_s_the_daily_is_late_in_spring() {
+        // Dublin's, as the tz database has had it since 2018.
+        let zone = jiff::tz::TimeZone::posix("IST-1GMT0,M10.5.0,M3.5.0/1").unwrap();
+        let last = |now: &str| {
+            let now: Timestamp = now.parse().unwrap();
+            let last = SanoidTimes::default().last(Tier::Daily, &now.to_zoned(zone.clone()));
+            last.unwrap().to_string()
+        };
+        assert_eq!(last("2026-03-29T22:59:30Z"), "2026-03-28T23:59:00Z");
+        assert_eq!(last("2026-03-29T23:00:00Z"), "2026-03-29T23:00:00Z");
+        assert_eq!(last("2026-10-25T23:59:00Z"), "2026-10-25T23:59:00Z");
     }
 
     #[test]
