@@ -73,6 +73,8 @@ pub struct Arguments {
     pub ssh: Vec<String>,
     /// `--safe`
     pub safe: bool,
+    /// `--no-verify`
+    pub no_verify: bool,
     /// `--dry-run`
     pub dry_run: bool,
     /// `--json`
@@ -227,6 +229,7 @@ const OURS: &[(&str, Takes)] = &[
     ("older-than", Takes::Text),
     ("target-retention", Takes::Text),
     ("forced-command", Takes::Nothing),
+    ("no-verify", Takes::Nothing),
 ];
 
 /// The option that a name stands for.
@@ -350,6 +353,7 @@ impl Arguments {
             "retire" => &mut self.retire,
             "plaintext" => &mut self.plaintext,
             "forced-command" => &mut self.forced_command,
+            "no-verify" => &mut self.no_verify,
             // no-command-checks and monitor-version do nothing in syncoid.
             _ => return,
         };

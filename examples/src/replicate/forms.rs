@@ -52,6 +52,7 @@ const OURS: &[(&str, &str)] = &[
         "use --include-snaps and --exclude-snaps, or add --safe",
     ),
     ("forced-command", "add --safe"),
+    ("no-verify", "no stream is verified anyway"),
 ];
 
 /// syncoid's, and what does in our form what they do. Those that can do no harm
@@ -187,6 +188,13 @@ fn safe(arguments: &Arguments) -> Result<(), UsageError> {
             other.letter
         )));
     }
+    if let Some(size) = &arguments.mbuffer_size {
+        if rate(size).is_none() {
+            return Err(UsageError(format!(
+                "--mbuffer-size={size}: a size is a number of bytes with k, m, g or t behind it"
+            )));
+        }
+    }
     if arguments.rollback && arguments.no_rollback {
         return Err(UsageError(
             "--rollback and --no-rollback: which one? Without both nothing is taken back"
@@ -293,6 +301,8 @@ mod tests {
             (&["--safe", "--rollback", "--no-rollback"], "which one"),
             (&["--safe", "--recvoptions=F"], "F in --recvoptions"),
             (&["restore", "--retire"], "--retire does nothing with"),
+            (&["--safe", "--mbuffer-size=much"], "--mbuffer-size=much"),
+            (&["restore", "--mbuffer-size=0"], "--mbuffer-size=0"),
         ] {
             let text = checked(words).unwrap_err().to_string();
             assert!(text.contains(said), "{text}");

@@ -26,6 +26,7 @@ use super::limit::Limits;
 use super::properties;
 use super::restore;
 use super::side::Place;
+use super::syncoid::rate;
 use super::told::Told;
 use super::wanted::Wanted;
 use crate::cache;
@@ -130,8 +131,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let mut executor = Executor::new(&*source, &*target, &told)
         .cancel(cancel)
         .jobs(arguments.jobs.unwrap_or(JOBS))
-        .properties(properties::chosen(arguments, &*source, &source_root)?)
-        .verify();
+        .properties(properties::chosen(arguments, &*source, &source_root)?);
+    if !arguments.no_verify {
+        executor = executor.verify();
+    }
+    if let Some(size) = arguments.mbuffer_size.as_deref().and_then(rate) {
+        executor = executor.buffer(usize::try_from(size.get()).unwrap_or(usize::MAX));
+    }
     if !arguments.restore && !forced {
         executor = executor.sign(id.clone());
     }
