@@ -111,8 +111,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     if arguments.restore {
         let there = target.tree(&target_root)?;
         if there.get(&target_root).is_some() {
-            restore::check(&source.tree(&source_root)?, &there)?;
             let plan = planned(&choice)?;
+            restore::check(&source.tree(&source_root)?, &there)?;
             restore::only_completes(&plan, &there)?;
             // Whole, but not what would be restored now.
             if plan.is_empty() {
