@@ -121,6 +121,7 @@ impl Receiver<'_> {
         let Some(gone) = gone.filter(|_| self.force) else {
             return Ok(false);
         };
+        self.zfs.check_destroy([&gone.name])?;
         let names: Vec<&SnapshotName> = gone.snapshots.iter().map(|(_, name)| name).collect();
         if !names.is_empty() {
             self.zfs.destroy_snapshots(names, Defer::No)?;
