@@ -2,7 +2,6 @@
 //! zfs(8): what they say is what no real one says when it is asked to.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
@@ -62,9 +61,14 @@ impl Fake {
     }
 
     fn program(&self, name: &str, text: &str) {
-        let file = self.0.path().join(name);
-        fs::write(&file, format!("#!/bin/sh\n{text}")).unwrap();
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+        // By another process: what this one has open for writing a child that
+        // another test starts has as well for a moment, and could not be run.
+        let write = Command::new("sh")
+            .args(["-c", "printf %s \"$1\" > \"$0\" && chmod 755 \"$0\""])
+            .arg(self.0.path().join(name))
+            .arg(format!("#!/bin/sh\n{text}"))
+            .status();
+        assert!(write.unwrap().success());
     }
 
     fn run(&self, arguments: &[&str]) -> Output {

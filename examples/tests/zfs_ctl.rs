@@ -31,6 +31,29 @@ fn create_and_destroy() {
 }
 
 #[test]
+fn what_is_shared_keeps_its_snapshots_where_it_is_not_destroyed() {
+    let pool = Pool::new();
+    for line in [
+        "create POOL/a",
+        "create -u -o sharenfs=on POOL/a/b",
+        "snapshot -r POOL/a@1",
+        "clone POOL/a@1 POOL/clone",
+        "mount POOL/a/b",
+    ] {
+        let output = pool.run(&mut Command::new(binary()), line);
+        assert!(output.status.success(), "{line}: {output:?}");
+    }
+    let was = pool.state();
+    for line in ["destroy -r POOL/a/b", "destroy -R POOL/a"] {
+        let output = pool.run(&mut Command::new(binary()), line);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{line}: {said}");
+        assert!(said.contains("file servers"), "{line}: {said}");
+    }
+    assert_eq!(pool.state(), was);
+}
+
+#[test]
 fn snapshots_and_what_depends_on_them() {
     same(&[
         "create POOL/a",

@@ -449,6 +449,7 @@ fn a_target_pool_that_is_full_is_told_and_once_there_is_room_the_next_run_goes_o
     assert!(whole.len() < SNAPSHOTS.len());
     // A pool that is full cannot even forget; zfs destroy finds room for that.
     run(&["zfs", "destroy", "-r", ballast.as_str()]);
+    run(&["zpool", "wait", "-t", "free", site.b.name().as_str()]);
     run(&["zpool", "sync", site.b.name().as_str()]);
     let rest = site.rest(&target);
     let (code, said) = ended(site.command(Way::Local, &target, &["--json"]));

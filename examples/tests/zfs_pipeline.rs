@@ -264,7 +264,7 @@ fn a_run_that_was_killed_is_completed_by_the_next() {
     let office = sites.a.dataset("office");
     sites.a.write(&office, "large", &noise(1, LARGE));
     let file = sites.toml(2, "");
-    let token = killed_within_a_stream(&sites, &file);
+    let (_, token) = ended_within_a_stream(&sites, &file, Signal::KILL);
     let ran = pipeline_ok(&file);
     let sent = ran.of("sent");
     let first = sent.first().unwrap();
@@ -281,31 +281,39 @@ fn a_run_that_was_killed_is_completed_by_the_next() {
     assert!(sites.b.read(&copy, "large") == noise(1, LARGE));
 }
 
-/// Kills a run while its first stream is under way, and gives the bytes that
-/// had arrived. How long a stream takes depends on the machine, so a kill that
-/// came too early or too late is tried again at another moment.
-fn killed_within_a_stream(sites: &Sites, file: &Path) -> u64 {
+/// Ends a run by a signal while its first stream is under way, and gives what
+/// it told and the bytes that had arrived. How long a stream takes depends on
+/// the machine, so a signal that came too early or too late is tried again at
+/// another moment.
+fn ended_within_a_stream(sites: &Sites, file: &Path, signal: Signal) -> (Ran, u64) {
     for moment in [500, 250, 1000, 125, 2000, 60, 4000, 30] {
         let mut child = start(file, &[]);
-        assert!(events(&mut child).any(|event| event["event"] == "started"));
+        let mut told = events(&mut child);
+        let mut events = Vec::new();
+        while events
+            .last()
+            .is_none_or(|last: &Value| last["event"] != "started")
+        {
+            events.push(told.next().expect("a stream starts"));
+        }
         thread::sleep(Duration::from_millis(moment));
-        let running = child.try_wait().unwrap().is_none();
-        child.kill().unwrap();
-        child.wait().unwrap();
-        if running {
-            if let Some(token) = token_left(sites) {
-                return token;
-            }
+        if child.try_wait().unwrap().is_none() {
+            kill_process(Pid::from_child(&child), signal).unwrap();
+        }
+        events.extend(told);
+        let code = child.wait().unwrap().code();
+        if let Some(bytes) = token_left(sites) {
+            return (Ran { code, events }, bytes);
         }
         let target = sites.b.dataset("office");
         if sites.b.zfs.exists(&target).unwrap() {
             run(&["zfs", "destroy", "-r", target.as_str()]);
         }
     }
-    panic!("no moment was right for the kill");
+    panic!("no moment was right for the signal");
 }
 
-/// What the killed receive has left; the kernel takes a moment for it.
+/// What the ended receive has left; the kernel takes a moment for it.
 fn token_left(sites: &Sites) -> Option<u64> {
     let name = sites.b.dataset("office");
     for _ in 0..20 {
@@ -328,17 +336,9 @@ fn a_signal_ends_a_run_cleanly_and_the_next_goes_on() {
     let office = sites.a.dataset("office");
     sites.a.write(&office, "large", &noise(2, LARGE));
     let file = sites.toml(2, "");
-    let mut child = start(&file, &[]);
-    let pid = Pid::from_child(&child);
-    let mut all = Vec::new();
-    for event in events(&mut child) {
-        if event["event"] == "started" {
-            kill_process(pid, Signal::TERM).unwrap();
-        }
-        all.push(event);
-    }
-    assert_eq!(child.wait().unwrap().code(), Some(1));
-    let done = all.last().unwrap();
+    let (ended, _) = ended_within_a_stream(&sites, &file, Signal::TERM);
+    assert_eq!(ended.code, Some(1));
+    let done = ended.events.last().unwrap();
     assert_eq!(
         (&done["event"], &done["interrupted"], &done["ok"]),
         (

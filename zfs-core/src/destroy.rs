@@ -28,8 +28,8 @@ impl Zfs {
     /// # Errors
     ///
     /// [`Error::Zfs`]: it does not exist, has snapshots, or datasets are below
-    /// it. [`Error::Mount`] where it is mounted and in use. It stays mounted
-    /// then.
+    /// it. [`Error::Mount`] where it is mounted and in use, or given to file
+    /// servers ([`Zfs::check_destroy`]). It stays mounted then.
     pub fn destroy(&self, dataset: &DatasetName) -> Result<(), Error> {
         let destroy = || {
             self.lzc()?
@@ -42,6 +42,28 @@ impl Zfs {
             }
             other => other,
         }
+    }
+
+    /// Whether none of these is mounted and given to file servers, so that it
+    /// would have to be taken from them first, which is not done here. For who
+    /// destroys their snapshots before [`Zfs::destroy`] could say so.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Mount`] for the first that is.
+    pub fn check_destroy<'a>(
+        &self,
+        datasets: impl IntoIterator<Item = &'a DatasetName>,
+    ) -> Result<(), Error> {
+        let mounts = self.mounts()?;
+        for dataset in datasets {
+            let own = mounts
+                .iter()
+                .filter(|mount| mount.what.as_str() == dataset.as_str());
+            let own: Vec<_> = own.cloned().collect();
+            self.refuse_shared(Operation::Destroy, dataset, &own)?;
+        }
+        Ok(())
     }
 
     /// Destroys snapshots of one pool, all of them or none.

@@ -2,13 +2,11 @@
 
 mod fixture;
 
-use std::os::unix::process::CommandExt;
-use std::process::Command;
 use std::thread;
 
 use fixture::{Pool, get, source, version};
 use zfs_core::{
-    CreateRequest, ErrorKind, PropertyValue, Zfs,
+    CreateRequest, ErrorKind, PropertyValue,
     name::{MAX_NAME_BYTES, MAX_NESTING},
 };
 
@@ -186,15 +184,11 @@ fn one_handle_serves_many_threads() {
     });
 }
 
-/// Set for the process that this test starts as another user.
-const AS_USER: &str = "ZFS_CORE_TEST_AS_USER";
-
 #[test]
 fn an_ordinary_user_is_told_what_root_could_allow() {
-    if let Some(name) = std::env::var_os(AS_USER) {
-        let name = name.into_string().unwrap().parse().unwrap();
-        let error = Zfs::open()
-            .unwrap()
+    if let Some(name) = fixture::argument_as_user() {
+        let name = name.parse().unwrap();
+        let error = fixture::zfs()
             .create(&CreateRequest::filesystem(name))
             .unwrap_err();
         assert!(error.is_permission(), "{error}");
@@ -202,22 +196,13 @@ fn an_ordinary_user_is_told_what_root_could_allow() {
         return;
     }
     let pool = Pool::new();
-    let this = std::env::current_exe().unwrap();
-    // The library is public, but the folder this program lies in need not be.
-    let copy = pool.path().join("test");
-    std::fs::copy(this, &copy).unwrap();
-    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(pool.path(), open).unwrap();
-    let output = Command::new(copy)
-        .args(["--exact", "an_ordinary_user_is_told_what_root_could_allow"])
-        .env(AS_USER, pool.dataset("a").as_str())
-        .uid(65534)
-        .gid(65534)
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}");
-    assert!(!pool.zfs.exists(&pool.dataset("a")).unwrap());
+    let a = pool.dataset("a");
+    fixture::again_as_user(
+        &pool,
+        "an_ordinary_user_is_told_what_root_could_allow",
+        a.as_str(),
+    );
+    assert!(!pool.zfs.exists(&a).unwrap());
 }
 
 #[test]

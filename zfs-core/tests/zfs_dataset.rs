@@ -4,8 +4,8 @@
 
 mod fixture;
 
-use fixture::get;
 use fixture::shared::{Ground, other_pool, read_only_pool};
+use fixture::{get, persist};
 use zfs_core::{
     Cipher, CreateRequest, DatasetName, Encryption, Error, ErrorKind, Key, KeyFormat, KeyLocation,
     NameProblem, Properties, PropertyValue, SnapshotName, WRAPPING_KEY_BYTES, WrappingKey,
@@ -510,12 +510,7 @@ fn a_volume_is_destroyed_as_well() {
     let name = ground.dataset("v");
     ground.zfs.create(&volume(name.clone())).unwrap();
     // Who makes its device node may hold it open for a moment.
-    let mut attempts = 0;
-    while let Err(error) = ground.zfs.destroy(&name) {
-        attempts += 1;
-        assert!(error.is_busy() && attempts < 100, "{error}");
-        std::thread::sleep(std::time::Duration::from_millis(100));
-    }
+    persist(Error::is_busy, || ground.zfs.destroy(&name));
     assert!(!ground.exists("v"));
 }
 

@@ -2,8 +2,8 @@
 
 mod fixture;
 
-use fixture::{Pool, get};
-use zfs_core::{BookmarkName, CreateRequest, Defer, ErrorKind, Properties, SnapshotName};
+use fixture::{Pool, get, persist};
+use zfs_core::{BookmarkName, CreateRequest, Defer, Error, ErrorKind, Properties, SnapshotName};
 
 #[test]
 fn a_dataset_without_anything_below_it_goes() {
@@ -19,15 +19,7 @@ fn a_dataset_without_anything_below_it_goes() {
         .create(&CreateRequest::volume(volume.clone(), 1 << 20))
         .unwrap();
     // Its device node comes and goes on its own time, and keeps it busy.
-    let mut result = pool.zfs.destroy(&volume);
-    for _ in 0..50 {
-        if !result.as_ref().is_err_and(zfs_core::Error::is_busy) {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(200));
-        result = pool.zfs.destroy(&volume);
-    }
-    result.unwrap();
+    persist(Error::is_busy, || pool.zfs.destroy(&volume));
     assert!(!pool.zfs.exists(&volume).unwrap());
 }
 

@@ -3,13 +3,14 @@
 mod fixture;
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use fixture::{Pool, again_while, noise, run, write_synced, zfs};
+use fixture::{PATIENCE, Pool, noise, open_device, run, write_synced, zfs};
 use zfs_core::{
     CreateRequest, DatasetName, DiffTarget, Difference, ErrorKind, FileKind, SnapshotName,
 };
@@ -307,24 +308,10 @@ fn a_volume_has_no_files() {
         .create(&CreateRequest::volume(volume.clone(), 1 << 20))
         .unwrap();
     let x = pool.take("volume@x");
-    let device = format!("/dev/zvol/{volume}");
-    // udev makes the name some time after ZFS made the device.
-    let started = Instant::now();
-    while !Path::new(&device).exists() {
-        assert!(started.elapsed() < Duration::from_secs(60), "no {device}");
-        run(&["udevadm", "settle"]);
-    }
-    // 2.1 gives up an open where other pools come and go meanwhile.
-    again_while(
-        "failed to open",
-        &[
-            "dd",
-            "if=/dev/urandom",
-            &format!("of={device}"),
-            "bs=64k",
-            "count=4",
-        ],
-    );
+    let mut device = open_device(OpenOptions::new().write(true), &volume);
+    device.write_all(&noise(1, 256 << 10)).unwrap();
+    device.sync_all().unwrap();
+    drop(device);
     run(&["zpool", "sync", pool.name().as_str()]);
     let y = pool.take("volume@y");
     let differences: Result<Vec<_>, _> = pool.zfs.diff(&x, y).unwrap().collect();
@@ -352,7 +339,7 @@ fn one_that_is_given_up_leaves_nothing_behind() {
     // test starts has one until it is the program that it is to be.
     let dropped = Instant::now();
     while pool.zfs.exists(&now).unwrap() {
-        assert!(dropped.elapsed() < Duration::from_secs(20), "{now} stays");
+        assert!(dropped.elapsed() < PATIENCE, "{now} stays");
     }
 }
 

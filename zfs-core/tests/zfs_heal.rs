@@ -69,7 +69,7 @@ fn a_damaged_block_is_repaired_and_a_scrub_finds_nothing() {
     pool.write(&name, "file", &content);
     let snapshot = pool.take("a@x");
     let stream = send(&pool.zfs, &SendRequest::snapshot(snapshot.clone())).unwrap();
-    run(&["zpool", "export", pool.name().as_str()]);
+    pool.export();
     // The beginning of the fourth record.
     damage(&pool, &content[3 * (128 << 10)..]);
     let folder = pool.path().to_str().unwrap();

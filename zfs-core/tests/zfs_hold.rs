@@ -23,7 +23,7 @@ fn come_to(pool: &Pool, snapshot: &SnapshotName, expected: &[&str]) {
 
 fn wait_until(condition: impl Fn() -> bool) {
     let started = Instant::now();
-    while !condition() && started.elapsed() < Duration::from_secs(30) {
+    while !condition() && started.elapsed() < fixture::PATIENCE {
         std::thread::sleep(Duration::from_millis(20));
     }
 }

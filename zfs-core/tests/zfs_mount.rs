@@ -57,6 +57,18 @@ fn set(pool: &Pool, name: &DatasetName, property: &str, value: &str) {
         .unwrap();
 }
 
+/// Writes `x` into a file. Not by this process: what it has open another test's
+/// child has open as well until it is the program that it is to be, and what
+/// is open can be neither run nor unmounted.
+fn write(file: &Path) {
+    run(&["sh", "-c", "printf x > \"$0\"", file.to_str().unwrap()]);
+}
+
+/// Makes a program, in the same way.
+fn copy(program: &Path) {
+    run(&["cp", "/bin/true", program.to_str().unwrap()]);
+}
+
 /// Keeps a folder busy until it is dropped.
 struct Busy(std::process::Child);
 
@@ -136,8 +148,7 @@ fn what_the_properties_forbid_is_forbidden() {
         assert!(has(&name, option), "{:?}", options(&name));
     }
     let program = at.join("program");
-    fs::write(&program, "#!/bin/sh\n").unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    copy(&program);
     let error = Command::new(&program).status().unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
 
@@ -146,8 +157,7 @@ fn what_the_properties_forbid_is_forbidden() {
         assert!(!has(&free, option), "{:?}", options(&free));
     }
     let program = at.join("program");
-    fs::write(&program, "#!/bin/sh\n").unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    copy(&program);
     assert!(Command::new(&program).status().unwrap().success());
 }
 
@@ -426,7 +436,7 @@ fn a_new_mountpoint_moves_what_is_mounted_with_its_children() {
     let unmounted = pool.filesystem("a/unmounted");
     set(&pool, &unmounted, "canmount", "noauto");
     pool.zfs.mount_all([&name]).unwrap();
-    fs::write(old.join("b/file"), "x").unwrap();
+    write(&old.join("b/file"));
 
     let new = pool.path().join("new");
     set(&pool, &name, "mountpoint", new.to_str().unwrap());
@@ -587,7 +597,7 @@ fn a_rename_moves_inherited_mounts_and_leaves_others() {
     let child = pool.filesystem("top/a/b");
     let own = placed(&pool, "top/a/own", &[]);
     pool.zfs.mount_all([&top]).unwrap();
-    fs::write(at.join("a/b/file"), "x").unwrap();
+    write(&at.join("a/b/file"));
 
     let new = pool.dataset("top/c");
     pool.zfs.rename(&name, &new).unwrap();
@@ -656,7 +666,7 @@ fn a_mounted_snapshot_is_unmounted_to_be_destroyed() {
     pool.zfs
         .mount(&MountRequest::snapshot(one.clone(), &by_hand))
         .unwrap();
-    fs::read_dir(at.join(".zfs/snapshot/2")).unwrap().count();
+    run(&["ls", at.join(".zfs/snapshot/2/").to_str().unwrap()]);
     assert_eq!(pool.zfs.mounted_at(&other).unwrap().len(), 1);
     pool.zfs
         .destroy_snapshots([&one, &other], Defer::No)

@@ -42,6 +42,7 @@ fn what_would_unmount_something_shared_is_refused_in_words() {
             ("inherit", zfs.inherit_property(&top, "mountpoint")),
             ("canmount", set(zfs, &child, "canmount", "off")),
             ("destroy", zfs.destroy(&child)),
+            ("destroy with snapshots", zfs.check_destroy([&top, &child])),
         ] {
             let text = outcome.expect_err(what).to_string();
             for word in ["file servers", property, child.as_str()] {
@@ -58,6 +59,7 @@ fn what_would_unmount_something_shared_is_refused_in_words() {
         zfs.rename_with(&moved, &top, Mounts::Leave).unwrap();
         zfs.unmount(&top, UnmountFlags::empty()).unwrap();
         zfs.rename(&top, &moved).unwrap();
+        zfs.check_destroy([&pool.dataset("moved/child")]).unwrap();
         zfs.destroy(&pool.dataset("moved/child")).unwrap();
     }
 }

@@ -175,7 +175,7 @@ fn all_imported_pools_are_gone_through() {
     assert!(states.is_sorted());
     // One that goes meanwhile is left out.
     let mut pools = zfs().pools().unwrap();
-    run(&["zpool", "export", two.name().as_str()]);
+    two.export();
     assert!(pools.all(|state| state.unwrap().name != *two.name()));
 }
 
@@ -218,7 +218,7 @@ fn a_device_that_is_offline_degrades_its_pool_until_it_is_resilvered() {
 #[test]
 fn a_device_that_is_missing_is_told_with_the_reason() {
     let pool = Pool::layout(&[], &["raidz", "0", "1", "2"]);
-    run(&["zpool", "export", pool.name().as_str()]);
+    pool.export();
     fs::rename(pool.disk(2), pool.path().join("away")).unwrap();
     fs::write(pool.path().join("away"), "nothing").unwrap();
     let folder = pool.path().to_str().unwrap();
@@ -250,7 +250,7 @@ fn a_scrub_repairs_what_one_side_of_a_mirror_lost() {
     let a = pool.filesystem("a");
     let content = noise(7, 1 << 20);
     pool.write(&a, "file", &content);
-    run(&["zpool", "export", pool.name().as_str()]);
+    pool.export();
     assert!(damage(&pool.disk(1), &content) > 0);
     let folder = pool.path().to_str().unwrap();
     run(&[
@@ -311,7 +311,7 @@ fn files_that_are_damaged_for_good_are_named() {
     write_synced(&path.join("folder/bad"), &content);
     write_synced(&path.join("good"), &noise(10, 1 << 20));
     pool.unmount(&a);
-    run(&["zpool", "export", pool.name().as_str()]);
+    pool.export();
     assert!(damage(&pool.disk(0), &content) > 0);
     let folder = pool.path().to_str().unwrap();
     run(&[

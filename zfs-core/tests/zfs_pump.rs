@@ -398,7 +398,7 @@ fn pipe_of(end: &impl AsRawFd) -> String {
 /// The thread in the kernel has one end of that pipe, and of no other.
 #[track_caller]
 fn holds_one_end(pipe: &str) {
-    for _ in 0..200 {
+    for _ in 0..2000 {
         let streams = open_in("zfs-stream");
         let held = streams.iter().find(|open| {
             let pipes = open.iter().filter(|file| file.starts_with("pipe:"));

@@ -3,9 +3,10 @@
 mod fixture;
 
 use std::io::Write;
+use std::path::Path;
 
-use fixture::receive;
 use fixture::shared::{Ground, Streams, streams};
+use fixture::{attempt, persist, receive};
 use zfs_core::{ErrorKind, Properties};
 
 /// With `copy@one`, and changed since.
@@ -29,6 +30,21 @@ fn gone(ground: &Ground) -> bool {
     let gone = !folder.join("own").exists();
     ground.pool.unmount(&copy);
     gone
+}
+
+/// Its files are open in a child that another test starts until that is the
+/// program that it is to be.
+fn unmount_if_mounted(folder: &Path) {
+    let unmount = || {
+        let output = attempt(&["umount", "-f", folder.to_str().unwrap()]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        if said.contains("busy") {
+            Err(said)
+        } else {
+            Ok(())
+        }
+    };
+    persist(|_| true, unmount);
 }
 
 #[test]
@@ -60,7 +76,7 @@ fn a_full_stream_replaces_a_filesystem_that_is_mounted_and_in_use() {
         .and_then(|()| file.sync_all())
         .unwrap_err();
     drop(file);
-    fixture::attempt(&["umount", "-f", folder.to_str().unwrap()]);
+    unmount_if_mounted(&folder);
     Streams::assert_first(&ground, "copy");
 }
 
@@ -118,7 +134,7 @@ fn an_incremental_stream_takes_changes_back_under_a_mount() {
         .and_then(|()| file.sync_all())
         .unwrap_err();
     drop(file);
-    fixture::attempt(&["umount", "-f", folder.to_str().unwrap()]);
+    unmount_if_mounted(&folder);
     Streams::assert_both(&ground, "copy");
 }
 

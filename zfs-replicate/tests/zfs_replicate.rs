@@ -9,11 +9,13 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, Weak};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use fixture::{Pool, get, noise, run};
+use fixture::{PATIENCE, Pool, get, noise, open_device, run};
+use rustix::fs::{OFlags, fcntl_getfl};
 use zfs_core::{
-    BookmarkName, CreateRequest, DatasetName, Encryption, Guid, SnapshotName, WrappingKey,
+    BookmarkName, CreateRequest, DatasetName, Encryption, Guid, MountRequest, SnapshotName,
+    UnmountFlags, WrappingKey,
 };
 use zfs_replicate::Error;
 use zfs_replicate::endpoint::stock::Shell;
@@ -111,7 +113,10 @@ impl Site {
             cancel: Some(Cancel::new()),
             ..Log::default()
         };
-        let late = Late(&self.local);
+        let late = Late {
+            local: &self.local,
+            is_stopped: true,
+        };
         let outcome = Executor::new(&self.local, &late, &log)
             .cancel(log.cancel.clone().unwrap())
             .run(&self.plan());
@@ -121,44 +126,53 @@ impl Site {
 }
 
 /// An end that takes its time, so that a stop comes before its end.
-struct Late<'a>(&'a Local);
+struct Late<'a> {
+    local: &'a Local,
+    is_stopped: bool,
+}
 
 impl Endpoint for Late<'_> {
     fn tree(&self, root: &DatasetName) -> Result<Tree, Error> {
-        self.0.tree(root)
+        self.local.tree(root)
     }
 
     fn estimate(&self, stream: &Stream) -> Result<Option<u64>, Error> {
-        self.0.estimate(stream)
+        self.local.estimate(stream)
     }
 
     fn send(&self, stream: &Stream, pipe: BorrowedFd<'_>) -> Result<(), Error> {
-        self.0.send(stream, pipe)
+        self.local.send(stream, pipe)
     }
 
     fn sent(&self, stream: &Stream, pipe: &Weak<OwnedFd>) -> Option<u64> {
-        self.0.sent(stream, pipe)
+        self.local.sent(stream, pipe)
     }
 
     fn receive(&self, receive: &Receive, pipe: BorrowedFd<'_>) -> Result<u64, Error> {
+        // What a stop does to a pipe.
+        let has_come = || fcntl_getfl(pipe).unwrap().contains(OFlags::NONBLOCK);
+        let started = Instant::now();
+        while self.is_stopped && !has_come() && started.elapsed() < PATIENCE {
+            thread::sleep(Duration::from_millis(20));
+        }
         thread::sleep(Duration::from_secs(1));
-        self.0.receive(receive, pipe)
+        self.local.receive(receive, pipe)
     }
 
     fn has_partial(&self, dataset: &DatasetName) -> bool {
-        self.0.has_partial(dataset)
+        self.local.has_partial(dataset)
     }
 
     fn guid(&self, snapshot: &SnapshotName) -> Result<Guid, Error> {
-        self.0.guid(snapshot)
+        self.local.guid(snapshot)
     }
 
     fn create(&self, dataset: &DatasetName) -> Result<(), Error> {
-        self.0.create(dataset)
+        self.local.create(dataset)
     }
 
     fn rename(&self, from: &DatasetName, to: &DatasetName) -> Result<(), Error> {
-        self.0.rename(from, to)
+        self.local.rename(from, to)
     }
 
     fn clone_snapshot(
@@ -167,39 +181,39 @@ impl Endpoint for Late<'_> {
         dataset: &DatasetName,
         properties: &Properties,
     ) -> Result<(), Error> {
-        self.0.clone_snapshot(origin, dataset, properties)
+        self.local.clone_snapshot(origin, dataset, properties)
     }
 
     fn promote(&self, dataset: &DatasetName) -> Result<(), Error> {
-        self.0.promote(dataset)
+        self.local.promote(dataset)
     }
 
     fn rollback(&self, rollback: &Rollback) -> Result<(), Error> {
-        self.0.rollback(rollback)
+        self.local.rollback(rollback)
     }
 
     fn destroy(&self, dataset: &DatasetName, snapshots: &[SnapshotName]) -> Result<(), Error> {
-        self.0.destroy(dataset, snapshots)
+        self.local.destroy(dataset, snapshots)
     }
 
     fn abort_receive(&self, dataset: &DatasetName) -> Result<(), Error> {
-        self.0.abort_receive(dataset)
+        self.local.abort_receive(dataset)
     }
 
     fn properties(&self, root: &DatasetName) -> Result<HashMap<DatasetName, Properties>, Error> {
-        self.0.properties(root)
+        self.local.properties(root)
     }
 
     fn hold(&self, snapshot: &SnapshotName, tag: &str) -> Result<(), Error> {
-        self.0.hold(snapshot, tag)
+        self.local.hold(snapshot, tag)
     }
 
     fn bookmark(&self, of: &Base, name: &BookmarkName) -> Result<(), Error> {
-        self.0.bookmark(of, name)
+        self.local.bookmark(of, name)
     }
 
     fn destroy_bookmarks(&self, names: &[BookmarkName]) -> Result<(), Error> {
-        self.0.destroy_bookmarks(names)
+        self.local.destroy_bookmarks(names)
     }
 }
 
@@ -486,7 +500,7 @@ fn a_volume_arrives_byte_for_byte() {
     let request = CreateRequest::volume(site.source(), bytes);
     site.pool.zfs.create(&request).unwrap();
     let content = noise(3, 3 << 20);
-    let mut device = open_volume(&site.source());
+    let mut device = open_device(File::options().write(true), &site.source());
     device.seek(SeekFrom::Start(1 << 20)).unwrap();
     device.write_all(&content).unwrap();
     device.sync_all().unwrap();
@@ -498,7 +512,7 @@ fn a_volume_arrives_byte_for_byte() {
 
     run(&["zfs", "set", "snapdev=visible", site.target().as_str()]);
     let mut arrived = Vec::new();
-    open_read_only(&site.target())
+    open_device(File::options().read(true), &site.target())
         .read_to_end(&mut arrived)
         .unwrap();
     assert_eq!(arrived.len() as u64, bytes);
@@ -506,26 +520,6 @@ fn a_volume_arrives_byte_for_byte() {
     let (same, after) = rest.split_at(content.len());
     assert!(same == content);
     assert!(before.iter().chain(after).all(|byte| *byte == 0));
-}
-
-fn open_volume(name: &DatasetName) -> File {
-    open_device(File::options().read(true).write(true), name)
-}
-
-fn open_read_only(name: &DatasetName) -> File {
-    open_device(File::options().read(true), name)
-}
-
-/// The device appears some time after the volume.
-fn open_device(options: &std::fs::OpenOptions, name: &DatasetName) -> File {
-    let path = format!("/dev/zvol/{name}");
-    for _ in 0..100 {
-        match options.open(&path) {
-            Ok(device) => return device,
-            Err(_) => thread::sleep(Duration::from_millis(100)),
-        }
-    }
-    panic!("{path} does not appear");
 }
 
 #[test]
@@ -549,6 +543,25 @@ fn a_full_target_fails_with_words_and_the_next_run_heals() {
     let outcome = Executor::new(&site.local, &site.local, &()).run(&site.plan_to(&target));
     assert!(outcome.is_ok());
     assert!(site.pool.read(&target, "a") == noise(1, LARGE));
+}
+
+#[test]
+fn what_is_shared_keeps_its_snapshots_where_it_is_not_destroyed() {
+    let site = Site::new();
+    let shared = site.pool.filesystem("shared");
+    let one = site.pool.take("shared@1");
+    let zfs = &site.pool.zfs;
+    let properties = zfs_core::Properties::new().with("sharenfs", "on");
+    zfs.set_properties(&shared, &properties).unwrap();
+    let folder = site.pool.path().join("shared");
+    zfs.mount(&MountRequest::filesystem(shared.clone()).at(folder))
+        .unwrap();
+    let snapshots = [one.clone()];
+    let error = site.local.destroy(&shared, &snapshots).unwrap_err();
+    assert!(error.to_string().contains("file servers"), "{error}");
+    assert!(zfs.exists(&one).unwrap());
+    zfs.unmount(&shared, UnmountFlags::empty()).unwrap();
+    site.local.destroy(&shared, &snapshots).unwrap();
 }
 
 #[test]
@@ -652,7 +665,10 @@ fn progress_is_told_while_a_stream_runs() {
     site.pool.write(&source, "a", &noise(1, LARGE));
     site.pool.take("src@1");
     let log = Log::default();
-    let late = Late(&site.local);
+    let late = Late {
+        local: &site.local,
+        is_stopped: false,
+    };
     let outcome = Executor::new(&site.local, &late, &log).run(&site.plan());
     assert!(outcome.is_ok());
     let progress = log.progress.lock().unwrap();

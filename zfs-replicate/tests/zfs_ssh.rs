@@ -11,9 +11,9 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use fixture::{Pool, get, noise, run};
+use fixture::{PATIENCE, Pool, get, noise, run};
 use sshd::Sshd;
 use zfs_core::{CreateRequest, DatasetName, Encryption, WrappingKey};
 use zfs_replicate::Error;
@@ -593,7 +593,7 @@ fn a_connection_that_ends_in_the_middle_is_an_error_and_the_next_goes_on() {
     assert!(site.pool.read(&site.pool.dataset("dst"), "a") == noise(1, 32 << 20));
 }
 
-/// Kills the processes that serve connections when a stream begins.
+/// Kills the processes that serve connections when a stream is received.
 struct Killing {
     log: Log,
     sshd: u32,
@@ -604,7 +604,16 @@ impl Observer for Killing {
         if let Event::Started(_) = event {
             let sshd = self.sshd;
             thread::spawn(move || {
-                thread::sleep(Duration::from_millis(300));
+                let receives = |pid: &u32| {
+                    let line = fs::read_to_string(format!("/proc/{pid}/cmdline"));
+                    line.is_ok_and(|line| line.starts_with("zfs\0receive"))
+                };
+                let started = Instant::now();
+                while !children(sshd).iter().any(receives) && started.elapsed() < PATIENCE {
+                    thread::sleep(Duration::from_millis(5));
+                }
+                // In its middle, and not at once.
+                thread::sleep(Duration::from_millis(100));
                 for child in children(sshd) {
                     let _ = Command::new("kill")
                         .args(["-9", &child.to_string()])

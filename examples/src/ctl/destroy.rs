@@ -111,7 +111,7 @@ impl Destroy {
             self.tell_space(act, reclaimed(&act.zfs, &chosen)?);
         }
         if self.dependents {
-            self.destroy_all(act, &doomed.order)?;
+            self.destroy_all(act, &doomed)?;
         }
         let defer = if self.defer { Defer::Yes } else { Defer::No };
         destroy_snapshots(act, &chosen, defer)
@@ -138,12 +138,15 @@ impl Destroy {
                 outside.join(" ")
             );
         }
-        self.destroy_all(act, &doomed.order)
+        self.destroy_all(act, &doomed)
     }
 
-    fn destroy_all(&self, act: &mut Act, order: &[Doom]) -> Result<()> {
+    fn destroy_all(&self, act: &mut Act, doomed: &Doomed) -> Result<()> {
+        if !self.force {
+            act.zfs.check_destroy(doomed.datasets())?;
+        }
         let mut snapshots = Vec::new();
-        for doom in order {
+        for doom in &doomed.order {
             match doom {
                 Doom::Snapshot(snapshot) => {
                     self.tell(act, snapshot);

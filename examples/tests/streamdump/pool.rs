@@ -6,6 +6,8 @@ use std::io::{Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// A pool on a sparse file, gone when the test ends.
 pub struct Pool {
@@ -55,9 +57,7 @@ impl Pool {
         }
         command.push(&volume);
         run(&command);
-        run(&["udevadm", "settle"]);
-        let device = format!("/dev/zvol/{volume}");
-        let mut disk = fs::OpenOptions::new().write(true).open(device).unwrap();
+        let mut disk = open_device(&volume);
         disk.write_all(&text(900_000)).unwrap();
         disk.sync_all().unwrap();
         drop(disk);
@@ -112,6 +112,19 @@ impl Drop for Pool {
     }
 }
 
+/// udev makes the name some time after ZFS made the device.
+fn open_device(volume: &str) -> File {
+    let device = format!("/dev/zvol/{volume}");
+    let started = Instant::now();
+    loop {
+        match File::options().write(true).open(&device) {
+            Ok(file) => return file,
+            Err(error) => assert!(started.elapsed().as_secs() < 120, "{device}: {error}"),
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
 pub fn write(path: &Path, bytes: &[u8]) {
     fs::write(path, bytes).unwrap();
 }
@@ -150,7 +163,7 @@ pub fn feed(command: &[&str], input: &[u8]) -> Output {
         .spawn()
         .unwrap_or_else(|error| panic!("{program}: {error}"));
     let mut stdin = child.stdin.take().unwrap();
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         // Who refuses does not read to the end.
         scope.spawn(move || drop(stdin.write_all(input)));
         child.wait_with_output().unwrap()

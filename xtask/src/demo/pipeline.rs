@@ -290,7 +290,7 @@ fn refuse_if_late(kill_at: Option<&KillAt>, sent: &Sent) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::process::Command;
 
     use super::*;
 
@@ -302,8 +302,14 @@ mod tests {
     fn run(script: &str, kill_at: Option<&KillAt>, interrupt: &Interrupt) -> Result<Ending> {
         let dir = tempfile::tempdir().unwrap();
         let program = dir.path().join("zfs-pipeline");
-        fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        // By another process: what this one has open for writing a child that
+        // another test starts has as well for a moment, and could not be run.
+        let write = Command::new("sh")
+            .args(["-c", "printf %s \"$1\" > \"$0\" && chmod 755 \"$0\""])
+            .arg(&program)
+            .arg(format!("#!/bin/sh\n{script}\n"))
+            .status();
+        assert!(write.unwrap().success());
         Pipeline::new(dir.path(), dir.path())?.run(None, kill_at, interrupt)
     }
 

@@ -231,7 +231,7 @@ fn export(site: &str) -> Result<()> {
     loop {
         match tool::run("zpool", &["export", site]) {
             Ok(_) => return Ok(()),
-            Err(_) if tries < 20 => tries += 1,
+            Err(_) if tries < 120 => tries += 1,
             Err(error) => return Err(error),
         }
         sleep(Duration::from_millis(500));

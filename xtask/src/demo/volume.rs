@@ -21,7 +21,7 @@ const CHUNK: usize = 1 << 20;
 /// where udev does not run, ZFS' own `zvol_id` tells which device is which.
 /// Either comes some time after the zvol, so this waits.
 pub fn device(dataset: &str, interrupt: &Interrupt) -> Result<PathBuf> {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(120);
     let link = Path::new("/dev/zvol").join(dataset);
     loop {
         interrupt.check()?;

@@ -306,7 +306,7 @@ impl Zfs {
 
     /// What is unmounted for a change would have to be taken from the file
     /// servers before, and given to them again.
-    fn refuse_shared(
+    pub(crate) fn refuse_shared(
         &self,
         operation: Operation,
         name: &DatasetName,

@@ -440,6 +440,7 @@ impl Endpoint for Local {
     }
 
     fn destroy(&self, dataset: &DatasetName, snapshots: &[SnapshotName]) -> Result<(), Error> {
+        self.zfs.check_destroy([dataset])?;
         self.destroy_exactly(dataset, ListSnapshots::new(), snapshots)?;
         Ok(self.zfs.destroy(dataset)?)
     }

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use zfs_core::{BookmarkName, DatasetName, Guid, SnapshotName, Txg};
 
@@ -558,7 +558,12 @@ fn a_request_to_stop_ends_a_stream_that_has_no_end() {
                 .cancel(cancel.clone())
                 .run(&plan)
         });
-        std::thread::sleep(Duration::from_millis(300));
+        let started = Instant::now();
+        while log.0.lock().unwrap().is_empty() && started.elapsed().as_secs() < 60 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        // In its middle.
+        std::thread::sleep(Duration::from_millis(100));
         cancel.cancel();
         running.join().unwrap()
     });

@@ -122,6 +122,7 @@ impl Receiver<'_> {
         let Some(gone) = gone.filter(|_| self.force) else {
             return Ok(false);
         };
+        self.zfs.check_destroy([&gone.name])?;
         let names: Vec<&SnapshotName> = gone.snapshots.iter().map(|(_, name)| name).collect();
         let lost = || {
             let snapshots = names.iter().map(|name| name.as_str());

@@ -5,11 +5,11 @@ use std::fs::{self, File};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use zfs_replicate::endpoint::{Ssh, SshOptions};
 
-use super::fixture::run;
+use super::fixture::{PATIENCE, run};
 
 /// An sshd with keys of its own, gone when the test ends.
 pub struct Sshd {
@@ -66,13 +66,12 @@ impl Sshd {
             port,
             folder,
         };
-        for _ in 0..200 {
-            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return sshd;
-            }
+        let started = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(started.elapsed() < PATIENCE, "no sshd: {}", sshd.log());
             thread::sleep(Duration::from_millis(50));
         }
-        panic!("no sshd: {}", sshd.log());
+        sshd
     }
 
     pub fn log(&self) -> String {

@@ -189,6 +189,7 @@ impl Drop for Ssh {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::write_program;
     use super::*;
 
     #[test]
@@ -206,12 +207,8 @@ mod tests {
     fn what_ssh_says_is_told() {
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join("ssh");
-        fs::write(
-            &program,
-            "#!/bin/sh\necho 'host key is not known' >&2\nexit 255\n",
-        )
-        .unwrap();
-        fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+        let script = "#!/bin/sh\necho 'host key is not known' >&2\nexit 255\n";
+        write_program(&program, script);
         let options = SshOptions {
             destination: "backup".to_owned(),
             program: Some(program),

@@ -1,10 +1,10 @@
 //! Against a zfs(8) that is a shell script: what is asked, and what is made
 //! of the answers.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 
@@ -24,14 +24,23 @@ struct Scripted {
     channels: Channels,
 }
 
+/// By another process: what this one has open for writing a child that another
+/// test starts has as well for a moment, and could not be run.
+pub(super) fn write_program(program: &Path, script: &str) {
+    let write = Command::new("sh")
+        .args(["-c", "printf %s \"$1\" > \"$0\" && chmod 755 \"$0\""])
+        .args([program.as_os_str(), script.as_ref()])
+        .status();
+    assert!(write.unwrap().success());
+}
+
 impl Scripted {
     fn new(script: &str) -> Arc<Scripted> {
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join("zfs");
         let log = folder.path().join("log");
         let script = format!("#!/bin/sh\necho \"$*\" >> '{}'\n{script}\n", log.display());
-        fs::write(&program, script).unwrap();
-        fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+        write_program(&program, &script);
         Arc::new(Scripted {
             folder,
             channels: Channels::new(MAX_CHANNELS),
