@@ -53,7 +53,8 @@ fn hostile_sizes_take_no_memory() {
     /// What follows the hostile header and might be taken for its payload.
     const REST: usize = 4096;
     const READING: usize = 2 << 20;
-    const CHANGING: usize = 4 << 20;
+    // A few of the blocks that are there, of up to 1 MiB.
+    const CHANGING: usize = 8 << 20;
     let _alone = alone();
     let mut tried = 0;
     let mut most = [0; 5];

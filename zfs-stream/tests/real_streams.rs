@@ -178,6 +178,14 @@ fn streams_are_what_they_were_meant_to_be() {
         ("redacted", Features::REDACTED),
         ("resumed", Features::RESUMING),
         ("holds", Features::HOLDS),
+        ("raw-recursive", Features::RAW),
+        ("raw-volume", Features::RAW),
+        ("raw-resumed", Features::RAW.with(Features::RESUMING)),
+        ("long-name", Features::LONGNAME),
+        (
+            "large-microzap",
+            Features::LARGE_MICROZAP.with(Features::LARGE_BLOCKS),
+        ),
     ] {
         let mut found = 0;
         for (name, stream) in named(name) {
@@ -214,6 +222,19 @@ fn streams_are_what_they_were_meant_to_be() {
         let list = statistics.streams[0].nvlist.as_ref().unwrap();
         let key = list.require_nvlist("crypt_keydata").unwrap();
         assert!(key.get_u64("DSL_CRYPTO_GUID").is_some(), "{name}:\n{key}");
+    }
+    for (name, stream) in named("large-microzap") {
+        let tables = parse(&stream).into_iter().filter(|record| {
+            let Record::Write(write) = record.parse() else {
+                return false;
+            };
+            // A directory.
+            write.object_type == 20 && write.logical_size > 128 << 10
+        });
+        assert_eq!(tables.count(), 1, "{name}");
+    }
+    for (name, stream) in named("from-redaction-bookmark") {
+        assert_ne!(statistics(&stream).streams[0].begin.from_guid, 0, "{name}");
     }
     for (name, stream) in named("full") {
         assert!(

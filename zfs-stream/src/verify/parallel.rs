@@ -232,6 +232,8 @@ struct Walk {
     stretches: u64,
     /// The last payload was a short one.
     short: bool,
+    /// The next header, if it was read for a stretch that had no room for it.
+    read: Option<[u8; HEADER_LEN]>,
 }
 
 impl Walk {
@@ -269,19 +271,25 @@ impl Walk {
         if at == end {
             return Ok(false);
         }
-        let wanted = if self.short { MANY } else { ONE };
-        let length = (end - at).min(wanted as u64) as usize;
-        let window = buffer.get_mut(..length).unwrap_or_default();
-        source.read_exact_at(window, at)?;
-        let mut rest = &*window;
-        while let Some((header, payload)) = rest.split_first_chunk::<HEADER_LEN>() {
-            let (header, length) = self.position.header(header)?;
+        let read = self.read.take();
+        let mut rest = if let Some(header) = &read {
+            &header[..]
+        } else {
+            let wanted = if self.short { MANY } else { ONE };
+            let length = (end - at).min(wanted as u64) as usize;
+            let window = buffer.get_mut(..length).unwrap_or_default();
+            source.read_exact_at(window, at)?;
+            window
+        };
+        while let Some((bytes, payload)) = rest.split_first_chunk::<HEADER_LEN>() {
+            let (header, length) = self.position.header(bytes)?;
             let next = self.position.offset + (HEADER_LEN + length) as u64;
             // Sums are of words, and nothing that ZFS writes ends inside one.
             if next > end || length % 4 != 0 {
                 return Err(Stop::NotIntact);
             }
             if next - start > BUFFER as u64 && !records.is_empty() {
+                self.read = Some(*bytes);
                 return Ok(false);
             }
             let length = length as u64;

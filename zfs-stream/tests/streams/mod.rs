@@ -35,6 +35,6 @@ pub fn streams() -> Vec<(String, Vec<u8>, String)> {
             streams.push((format!("{version}/{name}"), gunzip(&path), dump));
         }
     }
-    assert!(streams.len() >= 45, "only {} streams", streams.len());
+    assert!(streams.len() >= 52, "only {} streams", streams.len());
     streams
 }
