@@ -31,13 +31,20 @@ fn within_mib(
 
 /// A stream of that many blocks of that length, that compress to a half or so.
 fn long_stream(sink: &mut dyn io::Write, blocks: u64, length: u32) {
-    stream_of(sink, blocks, length, |block, at| {
-        (at / 11 + block + ((at * at) >> 9)) as u8
-    });
+    stream_of(sink, blocks, |_| length, half);
 }
 
-/// A stream of that many blocks of that length, with those bytes.
-fn stream_of(sink: &mut dyn io::Write, blocks: u64, length: u32, byte: impl Fn(u64, u64) -> u8) {
+fn half(block: u64, at: u64) -> u8 {
+    (at / 11 + block + ((at * at) >> 9)) as u8
+}
+
+/// A stream of that many blocks of those lengths, with those bytes.
+fn stream_of(
+    sink: &mut dyn io::Write,
+    blocks: u64,
+    length: impl Fn(u64) -> u32,
+    byte: impl Fn(u64, u64) -> u8,
+) {
     let mut writer = Writer::new(sink, ByteOrder::Little);
     let to_guid = 9;
     let begin = Begin {
@@ -54,6 +61,7 @@ fn stream_of(sink: &mut dyn io::Write, blocks: u64, length: u32, byte: impl Fn(u
     };
     write(Record::Begin(begin), &[]);
     for block in 0..blocks {
+        let length = length(block);
         let object = 2 + block;
         let fields = Object {
             object,
@@ -121,7 +129,7 @@ fn long_streams_take_less_than_32_mib() {
 #[test]
 fn blocks_of_next_to_nothing_are_changed_within_32_mib() {
     let mut plain = Vec::new();
-    stream_of(&mut plain, 96, 1 << 20, |block, _| block as u8);
+    stream_of(&mut plain, 96, |_| 1 << 20, |block, _| block as u8);
     for first in ["lz4", "zstd"] {
         let mut packed = Vec::new();
         let to = first.parse().unwrap();
@@ -139,6 +147,22 @@ fn blocks_of_next_to_nothing_are_changed_within_32_mib() {
     }
 }
 
+/// So that every buffer is used for long ones and for short ones in its turn.
+#[test]
+fn blocks_of_different_lengths_are_changed_within_32_mib() {
+    for args in [
+        "decompress",
+        "recompress --threads 16 lz4",
+        "recompress --threads 16 zstd",
+    ] {
+        let output = within_mib(32, args, |sink| {
+            let length = |block| if block % 7 < 5 { 64 << 10 } else { 1 << 20 };
+            stream_of(sink, 250, length, half);
+        });
+        assert_eq!(output.status.code(), Some(0), "{args}: {output:?}");
+    }
+}
+
 /// Who does not listen any more is not read for.
 #[test]
 fn dump_reads_no_further_when_nobody_reads_what_it_writes() {
@@ -151,7 +175,7 @@ fn dump_reads_no_further_when_nobody_reads_what_it_writes() {
         .unwrap();
     let mut taken = Counted(child.stdin.take().unwrap(), 0);
     // Its lines wait until there are some.
-    stream_of(&mut taken, 40_000, 4096, |_, _| 7);
+    stream_of(&mut taken, 10_000, |_| 4096, |_, _| 7);
     assert!(taken.1 < 16 << 20, "{} bytes were read", taken.1);
     drop(taken);
     assert_eq!(child.wait().unwrap().code(), Some(1));

@@ -258,6 +258,15 @@ impl Batch {
         });
     }
 
+    /// Gives back what was taken for longer blocks than are to come.
+    fn fit(&mut self, bytes: usize) {
+        for buffer in [&mut self.input, &mut self.output] {
+            if buffer.capacity() > 2 * bytes {
+                buffer.shrink_to(bytes);
+            }
+        }
+    }
+
     fn clear(&mut self) {
         self.parts.clear();
         self.input.clear();
@@ -424,6 +433,8 @@ impl<'scope, 'env> Pool<'scope, 'env> {
         for worker in self.workers.drain(1.min(self.workers.len())..) {
             worker.end()?;
         }
+        // For one worker there are too many.
+        self.empty.clear();
         self.longest = self.filling.longest;
         self.each = None;
         self.next = 0;
@@ -502,6 +513,9 @@ impl<W: Sink> Change<W> for Pool<'_, '_> {
         } else {
             0
         };
+        if self.filling.parts.is_empty() {
+            self.filling.fit(bytes.max(BATCH));
+        }
         self.filling.push(record, known);
         Ok(blocks)
     }
