@@ -90,11 +90,26 @@ pub fn is_found(plan: &Plan, name: Option<&str>) -> bool {
         })
 }
 
+/// What is left of an interrupted receive of that snapshot.
+#[cfg(test)]
+pub(super) fn received_in_part(to_guid: Guid) -> Partial {
+    Partial::Token(zfs_replicate::tree::ResumePoint {
+        to_guid,
+        to_name: "vault/home@s".to_owned(),
+        from_guid: None,
+        object: 1,
+        offset: 0,
+        bytes: 1,
+        form: zfs_replicate::tree::StreamForm::default(),
+        redacted: false,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use zfs_core::{DatasetName, Txg};
     use zfs_replicate::plan::{Options, plan};
-    use zfs_replicate::tree::{Dataset, ResumePoint, Snapshot, StreamForm};
+    use zfs_replicate::tree::{Dataset, Snapshot};
 
     use super::*;
 
@@ -119,16 +134,7 @@ mod tests {
 
     fn halfway(to: u64) -> Tree {
         let mut tree = tree("tank/back", &[]);
-        tree.datasets[0].partial = Some(Partial::Token(ResumePoint {
-            to_guid: Guid(to),
-            to_name: "vault/home@s".to_owned(),
-            from_guid: None,
-            object: 1,
-            offset: 0,
-            bytes: 1,
-            form: StreamForm::default(),
-            redacted: false,
-        }));
+        tree.datasets[0].partial = Some(received_in_part(Guid(to)));
         tree
     }
 

@@ -234,9 +234,9 @@ fn policy(text: &str) -> Result<Policy, UsageError> {
 #[cfg(test)]
 mod tests {
     use zfs_core::Txg;
-    use zfs_replicate::tree::{ResumePoint, StreamForm};
 
     use super::super::arguments::{self, Command};
+    use super::super::restore::received_in_part;
     use super::*;
 
     const NOW: &str = "2026-11-22T12:00:00+00:00[UTC]";
@@ -313,16 +313,7 @@ mod tests {
         let there = |ages: &[u64]| tree("vault/a", ages.iter().copied());
         let halfway = |age: u64| {
             let mut tree = there(&[]);
-            tree.datasets[0].partial = Some(Partial::Token(ResumePoint {
-                to_guid: Guid(10_000 - age),
-                to_name: "tank/a@was".to_owned(),
-                from_guid: None,
-                object: 1,
-                offset: 0,
-                bytes: 1,
-                form: StreamForm::default(),
-                redacted: false,
-            }));
+            tree.datasets[0].partial = Some(received_in_part(Guid(10_000 - age)));
             tree
         };
         for (options, target, expected) in [

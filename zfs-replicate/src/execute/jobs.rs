@@ -1,9 +1,9 @@
 //! Which steps can be done side by side.
 //!
 //! What changes places on the target (renames, promotions and the like) is
-//! done alone and in its place, and so is what is retired. Between those, the steps of one dataset are a
-//! group; a group waits for those that make a dataset above its own, and for
-//! that of its origin.
+//! done alone and in its place, and so is what is retired. Between those, the
+//! steps of one dataset are a group; a group waits for those that make a
+//! dataset above its own, and for that of its origin.
 
 use std::collections::HashMap;
 use std::sync::{Condvar, Mutex, PoisonError};
