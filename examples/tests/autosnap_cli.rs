@@ -208,6 +208,23 @@ fn simulate_draws() {
     assert!(svg.starts_with("<svg"));
 }
 
+#[test]
+fn drawings_do_not_overwrite_each_other() {
+    let dir = folder("[tank/a-b]\n[tank/a/b]\n");
+    let span = [
+        "--from",
+        "2026-03-01T00:00:00Z",
+        "--to",
+        "2026-03-02T00:00:00Z",
+    ];
+    let args = ["simulate", "--config", text(dir.path()), "--every", "1d"];
+    let told = output(&[&args[..], &span, &["--svg", text(dir.path())]].concat());
+    assert_eq!(told.status.code(), Some(64), "{told:?}");
+    let error = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert!(error.contains("tank/a-b and tank/a/b"), "{error}");
+    assert!(!dir.path().join("tank-a-b.svg").exists());
+}
+
 fn explain(args: &[&str], list: &str) -> Output {
     let mut child = autosnap(
         &[
