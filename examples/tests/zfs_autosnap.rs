@@ -252,6 +252,8 @@ fn pruning_leaves_what_is_held_cloned_made_by_others_or_not_replicated() {
         told.contains("one hold") && told.contains("siteb"),
         "{told}"
     );
+    let end = format!("one snapshot waits for siteb; if siteb is given up: zfs destroy {marker}");
+    assert!(told.contains(&end), "{told}");
     let stay = [
         "autosnap_2026-01-02_00:00:00_daily",
         "autosnap_2026-01-03_00:00:00_daily",

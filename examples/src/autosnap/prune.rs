@@ -10,7 +10,7 @@ use super::hook::Hook;
 use super::pools::Pools;
 use super::say::Say;
 use super::site::{Observed, Site};
-use super::targets;
+use super::targets::{Marked, waiting};
 
 /// One run of pruning.
 pub struct Prune<'a> {
@@ -141,7 +141,8 @@ impl Prune<'_> {
             let known = candidate.clone().held(holds);
             snapshots.push(known.cloned(small(entry.clone_count)));
         }
-        let targets = targets(self.zfs, wanted.name)?;
+        let marked = marked(self.zfs, wanted.name)?;
+        let targets: Vec<Target> = marked.iter().map(|it| it.target.clone()).collect();
         // Each candidate by itself: that it goes is decided, what is left to
         // say is whether it may.
         let nothing = zfs_retention::Policy::managing(zfs_retention::Names::Any)
@@ -149,6 +150,9 @@ impl Prune<'_> {
         let now = now.to_zoned(self.zone.clone());
         let plan = nothing.plan(&snapshots, &targets, &now);
         self.tell_protected(&plan);
+        for text in waiting(&plan, &marked) {
+            self.say.info(format_args!("{}: {text}", wanted.name));
+        }
         Ok(plan
             .destroyed()
             .map(|snapshot| snapshot.id.clone())
@@ -256,12 +260,12 @@ pub struct Wanted<'a> {
     candidates: Vec<Snapshot<SnapshotName>>,
 }
 
-/// The targets whose markers stand on a dataset.
-fn targets(zfs: &Zfs, dataset: &DatasetName) -> Result<Vec<Target>, zfs_core::Error> {
+/// The markers that stand on a dataset.
+fn marked(zfs: &Zfs, dataset: &DatasetName) -> Result<Vec<Marked>, zfs_core::Error> {
     let bookmarks = zfs.bookmarks(dataset)?;
-    let target = |it: &zfs_core::Bookmark| {
+    let marked = |it: &zfs_core::Bookmark| {
         let (guid, createtxg) = (Guid(it.guid.0), Txg(it.createtxg.0));
-        targets::target(it.name.bookmark(), guid, createtxg)
+        Marked::of(it.name.as_str(), guid, createtxg)
     };
-    Ok(bookmarks.iter().filter_map(target).collect())
+    Ok(bookmarks.iter().filter_map(marked).collect())
 }
