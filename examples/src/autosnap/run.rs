@@ -15,7 +15,7 @@ use super::say::{Loudness, Say};
 use super::site::Site;
 use super::take::Take;
 use super::usable_conf;
-use crate::exit::Exit;
+use crate::exit::{Exit, UsageError};
 
 /// sanoid's options. With none but folders given it does --cron --verbose.
 // Each is a switch of sanoid's.
@@ -116,6 +116,21 @@ impl Options {
         given.iter().all(|given| !given)
     }
 
+    /// Whether anything was asked for. By itself --force-update has sanoid
+    /// renew its list of snapshots; ours is never out of date.
+    fn acts(&self) -> bool {
+        let given = [
+            self.cron,
+            self.take_snapshots,
+            self.prune_snapshots,
+            self.monitor_snapshots,
+            self.monitor_health,
+            self.monitor_capacity,
+            self.force_update,
+        ];
+        given.iter().any(|given| *given)
+    }
+
     /// What is cached stays right where it is not looked at.
     fn cache(&self) -> Option<ListCache> {
         (!self.force_update).then(|| ListCache::new(&self.cache_dir))
@@ -142,14 +157,20 @@ impl Options {
 ///
 /// # Errors
 ///
-/// The configuration is not usable, or there is no ZFS. What fails on the way
-/// is told, and makes it [`Exit::Failed`].
+/// Nothing was asked for, the configuration is not usable, or there is no ZFS.
+/// What fails on the way is told, and makes it [`Exit::Failed`].
 pub fn run(options: &Options, voice: Voice) -> anyhow::Result<Exit> {
     let mut options = options.clone();
     let mut voice = voice;
     if options.is_bare(voice) {
         options.cron = true;
         voice.verbose = true;
+    }
+    if !options.acts() {
+        let text = "nothing to do: give --cron, --take-snapshots, --prune-snapshots or one of \
+                    --monitor-snapshots, --monitor-health, --monitor-capacity (with no option \
+                    but folders it is --cron --verbose)";
+        return Err(UsageError(text.to_owned()).into());
     }
     if options.force_prune {
         eprintln!("zfs-autosnap: --force-prune is what is always done, and not needed");
@@ -195,8 +216,10 @@ impl<'a> Run<'a> {
     fn new(options: &'a Options, voice: Voice) -> anyhow::Result<Run<'a>> {
         let conf = usable_conf(&options.configdir)?;
         let say = Say::new(options.loudness(voice));
-        for warning in conf.warnings() {
-            eprintln!("zfs-autosnap: {warning}");
+        if !voice.quiet {
+            for warning in conf.warnings() {
+                eprintln!("zfs-autosnap: {warning}");
+            }
         }
         Ok(Run {
             options,
