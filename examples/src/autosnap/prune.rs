@@ -169,19 +169,21 @@ impl Prune<'_> {
     }
 
     fn tell(&self, snapshot: &SnapshotName) {
-        let event = if self.readonly {
-            "would_destroy"
+        let text = format!("destroying {snapshot}");
+        if self.readonly {
+            self.say.event("would_destroy", snapshot, text);
         } else {
-            "destroy"
-        };
-        self.say
-            .event(event, snapshot, format_args!("destroying {snapshot}"));
+            self.say.doing(text);
+        }
     }
 
     /// All at once; where that fails each by itself, so that one does not keep
     /// the others.
     fn destroy(&self, snapshots: &[SnapshotName]) {
         if self.zfs.destroy_snapshots(snapshots, Defer::No).is_ok() {
+            for snapshot in snapshots {
+                self.say.done("destroy", snapshot);
+            }
             return;
         }
         for snapshot in snapshots {
@@ -191,8 +193,9 @@ impl Prune<'_> {
 
     fn destroy_one(&self, snapshot: &SnapshotName) -> bool {
         let result = self.zfs.destroy_snapshots([snapshot], Defer::No);
-        if let Err(error) = &result {
-            self.say.failed(snapshot, error);
+        match &result {
+            Ok(()) => self.say.done("destroy", snapshot),
+            Err(error) => self.say.failed(snapshot, error),
         }
         result.is_ok()
     }
