@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use fixture::{Pool, run};
 
@@ -423,6 +423,20 @@ fn a_second_instance_leaves_it_to_the_first() {
     let told = site.ok(&["--take-snapshots", "--verbose"]);
     assert!(told.contains("another process"), "{told}");
     assert!(site.names("a").is_empty());
+    // One that hangs would keep all later ones from it without a word.
+    let lock = fs::File::options()
+        .append(true)
+        .open(site.file("run/zfs-autosnap-taking.lock"))
+        .unwrap();
+    let begun = SystemTime::now() - Duration::from_secs(2 * 3600);
+    lock.set_modified(begun).unwrap();
+    let output = site.run(&["--cron", "--quiet"]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        told.contains(&format!("left to process {}", first.id())),
+        "{told}"
+    );
     fs::write(site.file("go"), "").unwrap();
     assert!(first.wait().unwrap().success());
     site.ok(&["--take-snapshots"]);

@@ -122,7 +122,7 @@ fn joined(texts: &mut [String]) -> String {
 }
 
 /// `1d 2h 3m 4s`, beginning with the largest that is not zero.
-fn shown(length: SignedDuration) -> String {
+pub(super) fn shown(length: SignedDuration) -> String {
     let seconds = length.as_secs();
     let parts = [
         (seconds / 86_400, 'd'),

@@ -8,7 +8,7 @@ use zfs_core::{ListCache, Zfs};
 use zfs_retention::conf::Conf;
 
 use super::health;
-use super::lock::{self, Task};
+use super::lock::{self, Acquired, Holder, Task};
 use super::monitor::{self, Level, Report};
 use super::prune::Prune;
 use super::say::{Loudness, Say};
@@ -265,16 +265,34 @@ impl<'a> Run<'a> {
         if self.options.readonly {
             return Ok(Some(Lock(None)));
         }
-        let lock = lock::acquire(&self.options.run_dir, task)?;
-        if lock.is_none() {
-            let what = match task {
-                Task::Taking => "taking snapshots is left to it",
-                Task::Pruning => "pruning is left to it",
-            };
-            self.say
-                .info(format_args!("another process is at it: {what}"));
+        match lock::acquire(&self.options.run_dir, task)? {
+            Acquired::Lock(lock) => Ok(Some(Lock(Some(lock)))),
+            Acquired::Busy(holder) => {
+                self.leave(task, holder);
+                Ok(None)
+            }
         }
-        Ok(lock.map(|lock| Lock(Some(lock))))
+    }
+
+    /// Another process is at it. That is no failure, unless it never ends.
+    fn leave(&self, task: Task, holder: Option<Holder>) {
+        let what = match task {
+            Task::Taking => "taking snapshots",
+            Task::Pruning => "pruning",
+        };
+        let Some(holder) = holder.filter(|holder| holder.held > task.patience()) else {
+            self.say.info(format_args!(
+                "another process is at it: {what} is left to it"
+            ));
+            return;
+        };
+        let (id, held) = (holder.id, monitor::shown(holder.held));
+        let path = holder.path.display();
+        let text = format!(
+            "{what} is left to process {id}, which has had {path} for {held}: does it hang? \
+             (ps -o stat,etime,wchan:32,args -p {id})"
+        );
+        self.say.failed(&path, text);
     }
 
     fn take(&self, site: &Site) {
