@@ -13,6 +13,7 @@ pub mod arguments;
 pub mod check;
 pub mod explain;
 pub mod health;
+mod found;
 pub mod hook;
 pub mod listing;
 pub mod lock;

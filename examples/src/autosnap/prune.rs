@@ -59,12 +59,18 @@ impl Prune<'_> {
             let limit = dataset.conf.settings.prune_defer;
             if limit > 0 {
                 match pools.capacity(&name.pool()) {
-                    Ok(capacity) if capacity <= limit => {
+                    Ok(Some(capacity)) if capacity <= limit => {
                         let text = "its pool is not full enough to prune it (prune_defer)";
                         self.say.info(format_args!("{name}: {text}"));
                         continue;
                     }
-                    Ok(_) => {}
+                    Ok(Some(_)) => {}
+                    Ok(None) => {
+                        let text = "its pool cannot say how full it is (prune_defer)";
+                        let text = format!("cannot prune {name}: {text}");
+                        self.say.failed(name, text);
+                        continue;
+                    }
                     Err(error) => {
                         self.say.failed(name, error);
                         continue;

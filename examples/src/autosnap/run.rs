@@ -1,5 +1,6 @@
 //! sanoid's command line, carried out.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -194,13 +195,16 @@ pub fn run(options: &Options, voice: Voice) -> anyhow::Result<Exit> {
 fn monitor(options: &Options) -> anyhow::Result<Report> {
     let conf = usable_conf(&options.configdir)?;
     let zfs = Zfs::open()?;
-    let site = Site::observe(&zfs, &conf, options.cache().as_ref())?;
-    Ok(if options.monitor_snapshots {
-        monitor::snapshots(&site, Timestamp::now())
-    } else if options.monitor_health {
-        health::report(&zfs, &site)
+    if options.monitor_snapshots {
+        let site = Site::observe(&zfs, &conf, options.cache().as_ref());
+        return Ok(monitor::snapshots(&site, Timestamp::now()));
+    }
+    // Every pool has a section, or one below it.
+    let configured = conf.expand_as_written();
+    Ok(if options.monitor_health {
+        health::report(&zfs, &configured)
     } else {
-        monitor::capacity(&zfs, &site)
+        monitor::capacity(&zfs, &configured)
     })
 }
 
@@ -237,7 +241,7 @@ impl<'a> Run<'a> {
         if takes {
             // Looked at with the lock held, so that nothing is taken twice.
             if let Some(_lock) = self.lock(Task::Taking)? {
-                let seen = self.observe()?;
+                let seen = self.observe();
                 self.take(&seen);
                 site = Some(seen);
             }
@@ -245,20 +249,29 @@ impl<'a> Run<'a> {
         if prunes {
             let site = match site {
                 Some(site) => site,
-                None => self.observe()?,
+                None => self.observe(),
             };
             self.prune(&site)?;
         }
         Ok(Exit::done_if(self.say.failures() == 0))
     }
 
-    fn observe(&self) -> anyhow::Result<Site> {
+    fn observe(&self) -> Site {
         let cache = self.options.cache();
-        let site = Site::observe(&self.zfs, &self.conf, cache.as_ref())?;
+        let site = Site::observe(&self.zfs, &self.conf, cache.as_ref());
         for dataset in &site.datasets {
             self.say.debug(dataset);
         }
-        Ok(site)
+        // Several sections can meet the same error.
+        let mut told = BTreeSet::new();
+        for unseen in &site.unseen {
+            if told.insert(&unseen.error) {
+                let left = "nothing that it hides is taken or pruned";
+                let text = format!("{}; {left}", unseen.error);
+                self.say.failed(&unseen.root, text);
+            }
+        }
+        site
     }
 
     fn lock(&self, task: Task) -> anyhow::Result<Option<Lock>> {

@@ -80,7 +80,8 @@ impl Take<'_> {
                 continue;
             }
             let tiers = dataset.conf.settings.due(dataset.taken(), moment);
-            if tiers.is_empty() {
+            if tiers.is_empty() || dataset.unseen {
+                // Why it could not be listed was told.
                 continue;
             }
             if let Some(name) = &dataset.name {
