@@ -12,8 +12,8 @@
 pub mod arguments;
 pub mod check;
 pub mod explain;
-pub mod health;
 mod found;
+pub mod health;
 pub mod hook;
 pub mod listing;
 pub mod lock;
