@@ -73,7 +73,7 @@ impl Site {
     fn replicate(&self, way: Way, target: &str, options: &[&str]) -> (Option<i32>, String) {
         let folder = std::env::var("ZFS_TEST_BIN_DIR").expect("cargo xtask test sets it");
         let mut command = Command::new(format!("{folder}/zfs-replicate"));
-        command.args(["--recursive", "--retries=0"]).args(options);
+        command.args(["--recursive"]).args(options);
         command.args(self.sshd.options_of_syncoid());
         let (source, target) = (self.a.dataset("src"), self.b.dataset(target));
         command.args(match way {
@@ -105,7 +105,7 @@ impl Site {
 #[test]
 fn a_user_replicates_with_what_zfs_allow_gives_and_is_told_what_to_do_without() {
     let site = Site::new();
-    let options = ["--safe", "--no-privilege-elevation"];
+    let options = ["--safe", "--retries=0", "--no-privilege-elevation"];
     site.take("one");
     for (way, target, at, permissions) in [
         (
@@ -136,17 +136,20 @@ fn a_user_replicates_with_sudo_and_is_told_what_to_do_without() {
     let site = Site::new();
     let rule = Path::new("/etc/sudoers.d/zfs-replicate-test");
     site.take("one");
-    for safe in [&["--safe"][..], &["--no-sync-snap"]] {
-        let names =
-            ["backup/pushed", "backup/pulled"].map(|name| format!("{name}{}", safe[0].len()));
-        for (way, target) in [Way::Push, Way::Pull].into_iter().zip(&names) {
-            let (code, said) = site.replicate(way, target, safe);
+    for (form, options) in [
+        ("safe", &["--safe", "--retries=0"][..]),
+        ("syncoid", &["--no-sync-snap", "--quiet"]),
+    ] {
+        let targets = ["pushed", "pulled"].map(|name| format!("backup/{form}-{name}"));
+        let ways = || [Way::Push, Way::Pull].into_iter().zip(&targets);
+        for (way, target) in ways() {
+            let (code, said) = site.replicate(way, target, options);
             assert!(code.is_some_and(|code| code != 0), "{way:?} {said}");
             assert!(said.contains("password"), "{way:?} {said}");
         }
         fs::write(rule, format!("{USER} ALL=(root) NOPASSWD: ALL\n")).unwrap();
-        for (way, target) in [Way::Push, Way::Pull].into_iter().zip(&names) {
-            site.replicates(way, target, safe, &["one"]);
+        for (way, target) in ways() {
+            site.replicates(way, target, options, &["one"]);
         }
         fs::remove_file(rule).unwrap();
     }

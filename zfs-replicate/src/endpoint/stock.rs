@@ -306,7 +306,15 @@ fn points<'a>(
     columns: &'a str,
     roots: impl IntoIterator<Item = &'a DatasetName>,
 ) -> impl Iterator<Item = &'a str> {
-    let head = ["list", "-Hp", "-r", "-t", "snapshot,bookmark", "-o", columns];
+    let head = [
+        "list",
+        "-Hp",
+        "-r",
+        "-t",
+        "snapshot,bookmark",
+        "-o",
+        columns,
+    ];
     let roots = roots.into_iter().map(DatasetName::as_str);
     head.into_iter().chain(roots)
 }
