@@ -12,6 +12,7 @@
 pub mod arguments;
 pub mod check;
 pub mod explain;
+mod found;
 pub mod health;
 pub mod hook;
 pub mod listing;

@@ -208,6 +208,23 @@ fn simulate_draws() {
     assert!(svg.starts_with("<svg"));
 }
 
+#[test]
+fn drawings_do_not_overwrite_each_other() {
+    let dir = folder("[tank/a-b]\n[tank/a/b]\n");
+    let span = [
+        "--from",
+        "2026-03-01T00:00:00Z",
+        "--to",
+        "2026-03-02T00:00:00Z",
+    ];
+    let args = ["simulate", "--config", text(dir.path()), "--every", "1d"];
+    let told = output(&[&args[..], &span, &["--svg", text(dir.path())]].concat());
+    assert_eq!(told.status.code(), Some(64), "{told:?}");
+    let error = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert!(error.contains("tank/a-b and tank/a/b"), "{error}");
+    assert!(!dir.path().join("tank-a-b.svg").exists());
+}
+
 fn explain(args: &[&str], list: &str) -> Output {
     let mut child = autosnap(
         &[
@@ -269,8 +286,58 @@ fn explain_knows_by_the_bookmarks_what_a_replica_still_has_to_get() {
          keep    tank/a@auto3\n\
          \x20         protected: nas does not have it yet\n\
          \x20         last 1: kept, number 1\n\
-         2 kept, 1 to destroy, which frees at least 100 bytes\n"
+         2 kept, 1 to destroy, which frees at least 100 bytes\n\
+         2 snapshots wait for nas; if nas is given up: \
+         zfs destroy tank/a#replica-nas-0000000000000001\n"
     );
+}
+
+#[test]
+fn explain_says_that_prune_defer_is_not_looked_at() {
+    let dir = folder(&SMALL.replace("daily = 1\n", "prune_defer = 60\n"));
+    let list = LIST.replace("auto", "autosnap_");
+    let list = format!("{list}{}", list.replace("tank/a", "tank/b"));
+    let told = explain(&["--config", text(dir.path())], &list);
+    let line = "prune_defer 60: nothing is destroyed while the pool is not more than 60% full";
+    assert_eq!(stdout(&told).matches(line).count(), 1, "{told:?}");
+    let told = explain(&["--config", text(dir.path()), "--json"], &list);
+    let deferred: Vec<_> = stdout(&told)
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .filter(|line| line.get("prune_defer").is_some())
+        .collect();
+    assert_eq!(deferred.len(), 1, "{told:?}");
+    assert_eq!(deferred[0]["dataset"], "tank/b");
+    assert_eq!(deferred[0]["prune_defer"], 60);
+}
+
+#[test]
+fn options_without_anything_to_do_are_refused() {
+    let dir = folder(SMALL);
+    for option in ["--json", "--verbose", "--readonly", "--quiet", "--debug"] {
+        let told = output(&["--configdir", text(dir.path()), option]);
+        assert_eq!(told.status.code(), Some(64), "{option}: {told:?}");
+        let error = String::from_utf8_lossy(&told.stderr).into_owned();
+        assert!(error.contains("give --cron"), "{option}: {error}");
+    }
+}
+
+#[test]
+fn warnings_about_the_configuration_are_not_for_quiet_runs() {
+    let dir = folder(
+        "[no-such-pool]\nrecursive = zfs\n[no-such-pool/a]\nautosnap = yes\n\
+         [no-such-pool/b]\ndaily = 1\n",
+    );
+    let told = |option: &[&str]| {
+        let folders = ["--configdir", "--cache-dir", "--run-dir"];
+        let folders = folders.map(|option| [option, text(dir.path())]);
+        let args = [&["--cron", "--readonly"], option].concat();
+        let told = output(&[&folders.concat()[..], &args].concat());
+        String::from_utf8_lossy(&told.stderr).into_owned()
+    };
+    let warning = "autosnap is ignored";
+    assert_eq!(told(&[]).matches(warning).count(), 1);
+    assert_eq!(told(&["--quiet"]).matches(warning).count(), 0);
 }
 
 #[test]

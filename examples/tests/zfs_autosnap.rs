@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use fixture::{Pool, run};
 
@@ -190,6 +190,38 @@ fn with_recursive_zfs_all_below_is_taken_at_once() {
     assert!(site.snapshots().is_empty());
 }
 
+#[test]
+fn with_recursive_zfs_what_is_gone_or_not_received_does_not_keep_the_rest() {
+    let conf = "[POOL/a]\nuse_template = t\nrecursive = zfs\nscript_timeout = 60\n\
+                pre_snapshot_script = zfs destroy POOL/a/gone\n\
+                [template_t]\nhourly = 3\ndaily = 0\nmonthly = 0\n";
+    let site = Site::new(&["src", "a", "a/b", "a/gone"], conf);
+    let source = site.pool.dataset("src");
+    site.pool.write(&source, "file", &vec![7; 400_000]);
+    let source = site.pool.take("src@one");
+    let half = site.pool.dataset("a/half");
+    let cut = format!("zfs send {source} | head -c 150000 | zfs receive -s -u {half}");
+    assert!(!fixture::attempt(&["sh", "-c", &cut]).status.success());
+    assert_ne!(fixture::get(&half, "receive_resume_token"), "-");
+
+    let told = site.ok(&["--take-snapshots", "--json"]);
+    let event = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
+    let name = format!("{}@{}", site.pool.dataset("a"), site.names("a")[0]);
+    assert_eq!(
+        event(told.trim()),
+        serde_json::json!({"event": "take", "name": name})
+    );
+    let all = site.snapshots();
+    assert_eq!(all.keys().collect::<Vec<_>>(), ["a", "a/b", "src"]);
+
+    // What fails was never told as done.
+    site.configure("[POOL/a/half]\nhourly = 3\ndaily = 0\nmonthly = 0\n");
+    let output = site.run(&["--take-snapshots", "--json"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(event(told.trim())["event"], "failed", "{told}");
+}
+
 const PURGE: &str = "[POOL/a]\nautosnap = no\nhourly = 0\ndaily = 0\nmonthly = 0\n";
 
 #[test]
@@ -252,6 +284,8 @@ fn pruning_leaves_what_is_held_cloned_made_by_others_or_not_replicated() {
         told.contains("one hold") && told.contains("siteb"),
         "{told}"
     );
+    let end = format!("one snapshot waits for siteb; if siteb is given up: zfs destroy {marker}");
+    assert!(told.contains(&end), "{told}");
     let stay = [
         "autosnap_2026-01-02_00:00:00_daily",
         "autosnap_2026-01-03_00:00:00_daily",
@@ -421,6 +455,20 @@ fn a_second_instance_leaves_it_to_the_first() {
     let told = site.ok(&["--take-snapshots", "--verbose"]);
     assert!(told.contains("another process"), "{told}");
     assert!(site.names("a").is_empty());
+    // One that hangs would keep all later ones from it without a word.
+    let lock = fs::File::options()
+        .append(true)
+        .open(site.file("run/zfs-autosnap-taking.lock"))
+        .unwrap();
+    let begun = SystemTime::now() - Duration::from_secs(2 * 3600);
+    lock.set_modified(begun).unwrap();
+    let output = site.run(&["--cron", "--quiet"]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        told.contains(&format!("left to process {}", first.id())),
+        "{told}"
+    );
     fs::write(site.file("go"), "").unwrap();
     assert!(first.wait().unwrap().success());
     site.ok(&["--take-snapshots"]);

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
-use ctl::{Pool, binary, same, zfs_versions};
+use ctl::{Pool, binary, same, same_on, zfs_versions};
 
 #[test]
 fn create_and_destroy() {
@@ -27,7 +27,38 @@ fn create_and_destroy() {
         "destroy -r POOL/x",
         "destroy POOL/c",
         "destroy POOL/nonexistent",
+        "destroy -d POOL/a",
+        "destroy -rd POOL/v",
     ]);
+}
+
+#[test]
+fn destroying_a_pool_destroys_what_is_in_it_and_leaves_its_root() {
+    let pool = Pool::new();
+    let ours = |line: &str| pool.run(&mut Command::new(binary()), line);
+    assert!(ours("create POOL/a").status.success());
+    let dry = ours("destroy -rnv POOL");
+    let told = String::from_utf8_lossy(&dry.stdout);
+    assert_eq!(pool.general(&told), "would destroy POOL/a\n");
+    same(&[
+        "destroy POOL",
+        "create POOL/a",
+        "destroy POOL",
+        "snapshot -r POOL@1",
+        "destroy -r POOL",
+    ]);
+}
+
+#[test]
+fn a_volume_on_raidz_reserves_what_it_takes_there() {
+    // Sizes that need no rounding, for which libzfs has had several ways.
+    let lines = [
+        "create -V 2736K -b 16K POOL/v",
+        "create -V 228K -b 4K -o copies=2 POOL/small",
+        "set volsize=5472K POOL/v",
+        "set volsize=456K POOL/small",
+    ];
+    same_on([Pool::raidz(), Pool::raidz()], &lines);
 }
 
 #[test]
@@ -119,6 +150,10 @@ fn holds_and_bookmarks() {
         "hold keep POOL/a@1",
         "hold keep POOL/a@1",
         "hold -r all POOL/a@1",
+        "hold -r all POOL/a@nonexistent",
+        "hold more POOL/a@nonexistent POOL/a@1",
+        "release -r nothing POOL/a@1",
+        "release more POOL/a@nonexistent POOL/a@1",
         "destroy POOL/a@1",
         "destroy -d POOL/a@1",
         "release keep POOL/a@1",
@@ -128,6 +163,8 @@ fn holds_and_bookmarks() {
         "bookmark POOL/a@2 POOL/a#mark",
         "bookmark POOL/a@2 POOL/a#mark",
         "bookmark POOL/a#mark POOL/a#copy",
+        "destroy -d POOL/a#mark",
+        "destroy -r POOL/a#mark",
         "destroy POOL/a#mark",
         "destroy POOL/a#nonexistent",
     ]);
@@ -149,6 +186,8 @@ fn properties_and_the_mounts_that_follow_them() {
         "set used=1 POOL/a",
         "set nosuch=1 POOL/a",
         "set org.example:x=y POOL/a",
+        "set org.example:z=z POOL/nonexistent POOL/a",
+        "inherit exec POOL/nonexistent POOL/a/b",
         "inherit compression POOL/a",
         "inherit -r readonly POOL/a",
         "inherit mountpoint POOL/a",
@@ -157,7 +196,17 @@ fn properties_and_the_mounts_that_follow_them() {
         "set org.example:x=z POOL/a@1",
         "create -V 4M -b 16K POOL/v",
         "set volsize=8M POOL/v",
+        "set volsize=10000000 POOL/v",
     ]);
+}
+
+#[test]
+fn nothing_is_changed_where_a_name_is_none() {
+    let pool = Pool::new();
+    let line = "set org.example:x=y POOL POOL@@";
+    let output = pool.run(&mut Command::new(binary()), line);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(!pool.state().contains("org.example:x"));
 }
 
 #[test]
@@ -223,6 +272,29 @@ fn keys_are_unloaded_with_what_is_unmounted() {
         "unmount -u DIR/mnt/path",
         "unmount POOL/stays",
     ]);
+}
+
+#[test]
+fn a_key_that_is_missing_keeps_nothing_else_from_being_mounted() {
+    let mut lines = vec![
+        "create -o encryption=on -o keyformat=raw -o keylocation=file://DIR/raw.key POOL/e",
+        "create -o encryption=on -o keyformat=hex -o keylocation=file://DIR/hex.key POOL/e/own",
+        "create POOL/e/own/child",
+        "create -o encryption=on -o keyformat=hex -o keylocation=file://DIR/hex.key POOL/e/two",
+        "create -o encryption=on -o keyformat=hex -o keylocation=file://DIR/hex.key -o canmount=off POOL/e/off",
+        "create -s -V 1M -o volmode=none -o encryption=on -o keyformat=hex -o keylocation=file://DIR/hex.key POOL/e/volume",
+        "set keylocation=file://DIR/missing.key POOL/e/own",
+        "unmount POOL/e/own",
+        // The key of `e` is in use, which keeps no other loaded.
+        "unload-key -r POOL/e",
+        "unmount POOL/e",
+        "unload-key -r POOL/e",
+    ];
+    let [_, kernel] = zfs_versions();
+    if !kernel.starts_with("zfs-kmod-2.1.") {
+        lines.push("mount -l -R POOL/e");
+    }
+    same(&lines);
 }
 
 #[test]

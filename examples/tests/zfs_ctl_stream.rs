@@ -2,6 +2,7 @@
 
 mod ctl;
 
+use std::fs;
 use std::process::Command;
 
 use ctl::{Pool, binary, same, zfs_versions};
@@ -20,6 +21,12 @@ fn sending_and_receiving() {
         "receive -u -o compression=zstd -x atime POOL/other@named < DIR/full",
         "create POOL/into",
         "receive -d POOL/into < DIR/full",
+        "receive -d POOL/nonexistent < DIR/full",
+        "create -p POOL/deep/er/est",
+        "snapshot POOL/deep/er/est@1",
+        "send POOL/deep/er/est@1 > DIR/deep",
+        "receive -d POOL/into < DIR/deep",
+        "receive -d POOL/nonexistent < DIR/deep",
         "receive -A POOL/copy",
         "send POOL/a@nonexistent > DIR/none",
         "receive POOL/broken < DIR/raw.key",
@@ -27,6 +34,60 @@ fn sending_and_receiving() {
         "receive POOL/long < DIR/long",
         "send -S POOL/a@1 > DIR/none",
     ]);
+}
+
+#[test]
+fn what_has_snapshots_or_an_origin_is_not_replaced() {
+    same(&[
+        "create POOL/a",
+        "snapshot POOL/a@1",
+        "clone POOL/a@1 POOL/clone",
+        "snapshot POOL/clone@2",
+        "send POOL/a@1 > DIR/full",
+        "send -i POOL/a@1 POOL/clone@2 > DIR/clone",
+        "destroy POOL/clone@2",
+        "create POOL/plain",
+        "receive POOL/plain < DIR/full",
+        "receive -F POOL/plain < DIR/full",
+        "receive -F POOL/plain < DIR/full",
+        "receive -F POOL/plain < DIR/clone",
+        "receive -F POOL/clone < DIR/full",
+    ]);
+}
+
+#[test]
+fn a_snapshot_of_everything_leaves_out_what_has_not_arrived_whole() {
+    let pool = Pool::new();
+    let run = |program: &mut Command, line: &str| pool.run(program, line).status.success();
+    let zfs = |line: &str| run(&mut Command::new("zfs"), line);
+    assert!(zfs("create POOL/a"));
+    let [file, full, part] =
+        ["mnt/a/file", "full", "part"].map(|path| pool.folder.path().join(path));
+    fs::write(file, vec![7; 1 << 20]).unwrap();
+    assert!(zfs("snapshot POOL/a@1"));
+    assert!(zfs("send POOL/a@1 > DIR/full"));
+    let stream = fs::read(full).unwrap();
+    fs::write(part, &stream[..stream.len() / 2]).unwrap();
+    assert!(!zfs("receive -s POOL/part < DIR/part"));
+    assert!(run(&mut Command::new(binary()), "snapshot -r POOL@all"));
+    let state = pool.state();
+    assert!(
+        state.contains("POOL/a@all") && !state.contains("POOL/part@all"),
+        "{state}"
+    );
+    assert!(state.contains("POOL/part\t"), "{state}");
+    // What goes on with it is no stream for a new dataset.
+    let token = pool.run(
+        &mut Command::new("zfs"),
+        "get -Hpo value receive_resume_token POOL/part",
+    );
+    let token = String::from_utf8(token.stdout).unwrap();
+    assert!(zfs(&format!("send -t {} > DIR/rest", token.trim())));
+    assert!(run(
+        &mut Command::new(binary()),
+        "receive -s POOL/part < DIR/rest"
+    ));
+    assert!(pool.state().contains("POOL/part@1"));
 }
 
 #[test]

@@ -430,13 +430,20 @@ fn a_target_pool_that_is_full_is_told_and_once_there_is_room_the_next_run_goes_o
     let fill = available.checked_sub(14 << 20).unwrap();
     site.b.write(&ballast, "a", &noise(9, fill));
     run(&["zpool", "sync", site.b.name().as_str()]);
-    let (code, said) = ended(site.command(Way::Local, &target, &["--retries=0"]));
-    assert_eq!(code, Some(1), "{said}");
-    assert!(
-        said.contains("no space left") && said.contains(target.as_str()),
-        "{said}"
-    );
-    assert!(said.contains("zfs list -o space"), "{said}");
+    let sshd = Sshd::start();
+    // First here, then at the other end, where it goes on and gets no further.
+    for (way, no_space) in [
+        (Way::Local, "no space left"),
+        (Way::Push(&sshd), "out of space"),
+    ] {
+        let (code, said) = ended(site.command(way, &target, &["--retries=0"]));
+        assert_eq!(code, Some(1), "{said}");
+        assert!(
+            said.contains(no_space) && said.contains(target.as_str()),
+            "{said}"
+        );
+        assert!(said.contains("zfs list -o space"), "{said}");
+    }
     // What had arrived is there, and the rest is known.
     let whole = arrived(&target);
     assert_eq!(

@@ -74,7 +74,7 @@ fn the_state_is_what_zpool_list_says() {
         state.size_bytes.to_string(),
         state.allocated_bytes.to_string(),
         state.free_bytes().to_string(),
-        state.capacity_percent.to_string(),
+        state.capacity_percent.unwrap().to_string(),
         state.fragmentation_percent.unwrap().to_string(),
         state.health.to_string(),
         state.guid.to_string(),

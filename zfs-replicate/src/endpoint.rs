@@ -19,6 +19,26 @@ use crate::plan::{Base, Range, Rollback, Stream};
 use crate::properties::Properties;
 use crate::tree::Tree;
 
+/// The trees at both ends, listed at the same time: the kernel, and a zfs(8)
+/// elsewhere, take their time for each dataset.
+///
+/// # Errors
+///
+/// One cannot be listed; the source's is told where neither can.
+pub fn trees(
+    (source, source_root): (&dyn Endpoint, &DatasetName),
+    (target, target_root): (&dyn Endpoint, &DatasetName),
+) -> Result<(Tree, Tree), Error> {
+    std::thread::scope(|scope| {
+        let there = scope.spawn(|| target.tree(target_root));
+        let here = source.tree(source_root);
+        match there.join() {
+            Ok(there) => Ok((here?, there?)),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
 /// A place with ZFS on it.
 ///
 /// Streams go through pipes: [`Endpoint::send`] writes into one and

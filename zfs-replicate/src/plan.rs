@@ -428,7 +428,3 @@ mod properties;
 mod properties_options;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod tests_gone;
-#[cfg(test)]
-mod tests_moved;

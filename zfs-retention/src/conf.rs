@@ -415,7 +415,7 @@ fn check_order(source: Source<'_>, all: &[Section], problems: &mut Vec<Problem>)
                 continue;
             } else if other < nth {
                 format!("[{name}] at line {line} is recursive and overrides all of this")
-            } else if recursion == Recursion::Zfs {
+            } else if recursion == Recursion::Zfs && sets_autosnap(child, all) {
                 format!("autosnap is ignored: [{name}] takes it with recursive = zfs")
             } else {
                 continue;
@@ -423,6 +423,18 @@ fn check_order(source: Source<'_>, all: &[Section], problems: &mut Vec<Problem>)
             problems.push(Problem::new(source, child.line, severity, text));
         }
     }
+}
+
+/// Whether a section has autosnap = yes, from itself or its templates, of
+/// which the latest counts.
+fn sets_autosnap(section: &Section, all: &[Section]) -> bool {
+    let templates = templates_of(section)
+        .filter_map(|name| all.iter().find(|it| it.name == format!("template_{name}")));
+    templates
+        .chain(std::iter::once(section))
+        .filter_map(|place| place.entry("autosnap"))
+        .last()
+        .is_some_and(|entry| toggle(&entry.value) == Ok(true))
 }
 
 fn path_of(section: &Section) -> &str {

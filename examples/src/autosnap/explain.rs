@@ -1,16 +1,20 @@
 //! `zfs-autosnap explain`: what a policy does to snapshots, and why.
 
+use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use jiff::{Timestamp, Zoned};
+use zfs_retention::conf::Settings;
 use zfs_retention::{
     Change, Grid, Keep, Names, Part, Plan, Policy, Regex, Rule, Snapshot, Target, Thinning, Tier,
     Unit, Verdict,
 };
 
-use super::{listing, usable_conf, zone};
+use super::listing::{self, Listing};
+use super::targets::{Marked, waiting};
+use super::{usable_conf, zone};
 use crate::exit::UsageError;
 
 /// Where the policy comes from.
@@ -137,32 +141,47 @@ pub fn run(options: &Options) -> anyhow::Result<Vec<String>> {
         .at
         .map_or_else(Zoned::now, |at| at.to_zoned(zone.clone()));
     let now = now.with_time_zone(zone);
-    let listing = listing::read(&input(options.file.as_deref())?)?;
-    let snapshots = &listing.snapshots;
-    let mut datasets: Vec<&str> = snapshots.iter().map(|it| it.id.as_str()).collect();
-    datasets.sort_unstable();
-    datasets.dedup();
-    let policies = policies(options, &datasets)?;
+    let datasets = by_dataset(listing::read(&input(options.file.as_deref())?)?);
+    let names: Vec<&str> = datasets.keys().map(String::as_str).collect();
+    let policies = policies(options, &names)?;
     let mut lines = Vec::new();
-    for (dataset, policy) in datasets.iter().zip(&policies) {
-        let own: Vec<Snapshot<String>> = snapshots
-            .iter()
-            .filter(|snapshot| snapshot.id == *dataset)
-            .cloned()
-            .collect();
-        let of_dataset = listing.targets.iter().filter(|(on, _)| on == dataset);
-        let targets: Vec<Target> = of_dataset.map(|(_, target)| target.clone()).collect();
-        let plan = policy.plan(&own, &targets, &now);
+    for ((dataset, own), policy) in datasets.iter().zip(&policies) {
+        let targets: Vec<Target> = own.marked.iter().map(|it| it.target.clone()).collect();
+        let plan = policy.policy.plan(&own.snapshots, &targets, &now);
         if options.json {
-            lines.extend(json_lines(dataset, &plan)?);
+            lines.extend(json_lines(dataset, &plan, policy.prune_defer)?);
         } else {
             lines.extend(text_lines(&plan));
+            lines.extend(waiting(&plan, &own.marked));
+            lines.extend(deferred(policy.prune_defer));
         }
         for other in &options.other_counts {
             lines.extend(change_lines(&plan, dataset, other, options.json)?);
         }
     }
     Ok(lines)
+}
+
+/// What the list has of one dataset.
+#[derive(Debug, Default)]
+struct Own {
+    snapshots: Vec<Snapshot<String>>,
+    marked: Vec<Marked>,
+}
+
+/// The datasets that have snapshots, by name.
+fn by_dataset(listing: Listing) -> BTreeMap<String, Own> {
+    let mut all: BTreeMap<String, Own> = BTreeMap::new();
+    for snapshot in listing.snapshots {
+        let own = all.entry(snapshot.id.clone()).or_default();
+        own.snapshots.push(snapshot);
+    }
+    for (dataset, marked) in listing.marked {
+        if let Some(own) = all.get_mut(&dataset) {
+            own.marked.push(marked);
+        }
+    }
+    all
 }
 
 fn input(file: Option<&Path>) -> anyhow::Result<String> {
@@ -177,20 +196,39 @@ fn input(file: Option<&Path>) -> anyhow::Result<String> {
     Ok(text)
 }
 
+/// What is to be done with a dataset.
+#[derive(Clone, Debug)]
+struct Configured {
+    policy: Policy,
+    /// How full its pool has to be before it is pruned, in percent; 0 is not
+    /// at all.
+    prune_defer: u8,
+}
+
+impl Configured {
+    fn with(policy: Policy) -> Configured {
+        Configured {
+            policy,
+            prune_defer: 0,
+        }
+    }
+}
+
 /// One policy for each dataset. A dataset that sanoid.conf does not mention
 /// has one that destroys nothing.
-fn policies(options: &Options, datasets: &[&str]) -> anyhow::Result<Vec<Policy>> {
+fn policies(options: &Options, datasets: &[&str]) -> anyhow::Result<Vec<Configured>> {
     let source = &options.policy;
     if let Some(dir) = &source.config {
         let configured = usable_conf(dir)?.expand(datasets);
-        let policy = |dataset: &&str| {
-            let own = configured
-                .iter()
-                .find(|it| it.path == **dataset && !it.children_only);
-            own.map_or_else(
-                || Policy::managing(Names::AnyOf(Vec::new())),
-                |own| own.settings.policy(),
-            )
+        let own = configured.iter().filter(|it| !it.children_only);
+        let own: HashMap<&str, &Settings> =
+            own.map(|it| (it.path.as_str(), &it.settings)).collect();
+        let policy = |dataset: &&str| match own.get(dataset) {
+            Some(settings) => Configured {
+                policy: settings.policy(),
+                prune_defer: settings.prune_defer,
+            },
+            None => Configured::with(Policy::managing(Names::AnyOf(Vec::new()))),
         };
         return Ok(datasets.iter().map(policy).collect());
     }
@@ -213,7 +251,7 @@ fn policies(options: &Options, datasets: &[&str]) -> anyhow::Result<Vec<Policy>>
         (None, Some(regex)) => Names::Regex(regex.clone()),
         (None, None) => Names::Any,
     };
-    let policy = Policy::managing(names).with_all(parts);
+    let policy = Configured::with(Policy::managing(names).with_all(parts));
     Ok(datasets.iter().map(|_| policy.clone()).collect())
 }
 
@@ -242,12 +280,29 @@ fn text_lines(plan: &Plan<'_, String>) -> Vec<String> {
     lines
 }
 
+/// What a list does not tell: how full the pool is.
+fn deferred(limit: u8) -> Option<String> {
+    (limit > 0).then(|| {
+        format!(
+            "prune_defer {limit}: nothing is destroyed while the pool is not more than {limit}% \
+             full, which is not looked at here"
+        )
+    })
+}
+
 /// What there is to say of all, and then of each.
-fn json_lines(dataset: &str, plan: &Plan<'_, String>) -> anyhow::Result<Vec<String>> {
-    let summary = serde_json::json!({
+fn json_lines(
+    dataset: &str,
+    plan: &Plan<'_, String>,
+    prune_defer: u8,
+) -> anyhow::Result<Vec<String>> {
+    let mut summary = serde_json::json!({
         "dataset": dataset, "kept": plan.kept().count(), "destroyed": plan.destroyed().count(),
         "reclaimable": plan.reclaimable(),
     });
+    if let Some(map) = summary.as_object_mut().filter(|_| prune_defer > 0) {
+        map.insert("prune_defer".into(), prune_defer.into());
+    }
     let mut lines = vec![summary.to_string()];
     for decision in plan.decisions() {
         let mut object = serde_json::to_value(decision)?;

@@ -5,17 +5,17 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use zfs_core::{Health, PoolName, PoolState, Vdev, VdevKind, VdevProblem, Zfs};
+use zfs_retention::conf::Dataset;
 
 use super::monitor::{Level, Report, missing};
-use super::site::Site;
 use crate::list::nice;
 
-/// Whether the pools of all configured datasets are well.
-pub fn report(zfs: &Zfs, site: &Site) -> Report {
-    let pools: BTreeSet<PoolName> = site
-        .datasets
+/// Whether the pools of all configured datasets are well. Nothing is listed
+/// for it: a pool that is not well may not let itself be.
+pub fn report(zfs: &Zfs, configured: &[Dataset]) -> Report {
+    let pools: BTreeSet<PoolName> = configured
         .iter()
-        .filter_map(|observed| observed.conf.path.split('/').next()?.parse().ok())
+        .filter_map(|dataset| dataset.path.split('/').next()?.parse().ok())
         .collect();
     let mut level = Level::Ok;
     let mut messages = Vec::new();
@@ -34,17 +34,24 @@ pub fn report(zfs: &Zfs, site: &Site) -> Report {
 }
 
 fn check(state: &PoolState) -> Report {
+    let (name, health) = (&state.name, state.health);
+    let space = space(state);
+    let (level, devices) = devices(health, &state.root, &state.spares, &state.caches);
+    let word = level.as_str();
+    let line = format!("{word} ZPOOL {name} : {health} {{{space}}} {devices}");
+    Report { level, line }
+}
+
+/// As zpool-list(8) has it, also of a pool that cannot say.
+fn space(state: &PoolState) -> String {
+    let Some(capacity) = state.capacity_percent else {
+        return "Size:- Free:- Cap:-".to_owned();
+    };
     let (size, free) = (
         nice::number(state.size_bytes),
         nice::number(state.free_bytes()),
     );
-    let (name, health, capacity) = (&state.name, state.health, state.capacity_percent);
-    let (level, devices) = devices(health, &state.root, &state.spares, &state.caches);
-    let word = level.as_str();
-    let line = format!(
-        "{word} ZPOOL {name} : {health} {{Size:{size} Free:{free} Cap:{capacity}%}} {devices}"
-    );
-    Report { level, line }
+    format!("Size:{size} Free:{free} Cap:{capacity}%")
 }
 
 /// A line of zpool-status(8), as far as sanoid reads it.

@@ -1,9 +1,9 @@
 //! Snapshots and bookmarks as `zfs list` prints them.
 
 use jiff::Timestamp;
-use zfs_retention::{Guid, Snapshot, Target, Txg};
+use zfs_retention::{Guid, Snapshot, Txg};
 
-use super::targets;
+use super::targets::Marked;
 use crate::exit::UsageError;
 
 /// The columns that [`read`] wants, for
@@ -15,9 +15,9 @@ pub const COLUMNS: &str = "name,guid,createtxg,creation,userrefs,clones,used";
 pub struct Listing {
     /// The snapshots. The id is the dataset.
     pub snapshots: Vec<Snapshot<String>>,
-    /// The targets whose markers are among the bookmarks, each with the
-    /// dataset that it stands on.
-    pub targets: Vec<(String, Target)>,
+    /// The markers among the bookmarks, each with the dataset that it stands
+    /// on.
+    pub marked: Vec<(String, Marked)>,
 }
 
 /// Reads `zfs list -Hp -t snapshot,bookmark -o` [`COLUMNS`].
@@ -40,10 +40,10 @@ fn read_line(line: &str, listing: &mut Listing) -> Option<()> {
         return None;
     };
     let (guid, createtxg) = (Guid(guid.parse().ok()?), Txg(createtxg.parse().ok()?));
-    if let Some((dataset, bookmark)) = name.split_once('#') {
-        let target = targets::target(bookmark, guid, createtxg);
-        let target = target.map(|target| (dataset.to_owned(), target));
-        listing.targets.extend(target);
+    if let Some((dataset, _)) = name.split_once('#') {
+        let marked = Marked::of(name, guid, createtxg);
+        let marked = marked.map(|marked| (dataset.to_owned(), marked));
+        listing.marked.extend(marked);
         return Some(());
     }
     let (dataset, name) = name.split_once('@')?;
@@ -71,6 +71,8 @@ fn number(column: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use zfs_retention::Target;
+
     use super::*;
 
     #[test]
@@ -95,8 +97,11 @@ mod tests {
                     tank/a#mine\t17\t5\t1767225600\t-\t-\t-\n";
         let listing = read(text).unwrap();
         assert_eq!(listing.snapshots.len(), 1);
-        let target = Target::new("nas").marker(Guid(17), Txg(5)).required();
-        assert_eq!(listing.targets, [("tank/a".to_owned(), target)]);
+        let nas = Marked {
+            target: Target::new("nas").marker(Guid(17), Txg(5)).required(),
+            bookmark: "tank/a#replica-nas-0000000000000011".to_owned(),
+        };
+        assert_eq!(listing.marked, [("tank/a".to_owned(), nas)]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `--monitor-snapshots` and `--monitor-capacity`: one line and one code for
 //! Nagios, as sanoid 2.3.0 gives them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use zfs_core::{PoolName, Zfs};
@@ -65,12 +65,13 @@ pub fn snapshots(site: &Site, now: Timestamp) -> Report {
     let watched =
         |observed: &&Observed| observed.conf.settings.monitor && !observed.conf.children_only;
     let watched: Vec<&Observed> = site.datasets.iter().filter(watched).collect();
-    let mut level = Level::Ok;
-    let mut messages = Vec::new();
-    for observed in &watched {
+    // A clock that was ahead leaves snapshots that would be new for years.
+    let latest = now.checked_add(CLOCKS_DIFFER).unwrap_or(now);
+    let (mut level, mut messages) = unseen(site, now);
+    for observed in watched.iter().filter(|observed| !observed.unseen) {
         let Dataset { path, settings, .. } = &observed.conf;
         for tier in Tier::ALL {
-            let found = settings.freshness(tier, observed.newest(tier), now);
+            let found = settings.freshness(tier, observed.newest(tier, latest), now);
             let (own, text) = match found {
                 Freshness::Unwatched | Freshness::Fresh => continue,
                 Freshness::Missing => (
@@ -104,6 +105,31 @@ pub fn snapshots(site: &Site, now: Timestamp) -> Report {
     Report { level, line }
 }
 
+/// So far ahead a snapshot's creation may be and still be believed.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(1);
+
+/// What of the watched datasets could not be listed. Nobody knows how old
+/// their snapshots are, which is as bad as if there were none.
+fn unseen(site: &Site, now: Timestamp) -> (Level, Vec<String>) {
+    let missing = |observed: &&Observed| {
+        let found = |tier| observed.conf.settings.freshness(tier, None, now);
+        Tier::ALL
+            .into_iter()
+            .any(|it| found(it) == Freshness::Missing)
+    };
+    let mut level = Level::Ok;
+    let mut texts = BTreeSet::new();
+    for unseen in &site.unseen {
+        for observed in site.concerned(unseen).filter(missing) {
+            if !observed.conf.settings.monitor_dont_crit {
+                level = Level::Critical;
+            }
+            texts.insert(format!("CRIT: {}", unseen.error));
+        }
+    }
+    (level, texts.into_iter().collect())
+}
+
 fn too_old(
     word: &str,
     path: &str,
@@ -122,7 +148,7 @@ fn joined(texts: &mut [String]) -> String {
 }
 
 /// `1d 2h 3m 4s`, beginning with the largest that is not zero.
-fn shown(length: SignedDuration) -> String {
+pub(super) fn shown(length: SignedDuration) -> String {
     let seconds = length.as_secs();
     let parts = [
         (seconds / 86_400, 'd'),
@@ -147,15 +173,13 @@ struct Limits {
 
 /// Each pool's limits: those of the section that is the pool itself, else of
 /// its first.
-fn limits(site: &Site) -> BTreeMap<PoolName, Limits> {
+fn limits(configured: &[Dataset]) -> BTreeMap<PoolName, Limits> {
     let mut all = BTreeMap::new();
-    for observed in &site.datasets {
-        let path = &observed.conf.path;
+    for Dataset { path, settings, .. } in configured {
         let first = path.split('/').next().unwrap_or_default();
         let Ok(pool) = first.parse::<PoolName>() else {
             continue;
         };
-        let settings = &observed.conf.settings;
         let limits = Limits {
             warn: settings.capacity_warn,
             crit: settings.capacity_crit,
@@ -170,13 +194,13 @@ fn limits(site: &Site) -> BTreeMap<PoolName, Limits> {
     all
 }
 
-/// Whether the pools have room.
-pub fn capacity(zfs: &Zfs, site: &Site) -> Report {
+/// Whether the pools have room. Nothing is listed for it.
+pub fn capacity(zfs: &Zfs, configured: &[Dataset]) -> Report {
     let mut pools = Pools::new(zfs);
     let mut level = Level::Ok;
     let mut messages = Vec::new();
-    for (pool, limits) in limits(site) {
-        let Ok(capacity) = pools.capacity(&pool) else {
+    for (pool, limits) in limits(configured) {
+        let Ok(Some(capacity)) = pools.capacity(&pool) else {
             return missing(&pool);
         };
         let over = |limit: u8| limit > 0 && capacity >= limit;
@@ -210,15 +234,18 @@ mod tests {
     use zfs_retention::{Guid, Snapshot, Txg};
 
     use super::*;
+    use crate::autosnap::site::Unseen;
 
-    fn site(text: &str, ages_in_hours: &[(&str, &str, i64)], now: Timestamp) -> Site {
+    fn configured(text: &str) -> Vec<Dataset> {
         let source = Source {
             name: "sanoid.conf",
             text,
         };
-        let conf = Conf::read(source, None).unwrap();
-        let datasets = conf.expand::<&str>(&[]);
-        let datasets = datasets
+        Conf::read(source, None).unwrap().expand_as_written()
+    }
+
+    fn site(text: &str, ages_in_hours: &[(&str, &str, i64)], now: Timestamp) -> Site {
+        let datasets = configured(text)
             .into_iter()
             .map(|conf| Observed {
                 snapshots: ages_in_hours
@@ -232,12 +259,13 @@ mod tests {
                     })
                     .collect(),
                 name: conf.path.parse().ok(),
+                unseen: false,
                 conf,
             })
             .collect();
         Site {
             datasets,
-            existing: Vec::new(),
+            ..Site::default()
         }
     }
 
@@ -273,12 +301,64 @@ mod tests {
     }
 
     #[test]
+    fn a_snapshot_from_the_future_is_no_news() {
+        let now: Timestamp = "2026-04-03T12:00:00Z".parse().unwrap();
+        let conf = "[tank]\ndaily = 0\nmonthly = 0\n";
+        let told = |hours: &[i64]| {
+            let ages: Vec<_> = hours.iter().map(|age| ("tank", "hourly", *age)).collect();
+            let report = snapshots(&site(conf, &ages, now), now);
+            (report.level, report.line)
+        };
+        let (level, line) = told(&[-9000, 5]);
+        assert_eq!(level, Level::Warning);
+        assert!(line.contains("is 5h 0m 0s old"), "{line}");
+        let (level, line) = told(&[-9000]);
+        assert_eq!(level, Level::Critical);
+        assert!(line.ends_with("no hourly snapshots at all!"), "{line}");
+        assert_eq!(told(&[0]).0, Level::Ok);
+    }
+
+    #[test]
+    fn what_could_not_be_listed_is_critical_and_not_called_missing() {
+        let now: Timestamp = "2026-04-03T12:00:00Z".parse().unwrap();
+        let told = |conf: &str| {
+            let mut site = site(conf, &[("tank", "hourly", 0)], now);
+            for observed in site.datasets.iter_mut().skip(1) {
+                observed.unseen = true;
+            }
+            site.unseen = ["usb/a", "usb/b"]
+                .map(|root| Unseen {
+                    root: root.parse().unwrap(),
+                    error: format!("cannot list {root}: it is broken"),
+                })
+                .into();
+            let report = snapshots(&site, now);
+            (report.level, report.line)
+        };
+        let template = "[template_t]\ndaily = 0\nmonthly = 0\n[tank]\nuse_template = t\n";
+        let conf = format!("{template}[usb/a]\nuse_template = t\n[usb/b]\nmonitor = no\n");
+        assert_eq!(
+            told(&conf),
+            (
+                Level::Critical,
+                "CRIT: cannot list usb/a: it is broken".to_owned()
+            )
+        );
+        let (level, line) = told(&conf.replace("[usb/b]", "monitor_dont_crit = yes\n[usb/b]"));
+        assert_eq!(level, Level::Ok);
+        assert!(line.starts_with("CRIT: "), "{line}");
+        assert_eq!(
+            told(&conf.replace("[usb/b]", "monitor = no\n[usb/b]")).0,
+            Level::Ok
+        );
+    }
+
+    #[test]
     fn a_pool_s_own_section_sets_its_limits() {
-        let now = Timestamp::UNIX_EPOCH;
         let conf = "[tank/a]\ncapacity_warn = 10\n[tank/b]\ncapacity_warn = 20\n\
                     [tank]\ncapacity_warn = 30\n[other/a]\ncapacity_warn = 0\ncapacity_crit = 0\n\
                     [other/b]\ncapacity_crit = 40\n";
-        let limits: Vec<_> = limits(&site(conf, &[], now)).into_iter().collect();
+        let limits: Vec<_> = limits(&configured(conf)).into_iter().collect();
         let limit = |warn, crit| Limits { warn, crit };
         assert_eq!(
             limits,

@@ -8,7 +8,7 @@ use zfs_core::{Error, PoolName, Zfs};
 #[derive(Debug)]
 pub struct Pools<'a> {
     zfs: &'a Zfs,
-    capacities: HashMap<PoolName, u8>,
+    capacities: HashMap<PoolName, Option<u8>>,
 }
 
 impl<'a> Pools<'a> {
@@ -20,12 +20,12 @@ impl<'a> Pools<'a> {
         }
     }
 
-    /// How full a pool is, in percent.
+    /// How full a pool is, in percent; none where it cannot say.
     ///
     /// # Errors
     ///
     /// It cannot be asked, as where it is not imported.
-    pub fn capacity(&mut self, pool: &PoolName) -> Result<u8, Error> {
+    pub fn capacity(&mut self, pool: &PoolName) -> Result<Option<u8>, Error> {
         if let Some(known) = self.capacities.get(pool) {
             return Ok(*known);
         }

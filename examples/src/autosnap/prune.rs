@@ -10,7 +10,7 @@ use super::hook::Hook;
 use super::pools::Pools;
 use super::say::Say;
 use super::site::{Observed, Site};
-use super::targets;
+use super::targets::{Marked, waiting};
 
 /// One run of pruning.
 pub struct Prune<'a> {
@@ -59,12 +59,18 @@ impl Prune<'_> {
             let limit = dataset.conf.settings.prune_defer;
             if limit > 0 {
                 match pools.capacity(&name.pool()) {
-                    Ok(capacity) if capacity <= limit => {
+                    Ok(Some(capacity)) if capacity <= limit => {
                         let text = "its pool is not full enough to prune it (prune_defer)";
                         self.say.info(format_args!("{name}: {text}"));
                         continue;
                     }
-                    Ok(_) => {}
+                    Ok(Some(_)) => {}
+                    Ok(None) => {
+                        let text = "its pool cannot say how full it is (prune_defer)";
+                        let text = format!("cannot prune {name}: {text}");
+                        self.say.failed(name, text);
+                        continue;
+                    }
                     Err(error) => {
                         self.say.failed(name, error);
                         continue;
@@ -141,7 +147,8 @@ impl Prune<'_> {
             let known = candidate.clone().held(holds);
             snapshots.push(known.cloned(small(entry.clone_count)));
         }
-        let targets = targets(self.zfs, wanted.name)?;
+        let marked = marked(self.zfs, wanted.name)?;
+        let targets: Vec<Target> = marked.iter().map(|it| it.target.clone()).collect();
         // Each candidate by itself: that it goes is decided, what is left to
         // say is whether it may.
         let nothing = zfs_retention::Policy::managing(zfs_retention::Names::Any)
@@ -149,6 +156,9 @@ impl Prune<'_> {
         let now = now.to_zoned(self.zone.clone());
         let plan = nothing.plan(&snapshots, &targets, &now);
         self.tell_protected(&plan);
+        for text in waiting(&plan, &marked) {
+            self.say.info(format_args!("{}: {text}", wanted.name));
+        }
         Ok(plan
             .destroyed()
             .map(|snapshot| snapshot.id.clone())
@@ -165,19 +175,21 @@ impl Prune<'_> {
     }
 
     fn tell(&self, snapshot: &SnapshotName) {
-        let event = if self.readonly {
-            "would_destroy"
+        let text = format!("destroying {snapshot}");
+        if self.readonly {
+            self.say.event("would_destroy", snapshot, text);
         } else {
-            "destroy"
-        };
-        self.say
-            .event(event, snapshot, format_args!("destroying {snapshot}"));
+            self.say.doing(text);
+        }
     }
 
     /// All at once; where that fails each by itself, so that one does not keep
     /// the others.
     fn destroy(&self, snapshots: &[SnapshotName]) {
         if self.zfs.destroy_snapshots(snapshots, Defer::No).is_ok() {
+            for snapshot in snapshots {
+                self.say.done("destroy", snapshot);
+            }
             return;
         }
         for snapshot in snapshots {
@@ -187,8 +199,9 @@ impl Prune<'_> {
 
     fn destroy_one(&self, snapshot: &SnapshotName) -> bool {
         let result = self.zfs.destroy_snapshots([snapshot], Defer::No);
-        if let Err(error) = &result {
-            self.say.failed(snapshot, error);
+        match &result {
+            Ok(()) => self.say.done("destroy", snapshot),
+            Err(error) => self.say.failed(snapshot, error),
         }
         result.is_ok()
     }
@@ -256,12 +269,12 @@ pub struct Wanted<'a> {
     candidates: Vec<Snapshot<SnapshotName>>,
 }
 
-/// The targets whose markers stand on a dataset.
-fn targets(zfs: &Zfs, dataset: &DatasetName) -> Result<Vec<Target>, zfs_core::Error> {
+/// The markers that stand on a dataset.
+fn marked(zfs: &Zfs, dataset: &DatasetName) -> Result<Vec<Marked>, zfs_core::Error> {
     let bookmarks = zfs.bookmarks(dataset)?;
-    let target = |it: &zfs_core::Bookmark| {
+    let marked = |it: &zfs_core::Bookmark| {
         let (guid, createtxg) = (Guid(it.guid.0), Txg(it.createtxg.0));
-        targets::target(it.name.bookmark(), guid, createtxg)
+        Marked::of(it.name.as_str(), guid, createtxg)
     };
-    Ok(bookmarks.iter().filter_map(target).collect())
+    Ok(bookmarks.iter().filter_map(marked).collect())
 }

@@ -1,5 +1,6 @@
 //! sanoid's command line, carried out.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -8,14 +9,14 @@ use zfs_core::{ListCache, Zfs};
 use zfs_retention::conf::Conf;
 
 use super::health;
-use super::lock::{self, Task};
+use super::lock::{self, Acquired, Holder, Task};
 use super::monitor::{self, Level, Report};
 use super::prune::Prune;
 use super::say::{Loudness, Say};
 use super::site::Site;
 use super::take::Take;
 use super::usable_conf;
-use crate::exit::Exit;
+use crate::exit::{Exit, UsageError};
 
 /// sanoid's options. With none but folders given it does --cron --verbose.
 // Each is a switch of sanoid's.
@@ -116,6 +117,21 @@ impl Options {
         given.iter().all(|given| !given)
     }
 
+    /// Whether anything was asked for. By itself --force-update has sanoid
+    /// renew its list of snapshots; ours is never out of date.
+    fn acts(&self) -> bool {
+        let given = [
+            self.cron,
+            self.take_snapshots,
+            self.prune_snapshots,
+            self.monitor_snapshots,
+            self.monitor_health,
+            self.monitor_capacity,
+            self.force_update,
+        ];
+        given.iter().any(|given| *given)
+    }
+
     /// What is cached stays right where it is not looked at.
     fn cache(&self) -> Option<ListCache> {
         (!self.force_update).then(|| ListCache::new(&self.cache_dir))
@@ -142,14 +158,20 @@ impl Options {
 ///
 /// # Errors
 ///
-/// The configuration is not usable, or there is no ZFS. What fails on the way
-/// is told, and makes it [`Exit::Failed`].
+/// Nothing was asked for, the configuration is not usable, or there is no ZFS.
+/// What fails on the way is told, and makes it [`Exit::Failed`].
 pub fn run(options: &Options, voice: Voice) -> anyhow::Result<Exit> {
     let mut options = options.clone();
     let mut voice = voice;
     if options.is_bare(voice) {
         options.cron = true;
         voice.verbose = true;
+    }
+    if !options.acts() {
+        let text = "nothing to do: give --cron, --take-snapshots, --prune-snapshots or one of \
+                    --monitor-snapshots, --monitor-health, --monitor-capacity (with no option \
+                    but folders it is --cron --verbose)";
+        return Err(UsageError(text.to_owned()).into());
     }
     if options.force_prune {
         eprintln!("zfs-autosnap: --force-prune is what is always done, and not needed");
@@ -173,13 +195,16 @@ pub fn run(options: &Options, voice: Voice) -> anyhow::Result<Exit> {
 fn monitor(options: &Options) -> anyhow::Result<Report> {
     let conf = usable_conf(&options.configdir)?;
     let zfs = Zfs::open()?;
-    let site = Site::observe(&zfs, &conf, options.cache().as_ref())?;
-    Ok(if options.monitor_snapshots {
-        monitor::snapshots(&site, Timestamp::now())
-    } else if options.monitor_health {
-        health::report(&zfs, &site)
+    if options.monitor_snapshots {
+        let site = Site::observe(&zfs, &conf, options.cache().as_ref());
+        return Ok(monitor::snapshots(&site, Timestamp::now()));
+    }
+    // Every pool has a section, or one below it.
+    let configured = conf.expand_as_written();
+    Ok(if options.monitor_health {
+        health::report(&zfs, &configured)
     } else {
-        monitor::capacity(&zfs, &site)
+        monitor::capacity(&zfs, &configured)
     })
 }
 
@@ -195,8 +220,10 @@ impl<'a> Run<'a> {
     fn new(options: &'a Options, voice: Voice) -> anyhow::Result<Run<'a>> {
         let conf = usable_conf(&options.configdir)?;
         let say = Say::new(options.loudness(voice));
-        for warning in conf.warnings() {
-            eprintln!("zfs-autosnap: {warning}");
+        if !voice.quiet {
+            for warning in conf.warnings() {
+                eprintln!("zfs-autosnap: {warning}");
+            }
         }
         Ok(Run {
             options,
@@ -214,7 +241,7 @@ impl<'a> Run<'a> {
         if takes {
             // Looked at with the lock held, so that nothing is taken twice.
             if let Some(_lock) = self.lock(Task::Taking)? {
-                let seen = self.observe()?;
+                let seen = self.observe();
                 self.take(&seen);
                 site = Some(seen);
             }
@@ -222,36 +249,63 @@ impl<'a> Run<'a> {
         if prunes {
             let site = match site {
                 Some(site) => site,
-                None => self.observe()?,
+                None => self.observe(),
             };
             self.prune(&site)?;
         }
         Ok(Exit::done_if(self.say.failures() == 0))
     }
 
-    fn observe(&self) -> anyhow::Result<Site> {
+    fn observe(&self) -> Site {
         let cache = self.options.cache();
-        let site = Site::observe(&self.zfs, &self.conf, cache.as_ref())?;
+        let site = Site::observe(&self.zfs, &self.conf, cache.as_ref());
         for dataset in &site.datasets {
             self.say.debug(dataset);
         }
-        Ok(site)
+        // Several sections can meet the same error.
+        let mut told = BTreeSet::new();
+        for unseen in &site.unseen {
+            if told.insert(&unseen.error) {
+                let left = "nothing that it hides is taken or pruned";
+                let text = format!("{}; {left}", unseen.error);
+                self.say.failed(&unseen.root, text);
+            }
+        }
+        site
     }
 
     fn lock(&self, task: Task) -> anyhow::Result<Option<Lock>> {
         if self.options.readonly {
             return Ok(Some(Lock(None)));
         }
-        let lock = lock::acquire(&self.options.run_dir, task)?;
-        if lock.is_none() {
-            let what = match task {
-                Task::Taking => "taking snapshots is left to it",
-                Task::Pruning => "pruning is left to it",
-            };
-            self.say
-                .info(format_args!("another process is at it: {what}"));
+        match lock::acquire(&self.options.run_dir, task)? {
+            Acquired::Lock(lock) => Ok(Some(Lock(Some(lock)))),
+            Acquired::Busy(holder) => {
+                self.leave(task, holder);
+                Ok(None)
+            }
         }
-        Ok(lock.map(|lock| Lock(Some(lock))))
+    }
+
+    /// Another process is at it. That is no failure, unless it never ends.
+    fn leave(&self, task: Task, holder: Option<Holder>) {
+        let what = match task {
+            Task::Taking => "taking snapshots",
+            Task::Pruning => "pruning",
+        };
+        let Some(holder) = holder.filter(|holder| holder.held > task.patience()) else {
+            self.say.info(format_args!(
+                "another process is at it: {what} is left to it"
+            ));
+            return;
+        };
+        let (id, held) = (holder.id, monitor::shown(holder.held));
+        let path = holder.path.display();
+        let text = format!(
+            "{what} is left to process {id}, which has had {path} for {held}: does it hang? \
+             (ps -o stat,etime,wchan:32,args -p {id})"
+        );
+        self.say.failed(&path, text);
     }
 
     fn take(&self, site: &Site) {

@@ -54,15 +54,24 @@ impl Say {
         }
     }
 
-    /// Something that is done now, or would be.
-    pub fn event(&self, event: &str, name: impl Display, text: impl Display) {
-        match self.loudness {
-            Loudness::Quiet => {}
-            Loudness::Verbose | Loudness::Debug => line(text),
-            Loudness::Json => {
-                object(&json!({ "event": event, "name": name.to_string() }));
-            }
+    /// Something that is about to be done, for a person to read.
+    pub fn doing(&self, text: impl Display) {
+        if matches!(self.loudness, Loudness::Verbose | Loudness::Debug) {
+            line(text);
         }
+    }
+
+    /// Something that was done, for a machine: a person was told before.
+    pub fn done(&self, event: &str, name: impl Display) {
+        if self.loudness == Loudness::Json {
+            object(&json!({ "event": event, "name": name.to_string() }));
+        }
+    }
+
+    /// Something that would be done, or was found so.
+    pub fn event(&self, event: &str, name: impl Display, text: impl Display) {
+        self.doing(text);
+        self.done(event, name);
     }
 
     /// Something that went wrong; the rest goes on.

@@ -1,5 +1,6 @@
 //! `zfs-autosnap simulate`: a configuration's years, without ZFS.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -68,8 +69,8 @@ pub fn run(dir: &Path, span: &Span, show: &Show) -> anyhow::Result<Vec<String>> 
         }
     }
     if let Some(folder) = &show.svg {
-        for (dataset, run) in &runs {
-            let path = folder.join(format!("{}.svg", dataset.path.replace('/', "-")));
+        for (file, run) in drawings(&runs)? {
+            let path = folder.join(file);
             std::fs::write(&path, run.timeline().svg())
                 .with_context(|| format!("cannot write the drawing {}", path.display()))?;
         }
@@ -99,6 +100,24 @@ pub fn run(dir: &Path, span: &Span, show: &Show) -> anyhow::Result<Vec<String>> 
                 format!("{dataset}@{}", life.name)
             }
         })
+        .collect())
+}
+
+/// A file's name for each drawing.
+fn drawings(runs: &[(Dataset, Run)]) -> Result<BTreeMap<String, &Run>, UsageError> {
+    let mut all: BTreeMap<String, (&str, &Run)> = BTreeMap::new();
+    for (Dataset { path, .. }, run) in runs {
+        let file = format!("{}.svg", path.replace('/', "-"));
+        if let Some((other, _)) = all.insert(file, (path, run)) {
+            let file = path.replace('/', "-");
+            return Err(UsageError(format!(
+                "cannot draw {other} and {path} with --svg: both would be {file}.svg"
+            )));
+        }
+    }
+    Ok(all
+        .into_iter()
+        .map(|(file, (_, run))| (file, run))
         .collect())
 }
 

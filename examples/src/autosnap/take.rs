@@ -7,7 +7,7 @@ use jiff::{
     tz::{AmbiguousOffset, TimeZone},
 };
 use zfs_core::error::ErrorKind;
-use zfs_core::{DatasetName, SnapshotName, Zfs};
+use zfs_core::{DatasetName, Failure, SnapshotName, Zfs};
 use zfs_retention::conf::Settings;
 use zfs_retention::{Template, Tier};
 
@@ -80,7 +80,8 @@ impl Take<'_> {
                 continue;
             }
             let tiers = dataset.conf.settings.due(dataset.taken(), moment);
-            if tiers.is_empty() {
+            if tiers.is_empty() || dataset.unseen {
+                // Why it could not be listed was told.
                 continue;
             }
             if let Some(name) = &dataset.name {
@@ -113,8 +114,9 @@ impl Take<'_> {
     }
 
     /// Takes units of one pool in one call. One that cannot be taken is told
-    /// and left out, and the others are tried again without it. Says whether
-    /// any needed the name of a second pass.
+    /// and left out, and the others are tried again without it; so is what is
+    /// gone from below a root since it was listed. Says whether any needed the
+    /// name of a second pass.
     fn take(&self, mut units: Vec<Unit>, moment: &Zoned) -> bool {
         let mut told = false;
         let mut ever_renamed = false;
@@ -137,11 +139,12 @@ impl Take<'_> {
                 break;
             }
             let Err(error) = self.zfs.snapshot(names.iter().flatten()) else {
+                self.taken(&units, moment);
                 break;
             };
             let mut nth = 0;
             let before = units.len();
-            let mut renamed = false;
+            let (mut renamed, mut shrunk) = (false, false);
             units.retain_mut(|unit| {
                 let own = names.get(nth).map_or(&[][..], Vec::as_slice);
                 nth += 1;
@@ -151,6 +154,10 @@ impl Take<'_> {
                     .filter(|failure| own.iter().any(|name| name.as_str() == failure.name))
                     .collect();
                 if failures.is_empty() {
+                    return true;
+                }
+                if self.leave_out_gone(unit, &failures) {
+                    shrunk = true;
                     return true;
                 }
                 let exist = failures.iter().all(|it| it.kind() == ErrorKind::Exists);
@@ -172,7 +179,7 @@ impl Take<'_> {
                 false
             });
             ever_renamed |= renamed;
-            if units.len() == before && !renamed {
+            if units.len() == before && !renamed && !shrunk {
                 // It concerns all of them, or nobody knows which.
                 if let [unit] = units.as_slice() {
                     let own = names.first().map_or(&[][..], Vec::as_slice);
@@ -194,10 +201,41 @@ impl Take<'_> {
         let Ok(names) = names(&units, moment) else {
             return;
         };
-        if let Err(error) = self.zfs.snapshot(names.iter().flatten()) {
-            for (unit, own) in units.iter().zip(&names) {
-                self.report(unit, own, &error);
+        match self.zfs.snapshot(names.iter().flatten()) {
+            Ok(()) => self.taken(&units, moment),
+            Err(error) => {
+                for (unit, own) in units.iter().zip(&names) {
+                    self.report(unit, own, &error);
+                }
             }
+        }
+    }
+
+    /// Takes out of a unit what was destroyed or renamed since it was listed,
+    /// where that is all that is wrong. False where its root is gone.
+    fn leave_out_gone(&self, unit: &mut Unit, failures: &[&Failure]) -> bool {
+        let dataset = |failure: &Failure| failure.name.split('@').next().map(str::to_owned);
+        let gone: BTreeSet<String> = failures
+            .iter()
+            .filter(|failure| failure.kind() == ErrorKind::NotFound)
+            .filter_map(|failure| dataset(failure))
+            .collect();
+        if gone.len() < failures.len() || gone.contains(unit.root.as_str()) {
+            return false;
+        }
+        unit.members
+            .retain(|member| !gone.contains(member.as_str()));
+        for name in gone {
+            let text = "is gone since it was listed, and left out";
+            self.say.info(format_args!("{name} {text}"));
+        }
+        true
+    }
+
+    fn taken(&self, units: &[Unit], moment: &Zoned) {
+        for unit in units {
+            let name = snapshot_name(unit, moment);
+            self.say.done("take", format_args!("{}@{name}", unit.root));
         }
     }
 
@@ -207,9 +245,12 @@ impl Take<'_> {
             0 | 1 => String::new(),
             count => format!(" and {} below it", count - 1),
         };
-        let event = if self.readonly { "would_take" } else { "take" };
-        self.say
-            .event(event, &name, format_args!("taking {name}{below}"));
+        let text = format!("taking {name}{below}");
+        if self.readonly {
+            self.say.event("would_take", &name, text);
+        } else {
+            self.say.doing(text);
+        }
     }
 
     fn report(&self, unit: &Unit, own: &[SnapshotName], error: &zfs_core::Error) {

@@ -5,6 +5,8 @@ use std::fmt::Display;
 use serde_json::{Value, json};
 use zfs_core::Zfs;
 
+use crate::exit::sentence;
+
 /// How a verb is to be carried out.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "command-line switches")]
@@ -17,6 +19,23 @@ pub struct How {
     pub verbose: bool,
     /// The verb tells it in its own words.
     pub quiet: bool,
+}
+
+/// Does it for each, and goes on where one fails, as zfs(8) does. The last
+/// error is the outcome; those before it are told when they are not the last.
+pub fn each<T>(
+    all: impl IntoIterator<Item = T>,
+    mut act: impl FnMut(T) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut outcome = Ok(());
+    for one in all {
+        if let Err(error) = act(one) {
+            if let Err(earlier) = std::mem::replace(&mut outcome, Err(error)) {
+                eprintln!("zfs-ctl: {}", sentence(&earlier));
+            }
+        }
+    }
+    outcome
 }
 
 /// The steps of one command.
@@ -102,5 +121,26 @@ impl Act {
             .map(|(action, name)| json!({"action": action, "name": name}))
             .collect();
         json!({"dry_run": self.how.dry_run, "steps": steps, "error": error})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::bail;
+
+    use super::*;
+
+    #[test]
+    fn one_failure_does_not_keep_the_others_from_being_done() {
+        let mut done = Vec::new();
+        let outcome = each(1..=5, |number| {
+            if number % 2 == 0 {
+                bail!("{number}");
+            }
+            done.push(number);
+            Ok(())
+        });
+        assert_eq!(done, [1, 3, 5]);
+        assert_eq!(outcome.unwrap_err().to_string(), "4");
     }
 }

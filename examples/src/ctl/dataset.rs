@@ -10,6 +10,7 @@ use super::act::Act;
 use super::name::{Any, assignment, size};
 use super::new_key::{NewKey, split_key};
 use super::property::text as text_of;
+use super::reservation::Layout;
 use super::usage;
 
 /// Create a filesystem, or with -V a volume
@@ -77,11 +78,15 @@ impl Create {
                     request = request.volblocksize(blocksize);
                 }
                 if !self.sparse && properties.get("refreservation").is_none() {
-                    let copies = properties
-                        .get("copies")
-                        .and_then(|text| size(&text_of(text)).ok())
-                        .unwrap_or(1);
-                    let bytes = reservation(volsize, blocksize, copies);
+                    let pool = act.zfs.pool_state(&self.name.pool())?;
+                    let Some(layout) = Layout::of(&pool.root) else {
+                        bail!(
+                            "cannot create '{}': how much a volume can take on dRAID is not known \
+                             here (-o refreservation=SIZE reserves that much, -s nothing)",
+                            self.name
+                        );
+                    };
+                    let bytes = layout.reservation(volsize, blocksize);
                     request = request.property("refreservation", bytes);
                 }
                 request
@@ -103,7 +108,7 @@ impl Create {
 }
 
 /// Creates and mounts the filesystems above it that are missing.
-fn create_above(act: &mut Act, name: &DatasetName) -> Result<()> {
+pub fn create_above(act: &mut Act, name: &DatasetName) -> Result<()> {
     let mut missing = Vec::new();
     for parent in name.ancestors() {
         if act.zfs.exists(&parent)? {
@@ -138,21 +143,6 @@ fn default_blocksize(version: Version) -> u64 {
     } else {
         16 << 10
     }
-}
-
-/// What a volume of that size can take at most, its metadata included, on a
-/// pool without RAID-Z (`zvol_volsize_to_reservation` of libzfs).
-pub fn reservation(volsize: u64, volblocksize: u64, copies: u64) -> u64 {
-    /// Block pointers in an indirect block of 128 KiB.
-    const POINTERS: u64 = 1 << 10;
-    const INDIRECT: u64 = 128 << 10;
-    let mut blocks = volsize / volblocksize.max(1);
-    let mut metadata = 7;
-    while blocks > 1 {
-        blocks = blocks.div_ceil(POINTERS);
-        metadata += blocks;
-    }
-    volsize * copies + metadata * (copies + 1).min(3) * INDIRECT
 }
 
 /// Give a dataset or snapshot another name
@@ -284,24 +274,5 @@ impl Promote {
     /// Carries it out.
     pub fn run(self, act: &mut Act) -> Result<()> {
         Ok(act.step("promote", &self.clone, |zfs| zfs.promote(&self.clone))?)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Seen on OpenZFS 2.3.9: zfs create -V 1M and -V 1G, blocks of 16 KiB.
-    #[test]
-    fn a_volume_reserves_what_zfs_8_reserves() {
-        assert_eq!(
-            reservation(1 << 20, 16 << 10, 1),
-            (1 << 20) + 8 * 2 * (128 << 10)
-        );
-        let gigabyte: u64 = 1 << 30;
-        assert_eq!(
-            reservation(gigabyte, 16 << 10, 1),
-            gigabyte + (7 + 64 + 1) * 2 * (128 << 10)
-        );
     }
 }

@@ -74,6 +74,12 @@ impl Destroy {
         }
         match Any::parse(&self.name)? {
             Any::Bookmark(bookmark) => {
+                if self.defer || self.recursive || self.dependents {
+                    bail!(
+                        "cannot destroy '{bookmark}': -d, -r and -R are not for bookmarks, on \
+                         which nothing depends"
+                    );
+                }
                 if !act.zfs.exists(&bookmark)? {
                     bail!("bookmark '{bookmark}' does not exist.");
                 }
@@ -118,8 +124,17 @@ impl Destroy {
     }
 
     fn dataset(&self, act: &mut Act, dataset: &DatasetName) -> Result<()> {
-        act.zfs.dataset(dataset)?;
+        let kind = act.zfs.dataset(dataset)?.kind;
+        if self.defer {
+            bail!("cannot destroy '{dataset}': -d is for snapshots, and this is a {kind}");
+        }
         if !self.recursive && !self.dependents {
+            if dataset.is_pool_root() {
+                bail!(
+                    "cannot destroy '{dataset}': it goes with its pool alone (zpool destroy \
+                     {dataset}); -r destroys everything in it"
+                );
+            }
             let below = tree(&act.zfs, dataset, true)?.len() > 1;
             if below || !snapshots(&act.zfs, dataset)?.is_empty() {
                 bail!("cannot destroy '{dataset}': it has children (-r destroys them as well)");
@@ -260,7 +275,10 @@ impl Doomed {
             self.clones_of(zfs, &snapshot.name)?;
             self.order.push(Doom::Snapshot(snapshot.name));
         }
-        self.order.push(Doom::Dataset(dataset.clone()));
+        // The topmost filesystem stays as long as its pool.
+        if !dataset.is_pool_root() {
+            self.order.push(Doom::Dataset(dataset.clone()));
+        }
         Ok(())
     }
 

@@ -48,21 +48,35 @@ impl LoadKey {
             }
             return Ok(());
         }
-        let (mut tried, mut failed) = (0, 0);
-        for root in encryption_roots(act, &roots, KeyStatus::Unavailable)? {
-            tried += 1;
-            if let Err(error) = load(act, &root, location.as_ref(), self.check) {
-                eprintln!("{error:#}");
-                failed += 1;
-            }
+        let roots = encryption_roots(act, &roots, KeyStatus::Unavailable)?;
+        many(act, &roots, "loaded", |act, root| {
+            load(act, root, location.as_ref(), self.check)
+        })
+    }
+}
+
+/// Does it with each of many keys, goes on where one fails, and tells the
+/// number as zfs(8) does.
+fn many(
+    act: &mut Act,
+    roots: &[DatasetName],
+    done: &str,
+    mut one: impl FnMut(&mut Act, &DatasetName) -> Result<()>,
+) -> Result<()> {
+    let mut failed = 0;
+    for root in roots {
+        if let Err(error) = one(act, root) {
+            eprintln!("{error:#}");
+            failed += 1;
         }
-        if !act.is_json() {
-            println!("{} / {tried} key(s) successfully loaded", tried - failed);
-        }
-        match failed {
-            0 => Ok(()),
-            count => bail!("{count} keys could not be loaded"),
-        }
+    }
+    let tried = roots.len();
+    if !act.is_json() {
+        println!("{} / {tried} key(s) successfully {done}", tried - failed);
+    }
+    match failed {
+        0 => Ok(()),
+        count => bail!("{count} keys could not be {done}"),
     }
 }
 
@@ -83,18 +97,15 @@ pub struct UnloadKey {
 impl UnloadKey {
     /// Carries it out.
     pub fn run(self, act: &mut Act) -> Result<()> {
-        let mut names = roots(act, self.name.as_ref(), self.all)?;
-        let many = self.recursive || self.all;
-        if many {
-            names = encryption_roots(act, &names, KeyStatus::Available)?;
+        let names = roots(act, self.name.as_ref(), self.all)?;
+        let unload = |act: &mut Act, name: &DatasetName| -> Result<()> {
+            Ok(act.step("unload-key", name, |zfs| zfs.unload_key(name))?)
+        };
+        if !self.recursive && !self.all {
+            return names.iter().try_for_each(|name| unload(act, name));
         }
-        for name in &names {
-            act.step("unload-key", name, |zfs| zfs.unload_key(name))?;
-        }
-        if many && !act.is_json() {
-            println!("{0} / {0} key(s) successfully unloaded", names.len());
-        }
-        Ok(())
+        let names = encryption_roots(act, &names, KeyStatus::Available)?;
+        many(act, &names, "unloaded", unload)
     }
 }
 

@@ -16,6 +16,7 @@ pub mod new_key;
 pub mod program;
 mod prompt;
 pub mod property;
+mod reservation;
 pub mod snapshot;
 pub mod stream;
 

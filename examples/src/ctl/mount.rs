@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::Args;
 use serde_json::json;
-use zfs_core::{DatasetName, KeyStatus, MountRequest, Mounted, UnmountFlags};
+use zfs_core::{
+    Dataset, DatasetKinds, DatasetName, KeyStatus, ListDatasets, MountRequest, Mounted,
+    UnmountFlags,
+};
 
 use super::act::Act;
 use super::key::load;
@@ -121,13 +124,11 @@ impl Mount {
         if self.options.iter().any(has_place) {
             return usage("mountpoint= is for one filesystem");
         }
-        if self.load_keys {
-            for root in roots {
-                for name in super::name::tree(&act.zfs, root, true)? {
-                    load_key_of(act, &name)?;
-                }
-            }
-        }
+        let locked = if self.load_keys {
+            load_keys(act, roots)?
+        } else {
+            0
+        };
         if act.is_dry() {
             for root in roots {
                 act.step("mount everything in", root, |_| Ok(()))?;
@@ -141,11 +142,54 @@ impl Mount {
         for failure in &all.failures {
             eprintln!("{failure}");
         }
-        match all.failures.len() {
-            0 => Ok(()),
-            count => bail!("{count} filesystems could not be mounted"),
+        match (locked, all.failures.len()) {
+            (0, 0) => Ok(()),
+            (0, count) => bail!("{count} filesystems could not be mounted"),
+            (keys, count) => bail!(
+                "{keys} keys could not be loaded; of the filesystems that need none of them \
+                 {count} could not be mounted"
+            ),
         }
     }
+}
+
+/// Loads the keys that mounting everything needs, each of them once. Answers
+/// how many could not be.
+fn load_keys(act: &mut Act, roots: &[DatasetName]) -> Result<usize> {
+    let mut tried: Vec<DatasetName> = Vec::new();
+    let mut failed = 0;
+    for root in roots {
+        let filesystems = ListDatasets::new()
+            .recursive()
+            .kinds(DatasetKinds::FILESYSTEM);
+        for dataset in act.zfs.list_datasets(root, filesystems) {
+            let dataset = dataset?;
+            if dataset.key_status() != Some(KeyStatus::Unavailable) || !is_automatic(&dataset) {
+                continue;
+            }
+            let Some(key_root) = dataset.encryption_root() else {
+                continue;
+            };
+            if tried.contains(&key_root) {
+                continue;
+            }
+            if let Err(error) = load(act, &key_root, None, false) {
+                eprintln!("{error:#}");
+                failed += 1;
+            }
+            tried.push(key_root);
+        }
+    }
+    Ok(failed)
+}
+
+/// Whether it is mounted where everything is.
+fn is_automatic(dataset: &Dataset) -> bool {
+    let Some(properties) = &dataset.properties else {
+        return false;
+    };
+    let has_place = properties.text("mountpoint").starts_with('/');
+    has_place && properties.number("canmount") == Some(1) && !dataset.inconsistent
 }
 
 fn load_key_of(act: &mut Act, name: &DatasetName) -> Result<()> {

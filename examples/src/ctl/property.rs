@@ -4,9 +4,9 @@ use anyhow::{Result, bail};
 use clap::Args;
 use zfs_core::{DatasetName, Error, Mounts, Name, Properties, PropertyValue, Zfs};
 
-use super::act::Act;
-use super::dataset::reservation;
+use super::act::{Act, each};
 use super::name::{Any, assignment, number, tree};
+use super::reservation::Layout;
 use super::usage;
 
 /// Set properties
@@ -45,40 +45,58 @@ impl Set {
         } else {
             Mounts::Follow
         };
-        for name in names {
-            match Any::parse(name)? {
-                Any::Dataset(name) => {
-                    let properties = with_reservation(act, &name, &properties)?;
-                    act.step("set", &name, |zfs| {
-                        zfs.set_properties_with(&name, &properties, mounts)
-                    })?;
-                }
-                Any::Snapshot(name) => {
-                    act.step("set", &name, |zfs| zfs.set_properties(&name, &properties))?;
-                }
-                Any::Bookmark(name) => bail!("cannot set property for '{name}': it is a bookmark"),
+        each(all(names)?, |name| match name {
+            Any::Dataset(name) => {
+                let properties = with_reservation(act, &name, &properties)?;
+                Ok(act.step("set", &name, |zfs| {
+                    zfs.set_properties_with(&name, &properties, mounts)
+                })?)
             }
-        }
-        Ok(())
+            Any::Snapshot(name) => {
+                Ok(act.step("set", &name, |zfs| zfs.set_properties(&name, &properties))?)
+            }
+            Any::Bookmark(name) => bail!("cannot set property for '{name}': it is a bookmark"),
+        })
     }
 }
 
+/// The names, all of them read before anything is changed.
+fn all(names: &[String]) -> Result<Vec<Any>> {
+    names.iter().map(|name| Any::parse(name)).collect()
+}
+
 /// A volume that reserves all it can take goes on doing so with a new size.
+/// One that the kernel would refuse is refused here, since the kernel would
+/// take the reservation all the same.
 fn with_reservation(act: &Act, name: &DatasetName, wanted: &Properties) -> Result<Properties> {
     let mut properties = wanted.clone();
     let Some(new) = number(wanted.get("volsize")) else {
         return Ok(properties);
     };
-    if wanted.get("refreservation").is_some() {
+    let now = act.zfs.properties(name)?;
+    let numbers = ["volsize", "volblocksize", "refreservation"].map(|p| now.number(p));
+    let [Some(old), Some(block), Some(reserved)] = numbers else {
+        return Ok(properties);
+    };
+    if new == 0 || new % block.max(1) != 0 {
+        bail!(
+            "cannot set property for '{name}': volsize must be a multiple of its volblocksize \
+             ({block} bytes), and is {new}"
+        );
+    }
+    if wanted.get("refreservation").is_some() || reserved == 0 {
         return Ok(properties);
     }
-    let now = act.zfs.properties(name)?;
-    let numbers = ["volsize", "volblocksize", "copies", "refreservation"].map(|p| now.number(p));
-    if let [Some(old), Some(block), copies, Some(reserved)] = numbers {
-        let copies = copies.unwrap_or(1);
-        if reserved == reservation(old, block, copies) {
-            properties.set("refreservation", reservation(new, block, copies));
+    let pool = act.zfs.pool_state(&name.pool())?;
+    match Layout::of(&pool.root) {
+        Some(layout) if reserved == layout.reservation(old, block) => {
+            properties.set("refreservation", layout.reservation(new, block));
         }
+        Some(_) => {}
+        None => eprintln!(
+            "zfs-ctl: '{name}': refreservation stays {reserved}: how much a volume can take on \
+             dRAID is not known here (zfs-ctl set refreservation=SIZE {name})"
+        ),
     }
     Ok(properties)
 }
@@ -103,20 +121,13 @@ pub struct Inherit {
 impl Inherit {
     /// Carries it out.
     pub fn run(self, act: &mut Act) -> Result<()> {
-        for name in &self.names {
-            match Any::parse(name)? {
-                Any::Dataset(root) => {
-                    for name in tree(&act.zfs, &root, self.recursive)? {
-                        act.step("inherit", &name, |zfs| self.one(zfs, &name))?;
-                    }
-                }
-                Any::Snapshot(name) => {
-                    act.step("inherit", &name, |zfs| self.one(zfs, &name))?;
-                }
-                Any::Bookmark(name) => bail!("cannot inherit on '{name}': it is a bookmark"),
-            }
-        }
-        Ok(())
+        each(all(&self.names)?, |name| match name {
+            Any::Dataset(root) => each(tree(&act.zfs, &root, self.recursive)?, |name| {
+                Ok(act.step("inherit", &name, |zfs| self.one(zfs, &name))?)
+            }),
+            Any::Snapshot(name) => Ok(act.step("inherit", &name, |zfs| self.one(zfs, &name))?),
+            Any::Bookmark(name) => bail!("cannot inherit on '{name}': it is a bookmark"),
+        })
     }
 }
 

@@ -4,9 +4,9 @@ use std::time::SystemTime;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use zfs_core::{Defer, Properties, SnapshotName, SnapshotOrBookmark};
+use zfs_core::{DatasetName, Defer, ListDatasets, Properties, SnapshotName, SnapshotOrBookmark};
 
-use super::act::Act;
+use super::act::{Act, each};
 use super::name::{Any, assignment, snapshots, tree};
 use super::usage;
 
@@ -32,7 +32,11 @@ pub struct Snapshot {
 impl Snapshot {
     /// Carries it out.
     pub fn run(self, act: &mut Act) -> Result<()> {
-        let names = spread(act, &self.names, self.recursive, false)?;
+        let names = if self.recursive {
+            below(act, &self.names)?
+        } else {
+            self.names
+        };
         let properties: Properties = self.properties.into_iter().collect();
         let shown: Vec<&str> = names.iter().map(SnapshotName::as_str).collect();
         Ok(act.step("snapshot", shown.join(" "), |zfs| {
@@ -41,25 +45,35 @@ impl Snapshot {
     }
 }
 
-/// These names, and with `recursive` the same on everything below.
-fn spread(
-    act: &Act,
-    names: &[SnapshotName],
-    recursive: bool,
-    existing: bool,
-) -> Result<Vec<SnapshotName>> {
+/// These names, and the same on everything below, but for what an interrupted
+/// receive has left incomplete: of that no snapshot can be taken.
+fn below(act: &Act, names: &[SnapshotName]) -> Result<Vec<SnapshotName>> {
     let mut all = Vec::new();
     for name in names {
-        if !recursive {
-            all.push(name.clone());
-            continue;
-        }
-        for dataset in tree(&act.zfs, name.dataset(), true)? {
-            let name = name.on(&dataset)?;
-            if !existing || act.zfs.exists(&name)? {
-                all.push(name);
+        let mut incomplete: Option<DatasetName> = None;
+        let datasets = ListDatasets::new().recursive().without_properties();
+        for dataset in act.zfs.list_datasets(name.dataset(), datasets) {
+            let dataset = dataset?;
+            if incomplete
+                .as_ref()
+                .is_some_and(|above| dataset.name.is_within(above))
+            {
+                continue;
             }
+            if dataset.inconsistent {
+                incomplete = Some(dataset.name);
+                continue;
+            }
+            all.push(name.on(&dataset.name)?);
         }
+    }
+    if all.is_empty() {
+        let shown: Vec<&str> = names.iter().map(SnapshotName::as_str).collect();
+        bail!(
+            "cannot create snapshot '{}': an interrupted receive has left that dataset \
+             incomplete (finish it, or give it up: zfs-ctl receive -A)",
+            shown.join(" ")
+        );
     }
     Ok(all)
 }
@@ -156,9 +170,15 @@ pub struct Hold {
 impl Hold {
     /// Carries it out.
     pub fn run(self, act: &mut Act) -> Result<()> {
-        let names = spread(act, &self.names, self.recursive, true)?;
-        let shown: Vec<&str> = names.iter().map(SnapshotName::as_str).collect();
-        Ok(act.step("hold", shown.join(" "), |zfs| zfs.hold(&names, &self.tag))?)
+        each(&self.names, |name| {
+            Ok(act.step("hold", name, |zfs| {
+                if self.recursive {
+                    zfs.hold_recursively(name, &self.tag).map(drop)
+                } else {
+                    zfs.hold([name], &self.tag)
+                }
+            })?)
+        })
     }
 }
 
@@ -178,25 +198,15 @@ pub struct Release {
 impl Release {
     /// Carries it out.
     pub fn run(self, act: &mut Act) -> Result<()> {
-        let mut names = spread(act, &self.names, self.recursive, true)?;
-        if self.recursive {
-            let mut held = Vec::new();
-            for name in names {
-                if act
-                    .zfs
-                    .holds(&name)?
-                    .iter()
-                    .any(|hold| hold.tag == self.tag)
-                {
-                    held.push(name);
+        each(&self.names, |name| {
+            Ok(act.step("release", name, |zfs| {
+                if self.recursive {
+                    zfs.release_recursively(name, &self.tag).map(drop)
+                } else {
+                    zfs.release([name], &self.tag)
                 }
-            }
-            names = held;
-        }
-        let shown: Vec<&str> = names.iter().map(SnapshotName::as_str).collect();
-        Ok(act.step("release", shown.join(" "), |zfs| {
-            zfs.release(&names, &self.tag)
-        })?)
+            })?)
+        })
     }
 }
 
@@ -222,13 +232,30 @@ impl Holds {
     /// Carries it out.
     pub fn run(self, act: &mut Act) -> Result<()> {
         let mut rows = vec![];
-        for name in spread(act, &self.names, self.recursive, true)? {
+        for name in self.wanted(act)? {
             for hold in act.zfs.holds(&name)? {
                 rows.push([name.to_string(), hold.tag, self.time(hold.created)]);
             }
         }
         super::property::table(&["NAME", "TAG", "TIMESTAMP"], &rows, self.script);
         Ok(())
+    }
+
+    /// The names, or with -r those of them that exist at and below each.
+    fn wanted(&self, act: &Act) -> Result<Vec<SnapshotName>> {
+        if !self.recursive {
+            return Ok(self.names.clone());
+        }
+        let mut wanted = Vec::new();
+        for name in &self.names {
+            for dataset in tree(&act.zfs, name.dataset(), true)? {
+                let name = name.on(&dataset)?;
+                if act.zfs.exists(&name)? {
+                    wanted.push(name);
+                }
+            }
+        }
+        Ok(wanted)
     }
 
     fn time(&self, time: SystemTime) -> String {

@@ -12,7 +12,7 @@ use zfs_core::{
 };
 
 use super::act::Act;
-use super::dataset::mount_new;
+use super::dataset::{create_above, mount_new};
 use super::name::{Any, assignment};
 use super::new_key::{NewKey, split_key};
 use super::usage;
@@ -235,6 +235,14 @@ impl Receive {
         let mut input = File::from(stdin.as_fd().try_clone_to_owned()?);
         let begin = BeginRecord::read(&mut input).context("cannot receive")?;
         let snapshot = self.snapshot(&begin)?;
+        let is_new = !act.zfs.exists(snapshot.dataset())?;
+        if self.makes_dataset(&begin) {
+            if is_new {
+                self.create_between(act, snapshot.dataset())?;
+            } else {
+                self.check_target(&act.zfs, snapshot.dataset())?;
+            }
+        }
         let mut origin = None;
         let (is_incremental, guid) = (begin.from_guid().is_some(), begin.to_guid());
         let mut request = ReceiveRequest::new(snapshot.clone()).begin_record(begin);
@@ -271,7 +279,6 @@ impl Receive {
         if self.corrective {
             request = request.heal();
         }
-        let is_new = !act.zfs.exists(snapshot.dataset())?;
         let mut errors = Vec::new();
         let received = act.step("receive", &snapshot, |zfs| {
             errors = zfs.receive(&request, input.as_fd())?.property_errors;
@@ -292,6 +299,52 @@ impl Receive {
         }
         if is_new && !self.unmounted {
             mount_new(act, snapshot.dataset())?;
+        }
+        Ok(())
+    }
+
+    /// Whether the stream is for a dataset that is not there yet.
+    fn makes_dataset(&self, begin: &BeginRecord) -> bool {
+        let has_origin = self.properties.iter().any(|(name, _)| name == "origin");
+        !self.corrective && (begin.from_guid().is_none() || begin.is_clone() || has_origin)
+    }
+
+    /// With -d, what is missing between the target and the new dataset; with -n
+    /// it is told, where zfs(8) only finds that it is missing.
+    fn create_between(&self, act: &mut Act, dataset: &DatasetName) -> Result<()> {
+        if self.path {
+            act.zfs.dataset(&self.target.parse()?)?;
+            create_above(act, dataset)?;
+        }
+        Ok(())
+    }
+
+    /// As zfs(8), and unlike the kernel, -F lets a stream for a new dataset
+    /// replace one that is there only where no snapshot goes with it.
+    fn check_target(&self, zfs: &Zfs, target: &DatasetName) -> Result<()> {
+        let there = zfs.dataset(target)?;
+        // The stream goes on with the interrupted one; any other is refused by
+        // the kernel.
+        if there.receive_resume_token().is_some() {
+            return Ok(());
+        }
+        if !self.force {
+            bail!(
+                "cannot receive into '{target}': it exists, and the stream is for a new dataset \
+                 (-F replaces what has no snapshots)"
+            );
+        }
+        if let Some(snapshot) = there.newest_snapshot() {
+            bail!(
+                "cannot receive into '{target}': it has snapshots ({snapshot}), and -F replaces \
+                 only what has none (zfs-ctl destroy {target}@% destroys them)"
+            );
+        }
+        if there.origin.is_some() {
+            bail!(
+                "cannot receive into '{target}': it is a clone, which -F does not replace \
+                 (zfs-ctl destroy {target})"
+            );
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ use jiff::Zoned;
 use zfs_core::{DatasetName, ListCache, Zfs};
 use zfs_replicate::endpoint::{
     Access, Compression, Elevation, Endpoint, Forced, Local, Ssh, SshOptions, Stock, remembered,
+    trees,
 };
 use zfs_replicate::execute::{Cancel, Executor, Retries};
 use zfs_replicate::marker::TargetId;
@@ -78,16 +79,17 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     };
     let told = Told::new(arguments);
     let planned = |choice: &Wanted| -> Result<Plan, zfs_replicate::Error> {
-        let source_tree = source.tree(&source_root)?;
-        let target_tree = if forced {
+        let (source_tree, target_tree) = if forced {
             let encrypted = if arguments.plaintext {
                 Encrypted::Plaintext
             } else {
                 Encrypted::Raw
             };
-            remembered(&source_tree, &target_root, &id, encrypted)
+            let tree = source.tree(&source_root)?;
+            let target = remembered(&tree, &target_root, &id, encrypted);
+            (tree, target)
         } else {
-            target.tree(&target_root)?
+            trees((&*source, &source_root), (&*target, &target_root))?
         };
         let chosen = choice.choose(&source_tree, &target_tree);
         let wanted =
@@ -274,6 +276,9 @@ fn endpoint(
         Elevation::Sudo
     };
     let mut stock = Stock::new(Arc::new(Ssh::connect(options)?), elevation);
+    if times {
+        stock = stock.with_times();
+    }
     if let Some(name) = arguments.compress.as_deref().filter(|name| *name != "none") {
         let compression = Compression::named(name).ok_or_else(|| {
             let names = Compression::NAMES.join(", ");

@@ -21,19 +21,32 @@ pub struct Pool {
 
 impl Pool {
     pub fn new() -> Pool {
+        Pool::of(1, &[])
+    }
+
+    /// Four disks, one of them for parity: blocks take more than their size.
+    pub fn raidz() -> Pool {
+        Pool::of(4, &["raidz"])
+    }
+
+    fn of(disks: usize, layout: &[&str]) -> Pool {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let folder = tempfile::tempdir().expect("a folder");
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("ctl{}x{count:03}", std::process::id());
-        let disk = folder.path().join("disk");
-        File::create(&disk)
-            .and_then(|file| file.set_len(128 << 20))
-            .expect("a disk");
+        let disks = (0..disks).map(|number| {
+            let disk = folder.path().join(format!("disk{number}"));
+            File::create(&disk)
+                .and_then(|file| file.set_len(128 << 20))
+                .expect("a disk");
+            disk
+        });
         let status = Command::new("zpool")
             .args(["create", "-f", "-o", "cachefile=none", "-m"])
             .arg(folder.path().join("mnt"))
             .arg(&name)
-            .arg(&disk)
+            .args(layout)
+            .args(disks)
             .status();
         assert!(status.expect("zpool").success());
         Pool { name, folder }
@@ -137,7 +150,12 @@ impl Drop for Pool {
 /// compares exit codes after each, and the state at the end.
 #[track_caller]
 pub fn same(lines: &[&str]) {
-    let (theirs, ours) = (Pool::new(), Pool::new());
+    same_on([Pool::new(), Pool::new()], lines);
+}
+
+/// The same on these two.
+#[track_caller]
+pub fn same_on([theirs, ours]: [Pool; 2], lines: &[&str]) {
     for pool in [&theirs, &ours] {
         fs::write(pool.folder.path().join("raw.key"), [5; 32]).unwrap();
         fs::write(

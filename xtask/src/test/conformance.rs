@@ -227,15 +227,19 @@ mod tests {
     #[test]
     fn every_test_of_ours_that_is_named_exists() {
         for (program, test) in table().tests() {
+            let (file, function) = match test.split_once("::") {
+                Some((module, function)) => (format!("{program}/{module}"), function),
+                None => (program.clone(), test.as_str()),
+            };
             let sources: Vec<_> = fs::read_dir(workspace())
                 .unwrap()
-                .map(|folder| folder.unwrap().path().join(format!("tests/{program}.rs")))
+                .map(|folder| folder.unwrap().path().join(format!("tests/{file}.rs")))
                 .filter(|file| file.exists())
                 .collect();
-            assert_eq!(sources.len(), 1, "the program {program}");
+            assert_eq!(sources.len(), 1, "the program {program}, {file}.rs");
             let source = fs::read_to_string(&sources[0]).unwrap();
             assert!(
-                source.contains(&format!("#[test]\nfn {test}(")),
+                source.contains(&format!("#[test]\nfn {function}(")),
                 "{program} has no test {test}"
             );
         }

@@ -160,7 +160,7 @@ macro_rules! properties {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq)]
         pub struct $type {
-            list: NvList,
+            pub(super) list: NvList,
         }
 
         impl $type {

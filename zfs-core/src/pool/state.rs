@@ -37,8 +37,9 @@ pub struct PoolState {
     pub size_bytes: u64,
     /// Bytes of that which are allocated.
     pub allocated_bytes: u64,
-    /// How much of it is allocated, in percent.
-    pub capacity_percent: u8,
+    /// How much of it is allocated, in percent; none where ZFS cannot say, as
+    /// of a pool that could not be opened.
+    pub capacity_percent: Option<u8>,
     /// How scattered its free space is, in percent; none where ZFS does not
     /// say.
     pub fragmentation_percent: Option<u8>,
@@ -93,6 +94,7 @@ impl PoolState {
                 .and_then(|percent| u8::try_from(percent).ok())
                 .filter(|percent| *percent <= 100)
         };
+        let size_bytes = number("size").unwrap_or(root.size_bytes);
         let features = config.get_nvlist("feature_stats").into_iter().flatten();
         Ok(PoolState {
             guid: Guid(config.get_u64("pool_guid").ok_or("it has no pool_guid")?),
@@ -106,9 +108,10 @@ impl PoolState {
             scan,
             error_scrub: ErrorScrub::read(tree),
             txg: Txg(config.get_u64("txg").unwrap_or(0)),
-            size_bytes: number("size").unwrap_or(root.size_bytes),
+            size_bytes,
             allocated_bytes: number("allocated").unwrap_or(root.allocated_bytes),
-            capacity_percent: percent("capacity").unwrap_or(0),
+            // The kernel says 0 where it knows of no space at all.
+            capacity_percent: percent("capacity").filter(|_| size_bytes > 0),
             fragmentation_percent: percent("fragmentation"),
             freeing_bytes: number("freeing").unwrap_or(0),
             leaked_bytes: number("leaked").unwrap_or(0),
@@ -170,7 +173,10 @@ impl Zfs {
     ///
     /// let zfs = Zfs::open()?;
     /// let tank = zfs.pool_state(&"tank".parse()?)?;
-    /// println!("{} {} {}%", tank.name, tank.health, tank.capacity_percent);
+    /// println!("{} {}", tank.name, tank.health);
+    /// if let Some(percent) = tank.capacity_percent {
+    ///     println!("{percent}% are allocated");
+    /// }
     /// if tank.status != PoolStatus::Healthy {
     ///     println!("{}: {}", tank.status, tank.status.advice());
     /// }
@@ -208,5 +214,35 @@ impl Zfs {
             zfs: self.clone(),
             names: names.into_iter(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(numbers: &[(&str, u64)]) -> PoolState {
+        let mut config = NvList::new();
+        config.insert("pool_guid", 7_u64).unwrap();
+        config.insert("vdev_tree", NvList::new()).unwrap();
+        let mut list = NvList::new();
+        for (name, number) in numbers {
+            let mut entry = NvList::new();
+            entry.insert("value", *number).unwrap();
+            list.insert(name, entry).unwrap();
+        }
+        let properties = PoolProperties { list };
+        let name = "tank".parse().unwrap();
+        PoolState::read(name, &config, properties, Version::NEWEST).unwrap()
+    }
+
+    #[test]
+    fn a_pool_that_cannot_say_how_full_it_is_is_not_empty() {
+        let percent = |numbers: &[(&str, u64)]| state(numbers).capacity_percent;
+        assert_eq!(percent(&[("size", 100), ("capacity", 7)]), Some(7));
+        assert_eq!(percent(&[("size", 100), ("capacity", 0)]), Some(0));
+        assert_eq!(percent(&[("size", 0), ("capacity", 0)]), None);
+        assert_eq!(percent(&[("size", 100)]), None);
+        assert_eq!(percent(&[("size", 100), ("capacity", u64::MAX)]), None);
     }
 }

@@ -1,14 +1,16 @@
 //! A system with stock ZFS: zfs(8) in a shell, over a connection.
 //!
 //! ```text
-//! tree: zfs list -Hp -r ROOT [, zfs list -Hp -d 0 what is above it]
+//! tree: zfs list -r ROOT && zfs list -r -t snapshot,bookmark ROOT
+//!       [, the IV sets of what is encrypted, or what is above a root that is not there]
 //! zfs send there -> ssh -> pipe            pipe -> ssh -> zfs receive there
 //! ```
 //!
-//! Whatever the number of datasets, a listing takes one command, which also
-//! says about how much there is to send, or two where
-//! the root is not there yet; the streams of a range take one, which also says
-//! what arrived; and one shell for all ranges moves the markers.
+//! Whatever the number of datasets, a listing takes one command, or two where
+//! something is encrypted or the root is not there yet; about how much there is
+//! to send is asked by another, once, where something is sent; the streams of a
+//! range take one, which also says what arrived; and one shell for all ranges
+//! moves the markers.
 
 mod asides;
 mod compression;
@@ -65,8 +67,17 @@ pub struct Stock {
     /// How many bytes sends have written so far.
     sent: Arc<Mutex<HashMap<Guid, u64>>>,
     asides: Arc<Asides>,
-    /// How much the last listing says that there is to send.
-    sizes: Arc<Mutex<HashMap<DatasetName, Vec<listing::Size>>>>,
+    /// Snapshots are listed with when they were made.
+    times: bool,
+    sizes: Arc<Mutex<Sizes>>,
+}
+
+/// How much there is to send of the tree that was listed last.
+#[derive(Debug, Default)]
+struct Sizes {
+    root: Option<DatasetName>,
+    /// `None` until somebody wants to know.
+    known: Option<HashMap<DatasetName, Vec<listing::Size>>>,
 }
 
 impl Stock {
@@ -79,12 +90,32 @@ impl Stock {
             compression: None,
             sent: Arc::default(),
             asides,
+            times: false,
             sizes: Arc::default(),
         }
     }
 
-    fn sizes(&self) -> MutexGuard<'_, HashMap<DatasetName, Vec<listing::Size>>> {
+    /// Also says when each snapshot was made. zfs(8) asks the kernel for each
+    /// snapshot then, which takes several times as long.
+    #[must_use]
+    pub fn with_times(mut self) -> Stock {
+        self.times = true;
+        self
+    }
+
+    fn sizes(&self) -> MutexGuard<'_, Sizes> {
         self.sizes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks for them, once: nobody needs them who sends nothing.
+    fn ask_sizes(&self, root: &DatasetName) -> HashMap<DatasetName, Vec<listing::Size>> {
+        match self.run(points(listing::SIZES, [root])) {
+            Ok(output) => listing::sizes(&output),
+            Err(error) => {
+                tracing::debug!(%root, %error, "how much there is to send is not known");
+                HashMap::new()
+            }
+        }
     }
 
     /// Compresses streams on their way, unless their blocks are compressed
@@ -270,39 +301,110 @@ fn filter(words: &[&str], stdin: Stdio, stdout: Stdio) -> io::Result<Child> {
         .spawn()
 }
 
-impl Endpoint for Stock {
-    fn tree(&self, root: &DatasetName) -> Result<Tree, Error> {
-        let kinds = "filesystem,volume,snapshot,bookmark";
-        let columns = format!("{}{}", listing::COLUMNS, listing::SIZES);
-        let head = ["list", "-Hp", "-r", "-t", kinds, "-o", &columns];
-        let command = self.zfs(head.into_iter().chain([root.as_str()]));
-        let command = self.with_programs(&command);
+/// The arguments that list the snapshots and bookmarks of some trees.
+fn points<'a>(
+    columns: &'a str,
+    roots: impl IntoIterator<Item = &'a DatasetName>,
+) -> impl Iterator<Item = &'a str> {
+    let head = [
+        "list",
+        "-Hp",
+        "-r",
+        "-t",
+        "snapshot,bookmark",
+        "-o",
+        columns,
+    ];
+    let roots = roots.into_iter().map(DatasetName::as_str);
+    head.into_iter().chain(roots)
+}
+
+/// Where encryption begins, or the root where that is in too many places to be
+/// named.
+fn encrypted<'a>(root: &'a DatasetName, datasets: &'a [Dataset]) -> Vec<&'a DatasetName> {
+    let all = datasets.iter().filter(|dataset| dataset.is_encrypted());
+    let mut tops: Vec<&DatasetName> = Vec::new();
+    for Dataset { name, .. } in all {
+        if !tops.iter().any(|top| name.is_within(top)) {
+            tops.push(name);
+        }
+        if tops.len() > 20 {
+            return vec![root];
+        }
+    }
+    tops
+}
+
+impl Stock {
+    /// One listing of a tree, empty where it is not there.
+    fn list(&self, root: &DatasetName) -> Result<Result<Vec<Dataset>, Malformed>, Error> {
+        let columns = format!("{}{}", listing::COLUMNS, listing::WRITTEN);
+        let kinds = "filesystem,volume";
+        let datasets = ["list", "-Hp", "-r", "-t", kinds, "-o", &columns];
+        let datasets = self.zfs(datasets.into_iter().chain([root.as_str()]));
+        let times = if self.times { listing::TIMES } else { "" };
+        let columns = format!("{}{times}", listing::POINTS);
+        let points = self.zfs(points(&columns, [root]));
+        let command = self.with_programs(&format!("{datasets} && {points}"));
         let output = remote::run(&*self.transport, &command)?;
         if output.status.success() {
-            let datasets = self.parse(root, &output.stdout, |name| name.is_within(root))?;
-            if datasets.first().is_none_or(|first| first.name != *root) {
+            let listed = listing::parse(&output.stdout, |name| name.is_within(root));
+            let is_whole = |datasets: &Vec<Dataset>| {
+                let first = datasets.first();
+                first.is_some_and(|first| first.name == *root)
+            };
+            if listed.as_ref().is_ok_and(|datasets| !is_whole(datasets)) {
                 return Err(self.malformed(root.as_str(), &"it is not in its own listing"));
             }
-            *self.sizes() = listing::sizes(&output.stdout);
+            return Ok(listed);
+        }
+        if remote::is_missing(&output.stderr, root) {
+            return Ok(Ok(Vec::new()));
+        }
+        let status = output.status;
+        Err(remote::refused(
+            &*self.transport,
+            &command,
+            status,
+            &output.stderr,
+        ))
+    }
+}
+
+/// How often a tree is listed until no dataset comes to be meanwhile.
+const LISTINGS: usize = 3;
+
+impl Endpoint for Stock {
+    fn tree(&self, root: &DatasetName) -> Result<Tree, Error> {
+        let mut listed = self.list(root)?;
+        for _ in 1..LISTINGS {
+            if !matches!(&listed, Err(problem) if problem.meanwhile) {
+                break;
+            }
+            listed = self.list(root)?;
+        }
+        let mut datasets = listed.map_err(|problem| self.malformed(root.as_str(), &problem))?;
+        if datasets.is_empty() {
             return Ok(Tree {
                 root: root.clone(),
                 datasets,
-                above: None,
+                above: self.nearest_above(root)?,
             });
         }
-        if !remote::is_missing(&output.stderr, root) {
-            let status = output.status;
-            return Err(remote::refused(
-                &*self.transport,
-                &command,
-                status,
-                &output.stderr,
-            ));
+        let encrypted: Vec<DatasetName> = encrypted(root, &datasets).into_iter().cloned().collect();
+        if !encrypted.is_empty() {
+            let output = self.run(points(listing::IVSETS, &encrypted))?;
+            listing::ivsets(&output, &mut datasets)
+                .map_err(|problem| self.malformed(root.as_str(), &problem))?;
         }
+        *self.sizes() = Sizes {
+            root: Some(root.clone()),
+            known: None,
+        };
         Ok(Tree {
             root: root.clone(),
-            datasets: Vec::new(),
-            above: self.nearest_above(root)?,
+            datasets,
+            above: None,
         })
     }
 
@@ -327,7 +429,13 @@ impl Endpoint for Stock {
 
     fn estimate(&self, stream: &Stream) -> Result<Option<u64>, Error> {
         // To ask zfs send would be a command of its own for each stream.
-        Ok(listing::estimate(&self.sizes(), stream))
+        let mut sizes = self.sizes();
+        let Sizes { root, known } = &mut *sizes;
+        let Some(root) = root else {
+            return Ok(None);
+        };
+        let known = known.get_or_insert_with(|| self.ask_sizes(root));
+        Ok(listing::estimate(known, stream))
     }
 
     fn send(&self, stream: &Stream, pipe: BorrowedFd<'_>) -> Result<(), Error> {

@@ -109,6 +109,25 @@ fn a_child_of_zfs_recursion_cannot_take_its_own() {
 }
 
 #[test]
+fn only_who_asks_for_autosnap_is_told_that_it_is_ignored() {
+    let told = |child: &str| {
+        let text = format!(
+            "[tank]\nrecursive = zfs\n[tank/a]\n{child}\n[template_on]\nautosnap = yes\n\
+             [template_off]\nautosnap = no\n"
+        );
+        read(&text).unwrap().warnings().len()
+    };
+    assert_eq!(told("daily = 1"), 0);
+    assert_eq!(told("autosnap = no"), 0);
+    assert_eq!(told("use_template = off"), 0);
+    assert_eq!(told("use_template = on, off"), 0);
+    assert_eq!(told("use_template = on\nautosnap = no"), 0);
+    assert_eq!(told("use_template = on"), 1);
+    assert_eq!(told("use_template = off, on"), 1);
+    assert_eq!(told("use_template = off\nautosnap = yes"), 1);
+}
+
+#[test]
 fn skip_children_takes_them_out_again() {
     let text = "[tank]\nrecursive = yes\n[tank/a]\nskip_children = yes\ndaily = 1\n";
     let datasets = expand(

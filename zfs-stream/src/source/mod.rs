@@ -2,19 +2,27 @@
 //!
 //! ```text
 //! pipe ------------------------> read(2)  -> Reader
-//! file -> [ StreamFile ] ------> pread(2) -> verify_at, redup   (from many places at once)
+//! file -> [ StreamFile ] ------> pread(2), mmap(2) -> verify_at     (from many places at once)
+//! file -> [ StreamFile ] ------> pread(2) -> redup                  (likewise)
 //! file -> [ StreamFile -> InOrder ] -> Reader
 //! ```
 //!
-//! A file is read and not mapped: into a buffer that stays in the processor's
-//! cache that costs less than the page faults of a mapping, and a file that
-//! gets shorter meanwhile is an error and not a signal that kills the process.
+//! Of a file that nobody else can change for a moment, pieces can be seen where
+//! they lie (feature `mmap`, on Linux): most of the time that checking a stream
+//! in the page cache takes is the copy that read(2) makes of it.
 
 mod file;
+#[cfg(all(feature = "mmap", target_os = "linux"))]
+#[allow(
+    unsafe_code,
+    reason = "files mapped, and the leases that make it sound"
+)]
+mod mmap;
 
 pub use file::StreamFile;
 
 use std::io::{self, Read};
+use std::ops::Deref;
 
 /// Bytes that can be read from any place, by several threads at once.
 pub trait ReadAt: Sync {
@@ -28,6 +36,13 @@ pub trait ReadAt: Sync {
     /// From the source; also where it ends before the buffer is full.
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
 
+    /// The bytes from an offset on where they lie, if so many can be seen
+    /// there now; who gets `None` reads them.
+    fn view(&self, offset: u64, length: usize) -> Option<View<'_>> {
+        let _ = (offset, length);
+        None
+    }
+
     /// Sees whether there still are [`length`](Self::length) bytes, for who has
     /// read them all.
     ///
@@ -39,17 +54,56 @@ pub trait ReadAt: Sync {
     }
 }
 
+/// Bytes of a source where they lie. To be looked at and dropped: of a
+/// [`StreamFile`] nobody can write to the file, or open it for writing, until it
+/// is.
+#[derive(Debug)]
+pub struct View<'a>(Kind<'a>);
+
+#[derive(Debug)]
+enum Kind<'a> {
+    Memory(&'a [u8]),
+    #[cfg(all(feature = "mmap", target_os = "linux"))]
+    Mapped(mmap::Piece<'a>),
+}
+
+impl<'a> From<&'a [u8]> for View<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self(Kind::Memory(bytes))
+    }
+}
+
+impl Deref for View<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match &self.0 {
+            Kind::Memory(bytes) => bytes,
+            #[cfg(all(feature = "mmap", target_os = "linux"))]
+            Kind::Mapped(piece) => piece,
+        }
+    }
+}
+
+/// What is left of a slice from an offset on.
+fn rest(bytes: &[u8], offset: u64) -> &[u8] {
+    let offset = usize::try_from(offset).ok();
+    offset
+        .and_then(|offset| bytes.get(offset..))
+        .unwrap_or_default()
+}
+
 impl ReadAt for [u8] {
     fn length(&self) -> u64 {
         self.len() as u64
     }
 
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        let mut rest = usize::try_from(offset)
-            .ok()
-            .and_then(|offset| self.get(offset..))
-            .unwrap_or_default();
-        rest.read_exact(buffer)
+        rest(self, offset).read_exact(buffer)
+    }
+
+    fn view(&self, offset: u64, length: usize) -> Option<View<'_>> {
+        rest(self, offset).get(..length).map(View::from)
     }
 }
 
@@ -60,6 +114,10 @@ impl<S: ReadAt + ?Sized> ReadAt for &S {
 
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         (**self).read_exact_at(buffer, offset)
+    }
+
+    fn view(&self, offset: u64, length: usize) -> Option<View<'_>> {
+        (**self).view(offset, length)
     }
 
     fn check_length(&self) -> io::Result<()> {
@@ -93,5 +151,29 @@ impl<S: ReadAt> Read for InOrder<S> {
         self.source.read_exact_at(place, self.offset)?;
         self.offset += length as u64;
         Ok(length)
+    }
+}
+
+/// Memory that cannot be seen where it lies, or only some of it.
+#[cfg(test)]
+pub(crate) struct Hidden<'a> {
+    pub(crate) bytes: &'a [u8],
+    /// Shows what begins at a multiple of this; nothing if it is 0.
+    pub(crate) shows: u64,
+}
+
+#[cfg(test)]
+impl ReadAt for Hidden<'_> {
+    fn length(&self) -> u64 {
+        self.bytes.length()
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.bytes.read_exact_at(buffer, offset)
+    }
+
+    fn view(&self, offset: u64, length: usize) -> Option<View<'_>> {
+        let shown = offset.checked_rem(self.shows) == Some(0);
+        shown.then(|| self.bytes.view(offset, length)).flatten()
     }
 }

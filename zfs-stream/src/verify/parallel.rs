@@ -1,14 +1,15 @@
 //! Verifying what can be read from any place, on all cores.
 //!
 //! ```text
-//! headers -> stretches -> [ read, sum ] [ read, sum ] … -> in their order -> Verifier
+//! headers -> stretches -> [ see, sum ] [ see, sum ] … -> in their order -> Verifier
 //! ```
 //!
 //! Where records begin is known only after the header before, but headers are
 //! few and far between. So whichever thread has nothing to do goes on from
 //! header to header under a lock, far enough to have a stretch for itself. It
-//! reads that into a buffer of its own, small enough to stay in its processor's
-//! cache, and sums it. The sums are put together again in the stream's order.
+//! sums that where it lies, or else reads it into a buffer of its own, small
+//! enough to stay in its processor's cache. The sums are put together again in
+//! the stream's order.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -24,10 +25,17 @@ use crate::record::{CHECKSUM_AT, HEADER_LEN, Header, Position, RecordType};
 use crate::source::{InOrder, ReadAt};
 use crate::{Error, Result};
 
-/// A stretch is as many records as this holds, or one that is longer: two of the
-/// usual 128 KiB with small ones between. Buffers of a quarter to four times as
-/// much are as fast within some percent.
+/// A stretch that is read is as many records as this holds, or one that is
+/// longer: two of the usual 128 KiB with small ones between. Buffers of a quarter
+/// to four times as much are as fast within some percent.
 const BUFFER: usize = 264 << 10;
+
+/// One that is seen where it lies is longer, for what a mapping costs.
+const VIEW: usize = 1 << 20;
+
+/// And neither has more records than this or the few that one reading shows
+/// besides, for they are kept until it is their turn.
+const RECORDS: usize = 1 << 10;
 
 /// How much is read to find headers: one, or many where records are short.
 const ONE: usize = HEADER_LEN;
@@ -70,8 +78,14 @@ pub fn verify_at(source: &(impl ReadAt + ?Sized)) -> Result<Report> {
 }
 
 pub(super) fn verify_on(source: &(impl ReadAt + ?Sized), threads: usize) -> Result<Report> {
+    let stretch = if source.view(0, 1).is_some() {
+        VIEW
+    } else {
+        BUFFER
+    };
     let shared = Shared {
         source,
+        stretch,
         walk: Mutex::default(),
         line: Mutex::default(),
         moved: Condvar::new(),
@@ -175,18 +189,26 @@ struct Stretch {
 }
 
 impl Stretch {
-    /// Reads the payloads and sums them.
+    /// Sums the payloads, wherever they can be seen.
     fn sum(
         &mut self,
         source: &(impl ReadAt + ?Sized),
         buffer: &mut [u8],
     ) -> std::result::Result<(), Stop> {
         let length = usize::try_from(self.end - self.start).unwrap_or(usize::MAX);
+        if let Some(view) = source.view(self.start, length) {
+            return self.sum_seen(&view);
+        }
         let Some(whole) = buffer.get_mut(..length) else {
             return self.sum_long(source, buffer);
         };
         source.read_exact_at(whole, self.start)?;
-        let mut rest = &*whole;
+        self.sum_seen(whole)
+    }
+
+    /// Does so with all that the stretch holds.
+    fn sum_seen(&mut self, whole: &[u8]) -> std::result::Result<(), Stop> {
+        let mut rest = whole;
         for record in &mut self.records {
             let payload = rest.get(HEADER_LEN..).unwrap_or_default();
             let (payload, next) = payload
@@ -201,7 +223,7 @@ impl Stretch {
         Ok(())
     }
 
-    /// Does so with one record that is longer than the buffer.
+    /// Does so with one record that is longer than the buffer, a piece at a time.
     fn sum_long(
         &mut self,
         source: &(impl ReadAt + ?Sized),
@@ -271,6 +293,7 @@ impl Walk {
         if at == end {
             return Ok(false);
         }
+        let longest = buffer.len() as u64;
         let read = self.read.take();
         let mut rest = if let Some(header) = &read {
             &header[..]
@@ -288,7 +311,7 @@ impl Walk {
             if next > end || length % 4 != 0 {
                 return Err(Stop::NotIntact);
             }
-            if next - start > BUFFER as u64 && !records.is_empty() {
+            if next - start > longest && !records.is_empty() {
                 self.read = Some(*bytes);
                 return Ok(false);
             }
@@ -304,7 +327,7 @@ impl Walk {
             // There is not even a header.
             return Err(Stop::NotIntact);
         }
-        Ok(self.position.offset - start < BUFFER as u64)
+        Ok(self.position.offset - start < longest && records.len() < RECORDS)
     }
 }
 
@@ -337,6 +360,8 @@ impl Line {
 /// What the threads have in common.
 struct Shared<'a, S: ?Sized> {
     source: &'a S,
+    /// How long a stretch is, and the buffer for what cannot be seen.
+    stretch: usize,
     walk: Mutex<Walk>,
     line: Mutex<Line>,
     /// The line went on.
@@ -346,7 +371,8 @@ struct Shared<'a, S: ?Sized> {
 impl<S: ReadAt + ?Sized> Shared<'_, S> {
     /// What each thread does.
     fn work(&self) {
-        let mut buffer = vec![0; BUFFER];
+        // Its memory is taken where it is first written to.
+        let mut buffer = vec![0; self.stretch];
         if let Err(stop) = self.work_to_the_end(&mut buffer) {
             self.line().stopped.get_or_insert(stop);
             self.moved.notify_all();

@@ -4,12 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use zfs_core::{DatasetName, ListDatasets, ListSnapshots, Zfs};
 
-use super::rows::{COLUMNS, Listed, Point, WITHOUT_ENCRYPTION, is_within, parse};
+use super::rows::{COLUMNS, Listed, POINTS, Point, WITHOUT_ENCRYPTION, is_within, parse};
 use crate::replicate::side::Side;
 
 /// The property that says where a dataset is to be replicated from.
@@ -159,42 +160,74 @@ fn contents(zfs: &Zfs, dataset: &zfs_core::Dataset) -> Result<Listed, zfs_core::
     Ok(listed)
 }
 
+/// How often a tree is listed until no dataset comes to be meanwhile.
+const LISTINGS: usize = 3;
+
 fn there(side: &Side, root: &str, depth: Depth) -> Result<Vec<Listed>, Unlisted> {
-    let with = |columns: &'static str| {
+    let mut last = None;
+    for _ in 0..LISTINGS {
+        let Some(output) = listing(side, root, depth)? else {
+            return Ok(Vec::new());
+        };
+        match parse(&output, root) {
+            Ok(mut listed) => {
+                if depth == Depth::One {
+                    listed.retain(|dataset| dataset.name == root);
+                }
+                return Ok(listed);
+            }
+            Err(problem) => {
+                let again = problem.meanwhile;
+                last = Some(problem.problem);
+                if !again {
+                    break;
+                }
+            }
+        }
+    }
+    let problem = last.unwrap_or_default();
+    Err(Unlisted::new(format!("zfs list of {root}: {problem}")))
+}
+
+/// What zfs-list(8) says: of datasets first, then of what they have. `None`
+/// where there is no such dataset.
+fn listing(side: &Side, root: &str, depth: Depth) -> Result<Option<Vec<u8>>, Unlisted> {
+    let list = |levels: &'static str, kinds: &'static str, columns: &'static str| {
         let mut arguments = vec!["list", "-Hp"];
         match depth {
-            Depth::One => arguments.extend(["-d", "1"]),
+            Depth::One => arguments.extend(["-d", levels]),
             Depth::All => arguments.push("-r"),
         }
-        let kinds = "filesystem,volume,snapshot,bookmark";
         arguments.extend(["-t", kinds, "-o", columns, root]);
-        arguments
+        side.zfs_line(&arguments)
     };
-    let mut arguments = with(COLUMNS);
-    let mut output = side.run(&arguments).map_err(Unlisted::new)?;
+    let with = |columns| {
+        let datasets = list("0", "filesystem,volume", columns);
+        format!("{datasets} && {}", list("1", "snapshot,bookmark", POINTS))
+    };
+    let run = |line: &str| {
+        let mut command = side.shell(line);
+        command.stdin(Stdio::null()).output().map_err(Unlisted::new)
+    };
+    let mut line = with(COLUMNS);
+    let mut output = run(&line)?;
     let said = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() && said.contains("invalid property 'encryption'") {
-        arguments = with(WITHOUT_ENCRYPTION);
-        output = side.run(&arguments).map_err(Unlisted::new)?;
+        line = with(WITHOUT_ENCRYPTION);
+        output = run(&line)?;
     }
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        if said.contains(&format!("cannot open '{root}': dataset does not exist")) {
-            return Ok(Vec::new());
-        }
-        let code = output.status.code().and_then(|code| code.try_into().ok());
-        let line = side.zfs_line(&arguments);
-        return Err(Unlisted {
-            problem: format!("{line} failed: {}", said.trim_end()),
-            code,
-        });
+    if output.status.success() {
+        return Ok(Some(output.stdout));
     }
-    let mut listed = parse(&output.stdout, root)
-        .map_err(|problem| Unlisted::new(format!("zfs list of {root}: {problem}")))?;
-    if depth == Depth::One {
-        listed.retain(|dataset| dataset.name == root);
+    let said = String::from_utf8_lossy(&output.stderr);
+    if said.contains(&format!("cannot open '{root}': dataset does not exist")) {
+        return Ok(None);
     }
-    Ok(listed)
+    let code = output.status.code().and_then(|code| code.try_into().ok());
+    Err(Unlisted {
+        problem: format!("{line} failed: {}", said.trim_end()),
+        code,
+    })
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use std::collections::{HashMap, HashSet};
 
 use zfs_core::{DatasetName, SnapshotOrBookmark};
 
-/// The columns that are asked for. A user's property, which may hold anything,
-/// is the last one.
+/// What is asked of datasets. A user's property, which may hold anything, is the
+/// last one.
 pub const COLUMNS: &str =
     "name,type,guid,createtxg,origin,receive_resume_token,encryption,syncoid:sync";
 const COLUMN_COUNT: usize = 8;
@@ -16,6 +16,10 @@ const COLUMN_COUNT: usize = 8;
 /// In the place of `encryption`, where ZFS is older than that.
 pub const WITHOUT_ENCRYPTION: &str =
     "name,type,guid,createtxg,origin,receive_resume_token,type,syncoid:sync";
+
+/// What is asked of snapshots and bookmarks, after all datasets: for more than
+/// this zfs(8) has to ask the kernel for each snapshot.
+pub const POINTS: &str = "name,guid,createtxg";
 
 /// A dataset.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,19 +59,39 @@ pub fn is_within(name: &str, root: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
+/// What is wrong with a listing.
+#[derive(Debug)]
+pub struct Malformed {
+    /// In words.
+    pub problem: String,
+    /// It may be no more than that a dataset was made or renamed while it was
+    /// listed.
+    pub meanwhile: bool,
+}
+
+impl From<String> for Malformed {
+    fn from(problem: String) -> Self {
+        Self {
+            problem,
+            meanwhile: false,
+        }
+    }
+}
+
 /// Reads what zfs-list(8) says of a dataset and what is in it.
 ///
 /// # Errors
 ///
 /// ZFS would not have written that.
-pub fn parse(output: &[u8], root: &str) -> Result<Vec<Listed>, String> {
+pub fn parse(output: &[u8], root: &str) -> Result<Vec<Listed>, Malformed> {
     let text = std::str::from_utf8(output).map_err(|_| "it is no text".to_owned())?;
     // The dataset itself is always there.
     let Some(lines) = text.strip_suffix('\n') else {
-        return Err(match text.len() {
-            0 => "it is empty".to_owned(),
-            _ => "it ends within a line".to_owned(),
-        });
+        let problem = match text.len() {
+            0 => "it is empty",
+            _ => "it ends within a line",
+        };
+        return Err(problem.to_owned().into());
     };
     let mut datasets: Vec<Listed> = Vec::new();
     let mut index: HashMap<&str, usize> = HashMap::new();
@@ -92,15 +116,19 @@ pub fn parse(output: &[u8], root: &str) -> Result<Vec<Listed>, String> {
                 };
                 points.push(point);
             }
-            // ZFS lists a dataset before what it has.
-            (Some(_), None) => return Err(format!("{line:?} belongs to no dataset before it")),
-            _ => return Err(format!("{line:?} comes twice")),
+            (Some(_), None) => {
+                return Err(Malformed {
+                    problem: format!("{line:?} belongs to no dataset before it"),
+                    meanwhile: true,
+                });
+            }
+            _ => return Err(format!("{line:?} comes twice").into()),
         }
     }
     if index.contains_key(root) {
         Ok(datasets)
     } else {
-        Err(format!("{root} itself is not in it"))
+        Err(format!("{root} itself is not in it").into())
     }
 }
 
@@ -116,52 +144,65 @@ struct Row<'a> {
 impl<'a> Row<'a> {
     fn read(line: &'a str, root: &str) -> Option<Row<'a>> {
         let columns: Vec<&str> = line.splitn(COLUMN_COUNT, '\t').collect();
-        let [name, kind, guid, createtxg, origin, token, encryption, sync] = columns.as_slice()
-        else {
-            return None;
-        };
-        let given =
-            |text: &str| Some(text.to_owned()).filter(|text| text != "-" && !text.is_empty());
-        let (guid, createtxg) = (guid.parse().ok()?, createtxg.parse().ok()?);
-        let (dataset, point) = match *kind {
-            "filesystem" | "volume" => {
-                name.parse::<DatasetName>().ok()?;
-                (*name, None)
-            }
-            "snapshot" | "bookmark" => {
-                let parsed: SnapshotOrBookmark = name.parse().ok()?;
-                let is_snapshot = matches!(parsed, SnapshotOrBookmark::Snapshot(_));
-                if is_snapshot != (*kind == "snapshot") {
-                    return None;
-                }
-                let (dataset, own) = name.split_once(['@', '#'])?;
-                let point = Point {
-                    name: own.to_owned(),
-                    guid,
-                    createtxg,
-                };
-                (dataset, Some(point))
+        let row = match columns[..] {
+            [name, guid, createtxg] => Row::point(name, guid, createtxg)?,
+            [name, kind, guid, createtxg, origin, token, encryption, sync] => {
+                let rest = [origin, token, encryption, sync];
+                Row::dataset(name, kind, [guid, createtxg], rest)?
             }
             _ => return None,
         };
-        if !is_within(dataset, root) {
-            return None;
-        }
+        is_within(row.dataset, root).then_some(row)
+    }
+
+    fn point(name: &'a str, guid: &str, createtxg: &str) -> Option<Row<'a>> {
+        let parsed: SnapshotOrBookmark = name.parse().ok()?;
+        let (dataset, own) = name.split_once(['@', '#'])?;
         Some(Row {
             name,
             dataset,
+            listed: Listed::default(),
+            point: Some(Point {
+                name: own.to_owned(),
+                guid: guid.parse().ok()?,
+                createtxg: createtxg.parse().ok()?,
+            }),
+            is_bookmark: matches!(parsed, SnapshotOrBookmark::Bookmark(_)),
+        })
+    }
+
+    fn dataset(
+        name: &'a str,
+        kind: &str,
+        numbers: [&str; 2],
+        [origin, token, encryption, sync]: [&str; 4],
+    ) -> Option<Row<'a>> {
+        name.parse::<DatasetName>().ok()?;
+        let is_filesystem = match kind {
+            "filesystem" => true,
+            "volume" => false,
+            _ => return None,
+        };
+        for number in numbers {
+            number.parse::<u64>().ok()?;
+        }
+        let given =
+            |text: &str| Some(text.to_owned()).filter(|text| text != "-" && !text.is_empty());
+        Some(Row {
+            name,
+            dataset: name,
             listed: Listed {
-                name: (*name).to_owned(),
-                is_filesystem: *kind == "filesystem",
+                name: name.to_owned(),
+                is_filesystem,
                 origin: given(origin),
                 token: given(token),
                 // Not where the type stands there instead.
-                is_encrypted: !["-", "off", kind].contains(encryption),
+                is_encrypted: !["-", "off", kind].contains(&encryption),
                 sync: given(sync),
                 ..Listed::default()
             },
-            point,
-            is_bookmark: *kind == "bookmark",
+            point: None,
+            is_bookmark: false,
         })
     }
 }
@@ -173,10 +214,10 @@ mod tests {
     #[test]
     fn what_zfs_list_says_becomes_datasets() {
         let text = "tank/a\tfilesystem\t1\t2\t-\t1-x\taes-256-gcm\tfalse\n\
-                    tank/a@x y\tsnapshot\t3\t4\t-\t-\taes-256-gcm\tfalse\n\
-                    tank/a#m\tbookmark\t3\t4\t-\t-\t-\t-\n\
                     tank/a/v\tvolume\t5\t6\ttank/a@x y\t-\toff\tone\ttab\n\
-                    tank/a/w\tvolume\t7\t8\t-\t-\tvolume\t-\n";
+                    tank/a/w\tvolume\t7\t8\t-\t-\tvolume\t-\n\
+                    tank/a@x y\t3\t4\n\
+                    tank/a#m\t3\t4\n";
         let listed = parse(text.as_bytes(), "tank/a").unwrap();
         assert_eq!(listed[0].snapshots[0].name, "x y");
         assert_eq!(listed[0].bookmarks[0].guid, 3);
@@ -192,7 +233,7 @@ mod tests {
     #[test]
     fn what_zfs_would_not_say_is_refused() {
         const ROOT: &str = "tank/a\tfilesystem\t1\t2\t-\t-\toff\t-\n";
-        const SNAPSHOT: &str = "tank/a@x\tsnapshot\t3\t4\t-\t-\toff\t-\n";
+        const SNAPSHOT: &str = "tank/a@x\t3\t4\n";
         for text in [
             String::new(),
             "hello\n".to_owned(),
@@ -211,8 +252,8 @@ mod tests {
             ROOT.replace('1', ""),
             ROOT.replace("filesystem", "floppy"),
             // Names that are none, or those of something else.
-            format!("{ROOT}{}", SNAPSHOT.replace("snapshot", "bookmark")),
-            format!("{ROOT}{}", SNAPSHOT.replace("snapshot", "volume")),
+            format!("{ROOT}tank/a@x\tsnapshot\t3\t4\t-\t-\toff\t-\n"),
+            format!("{ROOT}tank/a/b\t3\t4\n"),
             format!("{ROOT}{}", SNAPSHOT.replace("@x", "@")),
             format!("{ROOT}{}", SNAPSHOT.replace("@x", "@x@y")),
             format!("{ROOT}{}", SNAPSHOT.replace("@x", "")),
@@ -221,5 +262,7 @@ mod tests {
         }
         assert!(parse(&[ROOT.as_bytes(), &[0xff, b'\n']].concat(), "tank/a").is_err());
         assert!(parse(format!("{ROOT}{SNAPSHOT}").as_bytes(), "tank/a").is_ok());
+        let new = format!("{ROOT}tank/a/new@x\t3\t4\n");
+        assert!(parse(new.as_bytes(), "tank/a").unwrap_err().meanwhile);
     }
 }

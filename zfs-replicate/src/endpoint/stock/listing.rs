@@ -15,13 +15,24 @@ use crate::plan::{Base, Stream};
 use crate::properties::Properties;
 use crate::tree::{Bookmark, Dataset, Encryption, Key, Kind, Snapshot};
 
-/// The columns that are asked for, in this order.
+/// What is asked of datasets, in this order.
 pub(super) const COLUMNS: &str = "name,type,guid,createtxg,origin,encryptionroot,keystatus,receive_resume_token,creation,ivsetguid";
 const COLUMN_COUNT: usize = 10;
 
-/// Two columns more, for [`sizes`]; the first also tells what was written to a
-/// dataset.
-pub(super) const SIZES: &str = ",written,referenced";
+/// One column more: what was written to a dataset.
+pub(super) const WRITTEN: &str = ",written";
+
+/// What is asked of snapshots and bookmarks: from OpenZFS 2.2 on the kernel
+/// gives no more than this along with their names, and anything else makes
+/// zfs(8) ask for each snapshot.
+pub(super) const POINTS: &str = "name,guid,createtxg";
+pub(super) const TIMES: &str = ",creation";
+
+/// What [`ivsets`] reads.
+pub(super) const IVSETS: &str = "name,ivsetguid";
+
+/// What [`sizes`] reads.
+pub(super) const SIZES: &str = "name,createtxg,written,referenced";
 
 /// The longest line: a resume token is the longest of what it has.
 const MAX_LINE_BYTES: usize = 64 << 10;
@@ -34,12 +45,27 @@ pub struct Malformed {
     pub line: usize,
     /// What is wrong with it.
     pub problem: String,
+    /// It may be no more than that a dataset was made or renamed while it was
+    /// listed.
+    pub meanwhile: bool,
+}
+
+impl Malformed {
+    fn new(line: usize, problem: String) -> Self {
+        Self {
+            line,
+            problem,
+            meanwhile: false,
+        }
+    }
 }
 
 /// Reads the output of
 /// `zfs list -Hp -o name,type,guid,createtxg,origin,encryptionroot,keystatus,receive_resume_token,creation,ivsetguid`
-/// for everything within `root`: datasets in the order in which they come,
-/// with their snapshots and bookmarks.
+/// (and `written`), of snapshots and bookmarks also that of
+/// `zfs list -Hp -o name,guid,createtxg` (and `creation`), for everything within
+/// `root`: datasets in the order in which they come, each before its snapshots
+/// and bookmarks.
 ///
 /// # Errors
 ///
@@ -52,10 +78,7 @@ pub fn parse(
     let mut index: HashMap<DatasetName, usize> = HashMap::new();
     let mut points: HashSet<SnapshotOrBookmark> = HashSet::new();
     for (number, line) in lines(output) {
-        let wrong = |problem: String| Malformed {
-            line: number,
-            problem,
-        };
+        let wrong = |problem: String| Malformed::new(number, problem);
         let row = Row::read(line).map_err(wrong)?;
         match row.kind {
             "filesystem" | "volume" => {
@@ -71,11 +94,13 @@ pub fn parse(
             "snapshot" | "bookmark" => {
                 let name: SnapshotOrBookmark =
                     row.name.parse().map_err(|e| wrong(format!("{e}")))?;
-                // ZFS lists a dataset before what it has.
                 let owner = index
                     .get(name.dataset())
                     .and_then(|index| datasets.get_mut(*index))
-                    .ok_or_else(|| wrong(format!("{name} belongs to no dataset before it")))?;
+                    .ok_or_else(|| Malformed {
+                        meanwhile: within(name.dataset()),
+                        ..wrong(format!("{name} belongs to no dataset before it"))
+                    })?;
                 if !points.insert(name.clone()) {
                     return Err(wrong(format!("{name} comes twice")));
                 }
@@ -119,18 +144,53 @@ pub(super) struct Size {
     referenced: u64,
 }
 
-/// What a listing with [`SIZES`] says of snapshots and bookmarks, by dataset.
+/// Adds to a listing of datasets which IV sets their snapshots and bookmarks
+/// have, from the output of `zfs list -Hp -o` [`IVSETS`]. What came to be
+/// meanwhile is not in the listing.
+///
+/// # Errors
+///
+/// [`Malformed`]: ZFS would not have written that.
+pub(super) fn ivsets(output: &[u8], datasets: &mut [Dataset]) -> Result<(), Malformed> {
+    let mut all: HashMap<SnapshotOrBookmark, Guid> = HashMap::new();
+    for (number, line) in lines(output) {
+        let wrong = |problem: String| Malformed::new(number, problem);
+        let line = text(line).map_err(wrong)?;
+        let (name, ivset) = line
+            .split_once('\t')
+            .ok_or_else(|| wrong("it has 1 column instead of 2".to_owned()))?;
+        let name = name.parse().map_err(|error| wrong(format!("{error}")))?;
+        if ivset != "-" {
+            let ivset = self::number(ivset).map(Guid).map_err(wrong)?;
+            all.insert(name, ivset);
+        }
+    }
+    for dataset in datasets {
+        for own in &mut dataset.snapshots {
+            own.ivset = all.get(&own.name.clone().into()).copied();
+        }
+        for own in &mut dataset.bookmarks {
+            own.ivset = all.get(&own.name.clone().into()).copied();
+        }
+    }
+    Ok(())
+}
+
+/// What `zfs list -Hp -o` [`SIZES`] says of snapshots and bookmarks, by dataset.
 /// Nothing is done because of it: what cannot be read is left out.
 pub(super) fn sizes(output: &[u8]) -> HashMap<DatasetName, Vec<Size>> {
     let mut all: HashMap<DatasetName, Vec<Size>> = HashMap::new();
     let read = |line| {
-        let row = Row::read(line).ok()?;
-        let bytes = |text: Option<&str>| text.and_then(|text| number(text).ok()).unwrap_or(0);
+        let columns: Vec<&str> = text(line).ok()?.splitn(5, '\t').collect();
+        let [name, createtxg, written, referenced] = columns[..] else {
+            return None;
+        };
+        let bytes = |text: &str| number(text).unwrap_or(0);
         Some(Size {
-            name: row.name.parse().ok()?,
-            createtxg: row.createtxg().ok()?,
-            written: bytes(row.written),
-            referenced: bytes(row.referenced),
+            name: name.parse().ok()?,
+            createtxg: number(createtxg).map(Txg).ok()?,
+            written: bytes(written),
+            referenced: bytes(referenced),
         })
     };
     for size in lines(output).filter_map(|(_, line)| read(line)) {
@@ -234,14 +294,8 @@ pub(super) fn properties(
     // A value may have line breaks in it: what follows belongs to it.
     let mut last: Option<(DatasetName, String)> = None;
     for (number, line) in lines(output) {
-        let wrong = |problem: String| Malformed {
-            line: number,
-            problem,
-        };
-        if line.len() > MAX_LINE_BYTES {
-            return Err(wrong(format!("it has {} bytes", line.len())));
-        }
-        let line = std::str::from_utf8(line).map_err(|_| wrong("it is no text".to_owned()))?;
+        let wrong = |problem: String| Malformed::new(number, problem);
+        let line = text(line).map_err(wrong)?;
         let columns: Vec<&str> = line.splitn(3, '\t').collect();
         let row = match columns.as_slice() {
             [name, property, value] => name
@@ -280,6 +334,14 @@ fn lines(output: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
         .filter(move |_| !body.is_empty())
 }
 
+fn text(line: &[u8]) -> Result<&str, String> {
+    if line.len() > MAX_LINE_BYTES {
+        return Err(format!("it has {} bytes", line.len()));
+    }
+    std::str::from_utf8(line).map_err(|_| "it is no text".to_owned())
+}
+
+#[derive(Default)]
 struct Row<'a> {
     name: &'a str,
     kind: &'a str,
@@ -292,18 +354,26 @@ struct Row<'a> {
     creation: Option<&'a str>,
     ivset: Option<&'a str>,
     written: Option<&'a str>,
-    referenced: Option<&'a str>,
 }
 
 impl<'a> Row<'a> {
     fn read(line: &'a [u8]) -> Result<Row<'a>, String> {
-        if line.len() > MAX_LINE_BYTES {
-            return Err(format!("it has {} bytes", line.len()));
-        }
-        let line = std::str::from_utf8(line).map_err(|_| "it is no text".to_owned())?;
-        let columns: Vec<&str> = line.splitn(COLUMN_COUNT + 3, '\t').collect();
+        let columns: Vec<&str> = text(line)?.splitn(COLUMN_COUNT + 2, '\t').collect();
         let given = |value: &'a str| Some(value).filter(|value| *value != "-" && !value.is_empty());
         match columns.as_slice() {
+            [name, guid, createtxg, creation @ ..] if creation.len() < 2 => Ok(Row {
+                name,
+                // Neither may be in the name of a dataset.
+                kind: if name.contains('#') {
+                    "bookmark"
+                } else {
+                    "snapshot"
+                },
+                guid,
+                createtxg,
+                creation: creation.first().and_then(|creation| given(creation)),
+                ..Row::default()
+            }),
             [
                 name,
                 kind,
@@ -315,8 +385,8 @@ impl<'a> Row<'a> {
                 token,
                 creation,
                 ivset,
-                sizes @ ..,
-            ] if matches!(sizes.len(), 0 | 2) => Ok(Row {
+                written @ ..,
+            ] if written.len() < 2 => Ok(Row {
                 name,
                 kind,
                 guid,
@@ -327,8 +397,7 @@ impl<'a> Row<'a> {
                 token: given(token),
                 creation: given(creation),
                 ivset: given(ivset),
-                written: sizes.first().and_then(|written| given(written)),
-                referenced: sizes.last().and_then(|referenced| given(referenced)),
+                written: written.first().and_then(|written| given(written)),
             }),
             columns => Err(format!(
                 "it has {} columns instead of {COLUMN_COUNT}",
@@ -433,6 +502,42 @@ mod tests {
     }
 
     #[test]
+    fn snapshots_and_bookmarks_may_come_with_little_and_after_all_datasets() {
+        let little = "tank/a\tfilesystem\t11\t5\t-\t-\t-\t-\t1000\t-\t4096\n\
+            tank/a/v\tvolume\t12\t7\t-\ttank\tunavailable\t-\t3000\t-\t0\n\
+            tank/a@one two\t21\t6\n\
+            tank/a#mark\t21\t6\t2000\n\
+            tank/a/v@x\t22\t8\t2000\n";
+        let mut datasets = parse(little.as_bytes(), all).unwrap();
+        let [a, v] = datasets.as_slice() else {
+            panic!("{datasets:?}");
+        };
+        assert_eq!((a.written, v.written), (Some(4096), Some(0)));
+        let (one, x) = (&a.snapshots[0], &v.snapshots[0]);
+        assert_eq!((one.guid, one.createtxg), (Guid(21), Txg(6)));
+        assert_eq!((one.creation, one.ivset), (None, None));
+        let made = SystemTime::UNIX_EPOCH + Duration::from_secs(2000);
+        assert_eq!((x.guid, x.creation), (Guid(22), Some(made)));
+        assert_eq!(a.bookmarks[0].guid, Guid(21));
+
+        let said = "tank/a@one two\t-\ntank/a#mark\t-\ntank/a/v@x\t77\ntank/a/v@new\t78\n";
+        ivsets(said.as_bytes(), &mut datasets).unwrap();
+        assert_eq!(datasets[0].snapshots[0].ivset, None);
+        assert_eq!(datasets[1].snapshots[0].ivset, Some(Guid(77)));
+        for wrong in ["tank/a@x", "tank/a@x\tmany", "tank\t7", "tank/a@x\t7\t8"] {
+            assert!(ivsets(wrong.as_bytes(), &mut datasets).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_came_to_be_meanwhile_is_told_from_what_was_not_asked_for() {
+        let listing = b"tank\tfilesystem\t1\t5\t-\t-\t-\t-\t-\t-\ntank/new@x\t2\t6\n";
+        assert!(parse(listing, all).unwrap_err().meanwhile);
+        let error = parse(listing, |name| name.as_str() == "tank").unwrap_err();
+        assert!(!error.meanwhile && error.line == 2, "{error}");
+    }
+
+    #[test]
     fn a_listing_is_written_as_it_is_read() {
         let mut datasets = parse(LISTING.as_bytes(), all).unwrap();
         let written = write(&datasets);
@@ -461,7 +566,14 @@ mod tests {
         for (listing, problem) in [
             ("garbage", "columns"),
             ("tank/a\tfilesystem\t11\t5\t-\t-\t-\t-\t-", "columns"),
-            ("tank/a\tfilesystem\t11\t5\t-\t-\t-\t-\t-\t-\t-", "columns"),
+            (
+                "tank/a\tfilesystem\t1\t5\t-\t-\t-\t-\t-\t-\t-\t-",
+                "columns",
+            ),
+            ("tank/a@x\t1\t5\t6\t7", "columns"),
+            ("tank/a\t1\t5", "tank/a"),
+            ("tank/a@x\t1", "columns"),
+            ("tank/a@x\tone\t5", "belongs to no dataset"),
             ("tank/a\tfilesystem\t-1\t5\t-\t-\t-\t-\t-\t-", "no number"),
             (
                 "tank/a\tfilesystem\t18446744073709551616\t5\t-\t-\t-\t-\t-\t-",

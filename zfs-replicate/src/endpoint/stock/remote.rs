@@ -178,6 +178,9 @@ pub(in crate::endpoint) fn refused(
         (_, text) if text.contains("a password is required") || text.contains("a terminal is") => {
             Some("let sudo run zfs there without a password (NOPASSWD)")
         }
+        (_, text) if text.contains("out of space") => {
+            Some("`zfs list -o space` there shows what takes it")
+        }
         _ => None,
     };
     Error::Remote {
@@ -216,6 +219,8 @@ mod tests {
             text.contains("this system") && text.contains("zfs allow"),
             "{text}"
         );
+        let full = error("echo 'cannot receive: out of space' >&2; exit 1");
+        assert!(full.contains("zfs list -o space"), "{full}");
         assert!(error("exit 255").contains("connection was lost"));
         assert!(error("no-such-program-here").contains("PATH"));
     }

@@ -6,30 +6,34 @@ use super::*;
 use crate::nvlist::MAX_DEPTH;
 use crate::record::Write;
 use crate::record::tests::sample;
+use crate::source::Hidden;
+
+/// What it is on so many threads, whether or not the bytes can be seen where
+/// they lie.
+fn on(stream: &[u8], threads: usize) -> Report {
+    let seen = parallel::verify_on(stream, threads).unwrap();
+    for shows in [0, 3] {
+        let hidden = Hidden {
+            bytes: stream,
+            shows,
+        };
+        assert_eq!(parallel::verify_on(&hidden, threads).unwrap(), seen);
+    }
+    seen
+}
 
 #[test]
 fn a_stream_in_memory_gets_the_same_report_on_any_number_of_threads() {
     for order in ORDERS {
         for mut stream in [whole(order), whole_compound(order), sample(order)] {
             for threads in 1..5 {
-                assert_eq!(
-                    parallel::verify_on(&stream[..], threads).unwrap(),
-                    report(&stream)
-                );
+                assert_eq!(on(&stream, threads), report(&stream));
             }
             for at in (0..stream.len()).step_by(61) {
                 stream[at] ^= 0x40;
-                assert_eq!(
-                    parallel::verify_on(&stream[..], 2).unwrap(),
-                    report(&stream),
-                    "{at}"
-                );
+                assert_eq!(on(&stream, 2), report(&stream), "{at}");
                 stream[at] ^= 0x40;
-                assert_eq!(
-                    parallel::verify_on(&stream[..at], 2).unwrap(),
-                    report(&stream[..at]),
-                    "{at}"
-                );
+                assert_eq!(on(&stream[..at], 2), report(&stream[..at]), "{at}");
             }
         }
     }
@@ -59,11 +63,11 @@ fn long_streams_in_memory_are_checked_in_stretches() {
     let expected = report(&stream);
     assert_eq!(expected.findings, []);
     for threads in 1..5 {
-        assert_eq!(parallel::verify_on(&stream[..], threads).unwrap(), expected);
+        assert_eq!(on(&stream, threads), expected);
     }
     for at in (700..stream.len()).step_by(stream.len() / 17) {
         stream[at] ^= 1;
-        assert_eq!(verify_at(&stream[..]).unwrap(), report(&stream), "{at}");
+        assert_eq!(on(&stream, 2), report(&stream), "{at}");
         stream[at] ^= 1;
     }
 }

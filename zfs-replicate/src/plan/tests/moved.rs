@@ -3,24 +3,11 @@
 
 use zfs_core::{Guid, SnapshotName, Txg};
 
-use super::tests::{
-    bookmarked, dataset, interrupted, only_refusal, planned, sentences, source, target,
+use super::{
+    bookmarked, clone_of, dataset, interrupted, only_refusal, planned, planned_with, sentences,
 };
-use super::{Action, Diverged, Options, Plan, Refusal, plan};
+use crate::plan::{Action, Diverged, Options, Refusal};
 use crate::tree::Dataset;
-
-pub fn clone_of(mut dataset: Dataset, origin: &str) -> Dataset {
-    dataset.origin = Some(origin.parse().unwrap());
-    dataset
-}
-
-pub fn planned_with(
-    source_datasets: Vec<Dataset>,
-    target_datasets: Vec<Dataset>,
-    options: &Options<'_>,
-) -> Plan {
-    plan(&source(source_datasets), &target(target_datasets), options).unwrap()
-}
 
 #[test]
 fn what_the_source_renamed_is_renamed_and_not_sent_again() {

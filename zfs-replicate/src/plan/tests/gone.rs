@@ -2,11 +2,26 @@
 
 use zfs_core::Guid;
 
-use super::tests::{bookmarked, dataset, name, sentences, source, target};
-use super::tests_moved::{clone_of, planned_with};
-use super::{Gone, Options, Plan, Provenance, Why, provenance};
+use super::{
+    bookmarked, clone_of, dataset, name, planned, planned_with, sentences, source, target,
+};
 use crate::marker::TargetId;
+use crate::plan::{Gone, Options, Plan, Provenance, Why, provenance};
 use crate::tree::Dataset;
+
+#[test]
+fn a_dataset_gone_from_the_source_is_reported_and_kept() {
+    let plan = planned(
+        vec![dataset("tank/a", &[("1", 1)])],
+        vec![
+            dataset("vault/a", &[("1", 1)]),
+            dataset("vault/a/old", &[("1", 5)]),
+        ],
+    );
+    assert!(plan.is_empty());
+    assert_eq!(plan.steps[1].why, Why::GoneFromSource);
+    assert_eq!(plan.steps[1].source, "tank/a/old");
+}
 
 fn replicas(_: &Dataset) -> Provenance {
     Provenance::Replica

@@ -1,0 +1,158 @@
+//! What arrives, and the markers, holds and signs that follow it.
+
+use super::{Fake, STREAM_BYTES, dataset, planned, run};
+use crate::execute::{Executor, Outcome};
+use crate::plan::{Action, Step, Why};
+use crate::tree::{Encryption, Key};
+
+#[test]
+fn snapshots_arrive_in_order_and_the_marker_follows_each() {
+    let (source, target) = (Fake::default(), Fake::default());
+    let plan = planned(vec![dataset("tank", &[1, 2])], "vault/deep/t", true);
+    let (outcome, log) = run(&source, &target, &plan);
+    assert_eq!(
+        outcome,
+        Outcome {
+            streams: 2,
+            bytes: 2 * STREAM_BYTES as u64,
+            ..Outcome::default()
+        }
+    );
+    assert_eq!(
+        log,
+        [
+            "Created",
+            "started tank@1",
+            "finished 3145728",
+            "started tank@2",
+            "finished 3145728",
+        ]
+    );
+    assert_eq!(
+        source.done.into_inner().unwrap(),
+        [
+            "send tank@1",
+            "bookmark tank@1 tank#replica-siteb-0000000000000001",
+            "send tank@2",
+            "bookmark tank@2 tank#replica-siteb-0000000000000002",
+            "destroy tank#replica-siteb-0000000000000001",
+        ]
+    );
+    assert_eq!(
+        target.done.into_inner().unwrap(),
+        [
+            "create vault/deep",
+            "receive vault/deep/t@1 New",
+            "receive vault/deep/t@2 Existing",
+        ]
+    );
+}
+
+#[test]
+fn what_is_made_says_whose_replica_it_is() {
+    let mut plan = planned(vec![dataset("tank", &[1, 2])], "vault/t", false);
+    plan.steps.push(Step {
+        source: "tank/c".parse().unwrap(),
+        target: "vault/t/c".parse().unwrap(),
+        action: Action::Clone {
+            origin: "vault/t@1".parse().unwrap(),
+        },
+        why: Why::PromotedOnSource,
+    });
+    let (source, target) = (Fake::default(), Fake::default());
+    let executor = Executor::new(&source, &target, &());
+    let outcome = executor.sign("siteb".parse().unwrap()).run(&plan);
+    assert!(outcome.is_ok());
+    assert_eq!(
+        target.done.into_inner().unwrap(),
+        [
+            "receive vault/t@1 New zfs-replicate:target=siteb 1",
+            "receive vault/t@2 Existing",
+            "clone vault/t@1 vault/t/c zfs-replicate:target=siteb 1",
+        ]
+    );
+}
+
+#[test]
+fn a_receive_says_whether_it_makes_a_dataset_and_must_be_raw() {
+    let mut encrypted = dataset("tank", &[1]);
+    encrypted.encryption = Some(Encryption {
+        root: encrypted.name.clone(),
+        key: Key::Unavailable,
+    });
+    let target = Fake::default();
+    let plan = planned(vec![encrypted], "vault/t", false);
+    let outcome = Executor::new(&Fake::default(), &target, &()).run(&plan);
+    assert!(outcome.is_ok());
+    assert_eq!(
+        target.done.into_inner().unwrap(),
+        ["receive vault/t@1 New raw"]
+    );
+}
+
+#[test]
+fn no_marker_moves_for_a_snapshot_that_is_not_the_one() {
+    let target = Fake {
+        mistakes: Some("vault/t@1"),
+        ..Fake::default()
+    };
+    let source = Fake::default();
+    let plan = planned(vec![dataset("tank", &[1, 2])], "vault/t", true);
+    let (outcome, log) = run(&source, &target, &plan);
+    assert_eq!((outcome.streams, outcome.failed), (0, 1));
+    assert!(
+        log[1].contains("arrived with GUID 2 instead of 1"),
+        "{log:?}"
+    );
+    assert_eq!(source.done.into_inner().unwrap(), ["send tank@1"]);
+}
+
+#[test]
+fn no_marker_moves_to_what_is_still_on_its_way() {
+    for breaks in [None, Some("tank@3")] {
+        let source = Fake {
+            breaks,
+            ..Fake::default()
+        };
+        let target = Fake {
+            answers_last: true,
+            ..Fake::default()
+        };
+        let plan = planned(vec![dataset("tank", &[1, 2, 3])], "vault/t", true);
+        let (outcome, log) = run(&source, &target, &plan);
+        let mut wanted = vec!["send tank@1", "send tank@2", "send tank@3"];
+        if breaks.is_none() {
+            wanted.push("bookmark tank@3 tank#replica-siteb-0000000000000003");
+        }
+        let arrived = if breaks.is_none() { 3 } else { 0 };
+        assert_eq!(outcome.streams, arrived, "{log:?}");
+        let finished = log.iter().filter(|line| line.starts_with("finished"));
+        assert_eq!(finished.count() as u64, arrived, "{log:?}");
+        assert_eq!(outcome.bytes, arrived * STREAM_BYTES as u64);
+        assert_eq!(source.done.into_inner().unwrap(), wanted);
+    }
+}
+
+#[test]
+fn a_hold_on_request_follows_what_arrived_on_both_sides() {
+    let (source, target) = (Fake::default(), Fake::default());
+    let plan = planned(vec![dataset("tank", &[1])], "vault/t", false);
+    let outcome = Executor::new(&source, &target, &()).hold("keep").run(&plan);
+    assert!(outcome.is_ok());
+    let held = |fake: Fake| fake.done.into_inner().unwrap().pop().unwrap();
+    assert_eq!(held(source), "hold tank@1 keep");
+    assert_eq!(held(target), "hold vault/t@1 keep");
+}
+
+#[test]
+fn the_source_lets_go_of_nothing_that_the_target_does_not_hold() {
+    let target = Fake {
+        no_holds: true,
+        ..Fake::default()
+    };
+    let source = Fake::default();
+    let plan = planned(vec![dataset("tank", &[1])], "vault/t", false);
+    let outcome = Executor::new(&source, &target, &()).hold("keep").run(&plan);
+    assert_eq!((outcome.streams, outcome.failed), (1, 1));
+    assert_eq!(source.done.into_inner().unwrap(), ["send tank@1"]);
+}
