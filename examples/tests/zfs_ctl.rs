@@ -85,6 +85,30 @@ fn what_is_shared_keeps_its_snapshots_where_it_is_not_destroyed() {
 }
 
 #[test]
+fn a_volume_on_draid_reserves_what_is_said_alone() {
+    let pool = Pool::draid();
+    let ours = |line: &str| {
+        let output = pool.run(&mut Command::new(binary()), line);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), said)
+    };
+    let (code, said) = ours("create -V 4M POOL/v");
+    assert!(code == Some(1) && said.contains("dRAID"), "{said}");
+    let (code, said) = ours("create -V 4M -o refreservation=6M POOL/v");
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = ours("set volsize=8M POOL/v");
+    assert!(
+        code == Some(0) && said.contains("refreservation stays"),
+        "{said}"
+    );
+    let state = pool.state();
+    assert!(
+        state.contains("POOL/v\trefreservation\t6291456\tlocal"),
+        "{state}"
+    );
+}
+
+#[test]
 fn snapshots_and_what_depends_on_them() {
     same(&[
         "create POOL/a",

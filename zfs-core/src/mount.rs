@@ -164,10 +164,12 @@ fn place(dataset: &Dataset) -> Place {
     }
 }
 
-fn is_set(dataset: &Dataset, property: &str) -> bool {
-    let properties = dataset.properties.as_ref();
-    properties.and_then(|properties| properties.number(property)) == Some(1)
+fn number(dataset: &Dataset, property: &str) -> Option<u64> {
+    dataset.properties.as_ref()?.number(property)
 }
+
+/// `noauto` of the property `canmount`; 0 is `off`, 1 is `on`.
+const NOAUTO: u64 = 2;
 
 impl Zfs {
     /// All mounts of ZFS that this process can see, in the order in which the
@@ -218,7 +220,7 @@ impl Zfs {
         if dataset.kind == DatasetKind::Volume {
             return refused(MountProblem::Volume);
         }
-        if is_set(dataset, "zoned") {
+        if number(dataset, "zoned") == Some(1) {
             return refused(MountProblem::Zoned);
         }
         let at = match (&request.at, place(dataset)) {
@@ -227,8 +229,7 @@ impl Zfs {
             (None, Place::Legacy) => return refused(MountProblem::Legacy),
             (None, Place::None) => return refused(MountProblem::NoMountpoint),
         };
-        let properties = dataset.properties.as_ref();
-        if properties.and_then(|properties| properties.number("canmount")) == Some(0) {
+        if number(dataset, "canmount") == Some(0) {
             return refused(MountProblem::CanmountOff);
         }
         if dataset.redacted && !request.allow.contains(Allow::REDACTED) {
@@ -248,8 +249,8 @@ impl Zfs {
         }
         key_is_loaded(name, dataset)?;
         let mut options = self.options(dataset, &request.options)?;
-        let overlay = request.allow.contains(Allow::OVERLAY)
-            || properties.is_none_or(|properties| properties.number("overlay") != Some(0));
+        let overlay =
+            request.allow.contains(Allow::OVERLAY) || number(dataset, "overlay") != Some(0);
         Self::mount_at(name, &at, &mut options, overlay)?;
         Ok(at)
     }
@@ -387,8 +388,7 @@ impl Zfs {
                 .kinds(DatasetKinds::FILESYSTEM);
             for dataset in self.list_datasets(root, what) {
                 let dataset = dataset?;
-                let properties = dataset.properties.as_ref();
-                let canmount = properties.and_then(|properties| properties.number("canmount"));
+                let canmount = number(&dataset, "canmount");
                 if let (Place::At(at), None | Some(1)) = (place(&dataset), canmount) {
                     candidates.push((at, dataset));
                 }
@@ -469,8 +469,9 @@ impl Zfs {
         Ok(mount.what)
     }
 
-    /// Unmounts every filesystem of these and below that is not `legacy`
-    /// (`zfs unmount -a`), children first, and goes on where one cannot be.
+    /// Unmounts every filesystem of these and below that is neither `legacy`
+    /// nor `canmount=noauto` (`zfs unmount -a`), children first, and goes on
+    /// where one cannot be.
     ///
     /// # Errors
     ///
@@ -483,7 +484,12 @@ impl Zfs {
     ) -> Result<Vec<Error>, Error> {
         let mut mounts = Vec::new();
         for root in roots {
-            mounts.extend(self.mounted_within(root)?);
+            for mount in self.mounted_within(root)? {
+                let dataset = self.not_legacy(mount.what.dataset())?;
+                if dataset.is_some_and(|of| number(&of, "canmount") != Some(NOAUTO)) {
+                    mounts.push(mount);
+                }
+            }
         }
         order(&mut mounts);
         Ok(mounts
@@ -503,19 +509,26 @@ impl Zfs {
             if !name.is_within(dataset) || !mount.is_whole() {
                 continue;
             }
-            let legacy = name != dataset
-                && match self.dataset(name) {
-                    Ok(dataset) => matches!(place(&dataset), Place::Legacy),
-                    Err(error) if error.is_not_found() => continue,
-                    Err(error) => return Err(error),
-                };
+            if name != dataset && self.not_legacy(name)?.is_none() {
+                continue;
+            }
             // Of one that is mounted twice the first counts, as for zfs(8).
-            if !legacy && !within.iter().any(|other: &Mount| other.what == mount.what) {
+            if !within.iter().any(|other: &Mount| other.what == mount.what) {
                 within.push(mount);
             }
         }
         order(&mut within);
         Ok(within)
+    }
+
+    /// A filesystem, unless it is `legacy` or gone.
+    fn not_legacy(&self, name: &DatasetName) -> Result<Option<Dataset>, Error> {
+        match self.dataset(name) {
+            Ok(dataset) if matches!(place(&dataset), Place::Legacy) => Ok(None),
+            Ok(dataset) => Ok(Some(dataset)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn pool_is_read_only(&self, pool: &PoolName) -> bool {

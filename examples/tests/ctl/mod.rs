@@ -29,6 +29,10 @@ impl Pool {
         Pool::of(4, &["raidz"])
     }
 
+    pub fn draid() -> Pool {
+        Pool::of(4, &["draid"])
+    }
+
     fn of(disks: usize, layout: &[&str]) -> Pool {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let folder = tempfile::tempdir().expect("a folder");

@@ -2,7 +2,7 @@
 
 use zfs_core::{Defer, ErrorKind, MountRequest, UnmountFlags};
 
-use super::{Busy, mounted, place};
+use super::{Busy, mounted, place, placed};
 use crate::fixture::{Pool, get};
 
 #[test]
@@ -66,4 +66,26 @@ fn a_mounted_filesystem_is_unmounted_to_be_destroyed() {
     }
     pool.zfs.destroy(&name).unwrap();
     assert!(!pool.zfs.exists(&name).unwrap());
+}
+
+#[test]
+fn what_is_mounted_by_hand_stays_where_everything_is_unmounted() {
+    let pool = Pool::new();
+    let (name, _) = mounted(&pool, "a");
+    let noauto = placed(&pool, "noauto", &[("canmount", "noauto")]);
+    let legacy = placed(&pool, "legacy", &[("mountpoint", "legacy")]);
+    let at = pool.path().join("by hand");
+    pool.zfs
+        .mount(&MountRequest::filesystem(noauto.clone()))
+        .unwrap();
+    pool.zfs
+        .mount(&MountRequest::filesystem(legacy.clone()).at(&at))
+        .unwrap();
+    for roots in [vec![pool.name().root()], vec![legacy.clone()]] {
+        let failures = pool.zfs.unmount_all(&roots, UnmountFlags::empty()).unwrap();
+        assert!(failures.is_empty(), "{failures:?}");
+    }
+    let shown = [&name, &noauto, &legacy].map(|dataset| get(dataset, "mounted"));
+    assert_eq!(shown, ["no", "yes", "yes"]);
+    pool.zfs.unmount_folder(&at, UnmountFlags::empty()).unwrap();
 }
