@@ -8,8 +8,7 @@
 //!   libnvpair's encodings and both byte orders.
 //! - [`fletcher`]: the checksum of streams and tokens.
 //! - `record` (feature `stream`): the records of a send stream.
-//! - `source` (feature `stream`): files, read from many places at once; mapped
-//!   instead, where that is sound, with the feature `mmap`.
+//! - `source` (feature `stream`): files, read from many places at once.
 //! - `stage` (feature `stream`): what stands between a sender and a receiver.
 //! - `stats` (feature `stream`): what a stream holds.
 //! - `verify` (feature `stream`): whether `zfs receive` would take one.

@@ -13,12 +13,6 @@ use super::ReadAt;
 /// The file's position is neither used nor moved. A file that gets longer or
 /// shorter while it is read is an error.
 ///
-/// With the feature `mmap`, on ext4, XFS, btrfs and tmpfs under Linux,
-/// [`view`](super::ReadAt::view) maps pieces of up to 4 MiB of a file that
-/// nobody has open for writing. It holds a read lease (`F_SETLEASE`, fcntl(2)),
-/// of which `SIGURG` tells, for as long as a piece lives: only the file's owner
-/// and root get one, and who opens the file for writing meanwhile waits for it.
-///
 /// ```
 /// use std::fs::File;
 /// use zfs_stream::source::StreamFile;
@@ -35,8 +29,6 @@ use super::ReadAt;
 pub struct StreamFile {
     file: File,
     length: u64,
-    #[cfg(all(feature = "mmap", target_os = "linux"))]
-    lender: super::mmap::Lender,
 }
 
 impl StreamFile {
@@ -54,12 +46,7 @@ impl StreamFile {
             let text = "it is no file, or an empty one";
             return Err(io::Error::new(ErrorKind::InvalidInput, text));
         }
-        Ok(Self {
-            file,
-            length,
-            #[cfg(all(feature = "mmap", target_os = "linux"))]
-            lender: super::mmap::Lender::default(),
-        })
+        Ok(Self { file, length })
     }
 
     fn changed(&self, now: u64) -> io::Error {
@@ -89,17 +76,6 @@ impl ReadAt for StreamFile {
             }
             other => other,
         }
-    }
-
-    #[cfg(all(feature = "mmap", target_os = "linux"))]
-    fn view(&self, offset: u64, length: usize) -> Option<super::View<'_>> {
-        const MOST: usize = 4 << 20;
-        let end = offset.checked_add(length as u64)?;
-        if length > MOST || end > self.length {
-            return None;
-        }
-        let piece = self.lender.piece(&self.file, offset, length)?;
-        Some(super::View(super::Kind::Mapped(piece)))
     }
 
     fn check_length(&self) -> io::Result<()> {
@@ -149,10 +125,6 @@ mod tests {
         assert!(read == bytes);
         let mut place = [0; 300];
         file.read_exact_at(&mut place, 70_001).unwrap();
-        if let Some(view) = file.view(70_001, 300) {
-            assert!(*view == place);
-        }
-        assert!(file.view(99_900, 300).is_none() && file.view(u64::MAX, 2).is_none());
         assert!(place == bytes[70_001..][..300]);
         assert!(file.read_exact_at(&mut place, 99_900).is_err());
     }

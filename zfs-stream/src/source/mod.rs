@@ -2,27 +2,21 @@
 //!
 //! ```text
 //! pipe ------------------------> read(2)  -> Reader
-//! file -> [ StreamFile ] ------> pread(2), mmap(2) -> verify_at     (from many places at once)
-//! file -> [ StreamFile ] ------> pread(2) -> redup                  (likewise)
+//! file -> [ StreamFile ] ------> pread(2) -> verify_at, redup   (from many places at once)
+//! memory ------------------------------------^                  (seen where it lies)
 //! file -> [ StreamFile -> InOrder ] -> Reader
 //! ```
 //!
-//! Of a file that nobody else can change for a moment, pieces can be seen where
-//! they lie (feature `mmap`, on Linux): most of the time that checking a stream
-//! in the page cache takes is the copy that read(2) makes of it.
+//! A file is read and not mapped: into a buffer that stays in the processor's
+//! cache that costs within a twentieth what the page tables of a mapping do, and
+//! a file that gets shorter meanwhile is an error and not a signal that kills the
+//! process. What is mapped already is memory.
 
 mod file;
-#[cfg(all(feature = "mmap", target_os = "linux"))]
-#[allow(
-    unsafe_code,
-    reason = "files mapped, and the leases that make it sound"
-)]
-mod mmap;
 
 pub use file::StreamFile;
 
 use std::io::{self, Read};
-use std::ops::Deref;
 
 /// Bytes that can be read from any place, by several threads at once.
 pub trait ReadAt: Sync {
@@ -37,8 +31,8 @@ pub trait ReadAt: Sync {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
 
     /// The bytes from an offset on where they lie, if so many can be seen
-    /// there now; who gets `None` reads them.
-    fn view(&self, offset: u64, length: usize) -> Option<View<'_>> {
+    /// there; who gets `None` reads them.
+    fn view(&self, offset: u64, length: usize) -> Option<&[u8]> {
         let _ = (offset, length);
         None
     }
@@ -51,37 +45,6 @@ pub trait ReadAt: Sync {
     /// If there are more or fewer.
     fn check_length(&self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// Bytes of a source where they lie. To be looked at and dropped: of a
-/// [`StreamFile`] nobody can write to the file, or open it for writing, until it
-/// is.
-#[derive(Debug)]
-pub struct View<'a>(Kind<'a>);
-
-#[derive(Debug)]
-enum Kind<'a> {
-    Memory(&'a [u8]),
-    #[cfg(all(feature = "mmap", target_os = "linux"))]
-    Mapped(mmap::Piece<'a>),
-}
-
-impl<'a> From<&'a [u8]> for View<'a> {
-    fn from(bytes: &'a [u8]) -> Self {
-        Self(Kind::Memory(bytes))
-    }
-}
-
-impl Deref for View<'_> {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        match &self.0 {
-            Kind::Memory(bytes) => bytes,
-            #[cfg(all(feature = "mmap", target_os = "linux"))]
-            Kind::Mapped(piece) => piece,
-        }
     }
 }
 
@@ -102,8 +65,8 @@ impl ReadAt for [u8] {
         rest(self, offset).read_exact(buffer)
     }
 
-    fn view(&self, offset: u64, length: usize) -> Option<View<'_>> {
-        rest(self, offset).get(..length).map(View::from)
+    fn view(&self, offset: u64, length: usize) -> Option<&[u8]> {
+        rest(self, offset).get(..length)
     }
 }
 
@@ -116,7 +79,7 @@ impl<S: ReadAt + ?Sized> ReadAt for &S {
         (**self).read_exact_at(buffer, offset)
     }
 
-    fn view(&self, offset: u64, length: usize) -> Option<View<'_>> {
+    fn view(&self, offset: u64, length: usize) -> Option<&[u8]> {
         (**self).view(offset, length)
     }
 
@@ -172,7 +135,7 @@ impl ReadAt for Hidden<'_> {
         self.bytes.read_exact_at(buffer, offset)
     }
 
-    fn view(&self, offset: u64, length: usize) -> Option<View<'_>> {
+    fn view(&self, offset: u64, length: usize) -> Option<&[u8]> {
         let shown = offset.checked_rem(self.shows) == Some(0);
         shown.then(|| self.bytes.view(offset, length)).flatten()
     }

@@ -25,17 +25,10 @@ use crate::record::{CHECKSUM_AT, HEADER_LEN, Header, Position, RecordType};
 use crate::source::{InOrder, ReadAt};
 use crate::{Error, Result};
 
-/// A stretch that is read is as many records as this holds, or one that is
-/// longer: two of the usual 128 KiB with small ones between. Buffers of a quarter
-/// to four times as much are as fast within some percent.
+/// A stretch is as many records as this holds, or one that is longer: two of the
+/// usual 128 KiB with small ones between. Buffers of a quarter to four times as
+/// much are as fast within some percent.
 const BUFFER: usize = 264 << 10;
-
-/// One that is seen where it lies is longer, for what a mapping costs.
-const VIEW: usize = 1 << 20;
-
-/// And neither has more records than this or the few that one reading shows
-/// besides, for they are kept until it is their turn.
-const RECORDS: usize = 1 << 10;
 
 /// How much is read to find headers: one, or many where records are short.
 const ONE: usize = HEADER_LEN;
@@ -78,14 +71,8 @@ pub fn verify_at(source: &(impl ReadAt + ?Sized)) -> Result<Report> {
 }
 
 pub(super) fn verify_on(source: &(impl ReadAt + ?Sized), threads: usize) -> Result<Report> {
-    let stretch = if source.view(0, 1).is_some() {
-        VIEW
-    } else {
-        BUFFER
-    };
     let shared = Shared {
         source,
-        stretch,
         walk: Mutex::default(),
         line: Mutex::default(),
         moved: Condvar::new(),
@@ -197,7 +184,7 @@ impl Stretch {
     ) -> std::result::Result<(), Stop> {
         let length = usize::try_from(self.end - self.start).unwrap_or(usize::MAX);
         if let Some(view) = source.view(self.start, length) {
-            return self.sum_seen(&view);
+            return self.sum_seen(view);
         }
         let Some(whole) = buffer.get_mut(..length) else {
             return self.sum_long(source, buffer);
@@ -293,7 +280,6 @@ impl Walk {
         if at == end {
             return Ok(false);
         }
-        let longest = buffer.len() as u64;
         let read = self.read.take();
         let mut rest = if let Some(header) = &read {
             &header[..]
@@ -311,7 +297,7 @@ impl Walk {
             if next > end || length % 4 != 0 {
                 return Err(Stop::NotIntact);
             }
-            if next - start > longest && !records.is_empty() {
+            if next - start > BUFFER as u64 && !records.is_empty() {
                 self.read = Some(*bytes);
                 return Ok(false);
             }
@@ -327,7 +313,7 @@ impl Walk {
             // There is not even a header.
             return Err(Stop::NotIntact);
         }
-        Ok(self.position.offset - start < longest && records.len() < RECORDS)
+        Ok(self.position.offset - start < BUFFER as u64)
     }
 }
 
@@ -360,8 +346,6 @@ impl Line {
 /// What the threads have in common.
 struct Shared<'a, S: ?Sized> {
     source: &'a S,
-    /// How long a stretch is, and the buffer for what cannot be seen.
-    stretch: usize,
     walk: Mutex<Walk>,
     line: Mutex<Line>,
     /// The line went on.
@@ -371,8 +355,7 @@ struct Shared<'a, S: ?Sized> {
 impl<S: ReadAt + ?Sized> Shared<'_, S> {
     /// What each thread does.
     fn work(&self) {
-        // Its memory is taken where it is first written to.
-        let mut buffer = vec![0; self.stretch];
+        let mut buffer = vec![0; BUFFER];
         if let Err(stop) = self.work_to_the_end(&mut buffer) {
             self.line().stopped.get_or_insert(stop);
             self.moved.notify_all();
