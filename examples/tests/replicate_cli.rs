@@ -21,7 +21,7 @@ HOST=$host exec sh -c \"$line\"
 const ZFS: &str = "\
 host=${HOST:-here}
 echo \"$host $*\" >> FOLDER/asked
-N=$(grep \"^$host $1 \" FOLDER/asked | grep -vc ' snapshot,bookmark ')
+N=$(grep \"^$host $1 \" FOLDER/asked | grep -vc 'snapshot,bookmark ')
 row() { printf '%s\\t%s\\t%s\\t%s\\t-\\t-\\toff\\t-\\n' \"$@\"; }
 SOURCE() { row tank/a filesystem 1 1; row tank/a@one snapshot 11 11; row tank/a@two snapshot 12 12; }
 TARGET() { row vault/a filesystem 2 1; row vault/a@one snapshot 11 21; row vault/a@zzz snapshot 13 22; }
@@ -43,7 +43,7 @@ const ANSWER: &str = "\
 all=$(answer \"$@\") || exit
 [ -n \"$all\" ] || exit 0
 case \"$*\" in
-    *' snapshot,bookmark '*) echo \"$all\" | grep '[@#]' | cut -f 1,3,4 ;;
+    *'snapshot,bookmark '*) echo \"$all\" | cut -f 1,3,4 ;;
     *) echo \"$all\" | grep -v '[@#]' ;;
 esac
 exit 0

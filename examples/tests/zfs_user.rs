@@ -18,7 +18,7 @@ use sshd::Sshd;
 const USER: &str = "zfs-replicate-test";
 
 /// What zfs-replicate's README says a user needs at a target, and at a source.
-const AT_TARGET: &str = "create,mount,readonly,receive,rename,userprop";
+const AT_TARGET: &str = "canmount,create,destroy,mount,readonly,receive,rename,userprop";
 const AT_SOURCE: &str = "bookmark,destroy,hold,mount,send";
 
 fn sshd_of_user() -> Sshd {
@@ -114,11 +114,11 @@ fn a_user_replicates_with_what_zfs_allow_gives_and_is_told_what_to_do_without() 
     for (way, target, at, permissions) in [
         (
             Way::Push,
-            "backup/pushed",
+            "backup/deep/pushed",
             site.b.dataset("backup"),
             AT_TARGET,
         ),
-        (Way::Pull, "backup/pulled", site.a.dataset("src"), AT_SOURCE),
+        (Way::Pull, "backup/deep/pulled", site.a.dataset("src"), AT_SOURCE),
     ] {
         let (code, said) = site.replicate(way, target, &options);
         assert_eq!(code, Some(1), "{way:?} {said}");
@@ -128,7 +128,7 @@ fn a_user_replicates_with_what_zfs_allow_gives_and_is_told_what_to_do_without() 
         site.replicates(way, target, &options, &["one"]);
     }
     site.take("two");
-    for (way, target) in [(Way::Push, "backup/pushed"), (Way::Pull, "backup/pulled")] {
+    for (way, target) in [(Way::Push, "backup/deep/pushed"), (Way::Pull, "backup/deep/pulled")] {
         site.replicates(way, target, &options, &["one", "two"]);
         // And there is nothing that a third run would have to do.
         site.replicates(way, target, &options, &["one", "two"]);

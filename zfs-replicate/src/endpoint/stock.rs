@@ -1,7 +1,7 @@
 //! A system with stock ZFS: zfs(8) in a shell, over a connection.
 //!
 //! ```text
-//! tree: zfs list -r ROOT && zfs list -r -t snapshot,bookmark ROOT
+//! tree: zfs list -r ROOT && zfs list -r -t all -o name,guid,createtxg ROOT
 //!       [, the IV sets of what is encrypted, or what is above a root that is not there]
 //! zfs send there -> ssh -> pipe            pipe -> ssh -> zfs receive there
 //! ```
@@ -109,7 +109,7 @@ impl Stock {
 
     /// Asks for them, once: nobody needs them who sends nothing.
     fn ask_sizes(&self, root: &DatasetName) -> HashMap<DatasetName, Vec<listing::Size>> {
-        match self.run(points(listing::SIZES, [root])) {
+        match self.run(list(POINTS, listing::SIZES, [root])) {
             Ok(output) => listing::sizes(&output),
             Err(error) => {
                 tracing::debug!(%root, %error, "how much there is to send is not known");
@@ -301,20 +301,17 @@ fn filter(words: &[&str], stdin: Stdio, stdout: Stdio) -> io::Result<Child> {
         .spawn()
 }
 
-/// The arguments that list the snapshots and bookmarks of some trees.
-fn points<'a>(
+const DATASETS: &str = "filesystem,volume";
+const POINTS: &str = "snapshot,bookmark";
+const ALL: &str = "filesystem,volume,snapshot,bookmark";
+
+/// The arguments that list what some trees have of these kinds.
+fn list<'a>(
+    kinds: &'a str,
     columns: &'a str,
     roots: impl IntoIterator<Item = &'a DatasetName>,
 ) -> impl Iterator<Item = &'a str> {
-    let head = [
-        "list",
-        "-Hp",
-        "-r",
-        "-t",
-        "snapshot,bookmark",
-        "-o",
-        columns,
-    ];
+    let head = ["list", "-Hp", "-r", "-t", kinds, "-o", columns];
     let roots = roots.into_iter().map(DatasetName::as_str);
     head.into_iter().chain(roots)
 }
@@ -336,16 +333,38 @@ fn encrypted<'a>(root: &'a DatasetName, datasets: &'a [Dataset]) -> Vec<&'a Data
 }
 
 impl Stock {
+    /// Asks for the IV sets of what is encrypted.
+    fn add_ivsets(&self, root: &DatasetName, datasets: &mut [Dataset]) -> Result<(), Error> {
+        let encrypted: Vec<DatasetName> = encrypted(root, datasets).into_iter().cloned().collect();
+        if encrypted.is_empty() {
+            return Ok(());
+        }
+        let command = self.zfs(list(POINTS, listing::IVSETS, &encrypted));
+        // It fails where one of them went away, and lists the others.
+        let output = remote::run(&*self.transport, &command)?;
+        let mut names = encrypted.iter();
+        let is_missing = names.any(|name| remote::is_missing(&output.stderr, name));
+        if !output.status.success() && !is_missing {
+            let status = output.status;
+            return Err(remote::refused(
+                &*self.transport,
+                &command,
+                status,
+                &output.stderr,
+            ));
+        }
+        listing::ivsets(&output.stdout, datasets)
+            .map_err(|problem| self.malformed(root.as_str(), &problem))
+    }
+
     /// One listing of a tree, empty where it is not there.
-    fn list(&self, root: &DatasetName) -> Result<Result<Vec<Dataset>, Malformed>, Error> {
+    fn listed(&self, root: &DatasetName) -> Result<Result<Vec<Dataset>, Malformed>, Error> {
         let columns = format!("{}{}", listing::COLUMNS, listing::WRITTEN);
-        let kinds = "filesystem,volume";
-        let datasets = ["list", "-Hp", "-r", "-t", kinds, "-o", &columns];
-        let datasets = self.zfs(datasets.into_iter().chain([root.as_str()]));
+        let datasets = self.zfs(list(DATASETS, &columns, [root]));
         let times = if self.times { listing::TIMES } else { "" };
         let columns = format!("{}{times}", listing::POINTS);
-        let points = self.zfs(points(&columns, [root]));
-        let command = self.with_programs(&format!("{datasets} && {points}"));
+        let all = self.zfs(list(ALL, &columns, [root]));
+        let command = self.with_programs(&format!("{datasets} && {all}"));
         let output = remote::run(&*self.transport, &command)?;
         if output.status.success() {
             let listed = listing::parse(&output.stdout, |name| name.is_within(root));
@@ -371,17 +390,17 @@ impl Stock {
     }
 }
 
-/// How often a tree is listed until no dataset comes to be meanwhile.
+/// How often a tree is listed until nothing in it is renamed meanwhile.
 const LISTINGS: usize = 3;
 
 impl Endpoint for Stock {
     fn tree(&self, root: &DatasetName) -> Result<Tree, Error> {
-        let mut listed = self.list(root)?;
+        let mut listed = self.listed(root)?;
         for _ in 1..LISTINGS {
             if !matches!(&listed, Err(problem) if problem.meanwhile) {
                 break;
             }
-            listed = self.list(root)?;
+            listed = self.listed(root)?;
         }
         let mut datasets = listed.map_err(|problem| self.malformed(root.as_str(), &problem))?;
         if datasets.is_empty() {
@@ -391,12 +410,7 @@ impl Endpoint for Stock {
                 above: self.nearest_above(root)?,
             });
         }
-        let encrypted: Vec<DatasetName> = encrypted(root, &datasets).into_iter().cloned().collect();
-        if !encrypted.is_empty() {
-            let output = self.run(points(listing::IVSETS, &encrypted))?;
-            listing::ivsets(&output, &mut datasets)
-                .map_err(|problem| self.malformed(root.as_str(), &problem))?;
-        }
+        self.add_ivsets(root, &mut datasets)?;
         *self.sizes() = Sizes {
             root: Some(root.clone()),
             known: None,

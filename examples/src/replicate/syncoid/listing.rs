@@ -160,7 +160,7 @@ fn contents(zfs: &Zfs, dataset: &zfs_core::Dataset) -> Result<Listed, zfs_core::
     Ok(listed)
 }
 
-/// How often a tree is listed until no dataset comes to be meanwhile.
+/// How often a tree is listed until nothing in it is renamed meanwhile.
 const LISTINGS: usize = 3;
 
 fn there(side: &Side, root: &str, depth: Depth) -> Result<Vec<Listed>, Unlisted> {
@@ -189,7 +189,7 @@ fn there(side: &Side, root: &str, depth: Depth) -> Result<Vec<Listed>, Unlisted>
     Err(Unlisted::new(format!("zfs list of {root}: {problem}")))
 }
 
-/// What zfs-list(8) says: of datasets first, then of what they have. `None`
+/// What zfs-list(8) says: of datasets, then of what they have as well. `None`
 /// where there is no such dataset.
 fn listing(side: &Side, root: &str, depth: Depth) -> Result<Option<Vec<u8>>, Unlisted> {
     let list = |levels: &'static str, kinds: &'static str, columns: &'static str| {
@@ -203,7 +203,8 @@ fn listing(side: &Side, root: &str, depth: Depth) -> Result<Option<Vec<u8>>, Unl
     };
     let with = |columns| {
         let datasets = list("0", "filesystem,volume", columns);
-        format!("{datasets} && {}", list("1", "snapshot,bookmark", POINTS))
+        let all = list("1", "filesystem,volume,snapshot,bookmark", POINTS);
+        format!("{datasets} && {all}")
     };
     let run = |line: &str| {
         let mut command = side.shell(line);

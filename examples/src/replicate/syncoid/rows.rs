@@ -17,8 +17,8 @@ const COLUMN_COUNT: usize = 8;
 pub const WITHOUT_ENCRYPTION: &str =
     "name,type,guid,createtxg,origin,receive_resume_token,type,syncoid:sync";
 
-/// What is asked of snapshots and bookmarks, after all datasets: for more than
-/// this zfs(8) has to ask the kernel for each snapshot.
+/// What is asked of snapshots and bookmarks, and of datasets once more, after all
+/// datasets: for more than this zfs(8) has to ask the kernel for each snapshot.
 pub const POINTS: &str = "name,guid,createtxg";
 
 /// A dataset.
@@ -64,8 +64,7 @@ pub fn is_within(name: &str, root: &str) -> bool {
 pub struct Malformed {
     /// In words.
     pub problem: String,
-    /// It may be no more than that a dataset was made or renamed while it was
-    /// listed.
+    /// It may be no more than that datasets were renamed while they were listed.
     pub meanwhile: bool,
 }
 
@@ -78,11 +77,13 @@ impl From<String> for Malformed {
     }
 }
 
-/// Reads what zfs-list(8) says of a dataset and what is in it.
+/// Reads what zfs-list(8) says of a dataset and what is in it: all datasets, and
+/// then all again with their snapshots and bookmarks. What is in one of the two
+/// alone was made or destroyed between them, and is left out.
 ///
 /// # Errors
 ///
-/// ZFS would not have written that.
+/// ZFS would not have written that, or datasets were renamed between the two.
 pub fn parse(output: &[u8], root: &str) -> Result<Vec<Listed>, Malformed> {
     let text = std::str::from_utf8(output).map_err(|_| "it is no text".to_owned())?;
     // The dataset itself is always there.
@@ -93,42 +94,78 @@ pub fn parse(output: &[u8], root: &str) -> Result<Vec<Listed>, Malformed> {
         };
         return Err(problem.to_owned().into());
     };
-    let mut datasets: Vec<Listed> = Vec::new();
-    let mut index: HashMap<&str, usize> = HashMap::new();
-    let mut points: HashSet<&str> = HashSet::new();
+    let mut found = Found::default();
     for line in lines.split('\n') {
         let row =
             Row::read(line, root).ok_or_else(|| format!("{line:?} is not one of its lines"))?;
-        let owner = index.get(row.dataset).copied();
-        match (row.point, owner) {
-            (None, None) => {
-                index.insert(row.dataset, datasets.len());
-                datasets.push(row.listed);
-            }
-            (Some(point), Some(owner)) if points.insert(row.name) => {
-                let Some(owner) = datasets.get_mut(owner) else {
-                    continue;
-                };
-                let points = if row.is_bookmark {
-                    &mut owner.bookmarks
-                } else {
-                    &mut owner.snapshots
-                };
-                points.push(point);
-            }
-            (Some(_), None) => {
-                return Err(Malformed {
-                    problem: format!("{line:?} belongs to no dataset before it"),
-                    meanwhile: true,
-                });
-            }
-            _ => return Err(format!("{line:?} comes twice").into()),
-        }
+        found
+            .add(row)
+            .map_err(|problem| format!("{line:?} {problem}"))?;
     }
-    if index.contains_key(root) {
-        Ok(datasets)
-    } else {
-        Err(format!("{root} itself is not in it").into())
+    found.datasets(root)
+}
+
+/// What was read of a listing.
+#[derive(Default)]
+struct Found<'a> {
+    /// With their GUIDs.
+    datasets: Vec<(u64, Listed)>,
+    index: HashMap<&'a str, usize>,
+    points: HashSet<&'a str>,
+    /// The datasets that came once more.
+    again: HashMap<&'a str, u64>,
+}
+
+impl<'a> Found<'a> {
+    fn add(&mut self, row: Row<'a>) -> Result<(), &'static str> {
+        let owner = self.index.get(row.dataset).copied();
+        match row.what {
+            What::Dataset { guid, listed } if owner.is_none() => {
+                self.index.insert(row.dataset, self.datasets.len());
+                self.datasets.push((guid, listed));
+            }
+            What::Again { guid } if !self.again.contains_key(row.dataset) => {
+                self.again.insert(row.dataset, guid);
+            }
+            What::Point { point, is_bookmark } if self.points.insert(row.name) => {
+                // Without one in the first listing it was made between the two.
+                let Some(guid) = self.again.get(row.dataset) else {
+                    return Err("belongs to no dataset before it");
+                };
+                let own = owner.and_then(|owner| self.datasets.get_mut(owner));
+                if let Some((_, owner)) = own.filter(|(own, _)| own == guid) {
+                    if is_bookmark {
+                        owner.bookmarks.push(point);
+                    } else {
+                        owner.snapshots.push(point);
+                    }
+                }
+            }
+            _ => return Err("comes twice"),
+        }
+        Ok(())
+    }
+
+    /// Those that were there all the time.
+    fn datasets(self, root: &str) -> Result<Vec<Listed>, Malformed> {
+        let count = self.datasets.len();
+        let all = self.datasets.into_iter();
+        let stayed: Vec<Listed> = all
+            .filter(|(guid, listed)| self.again.get(listed.name.as_str()) == Some(guid))
+            .map(|(_, listed)| listed)
+            .collect();
+        // What is missing may have another name by now.
+        if stayed.len() < count && stayed.len() < self.again.len() {
+            return Err(Malformed {
+                problem: "datasets were renamed or made anew while they were listed".to_owned(),
+                meanwhile: true,
+            });
+        }
+        if stayed.iter().any(|listed| listed.name == root) {
+            Ok(stayed)
+        } else {
+            Err(format!("{root} itself is not in it").into())
+        }
     }
 }
 
@@ -136,16 +173,20 @@ pub fn parse(output: &[u8], root: &str) -> Result<Vec<Listed>, Malformed> {
 struct Row<'a> {
     name: &'a str,
     dataset: &'a str,
-    listed: Listed,
-    point: Option<Point>,
-    is_bookmark: bool,
+    what: What,
+}
+
+enum What {
+    Dataset { guid: u64, listed: Listed },
+    Again { guid: u64 },
+    Point { point: Point, is_bookmark: bool },
 }
 
 impl<'a> Row<'a> {
     fn read(line: &'a str, root: &str) -> Option<Row<'a>> {
         let columns: Vec<&str> = line.splitn(COLUMN_COUNT, '\t').collect();
         let row = match columns[..] {
-            [name, guid, createtxg] => Row::point(name, guid, createtxg)?,
+            [name, guid, createtxg] => Row::point_or_again(name, guid, createtxg)?,
             [name, kind, guid, createtxg, origin, token, encryption, sync] => {
                 let rest = [origin, token, encryption, sync];
                 Row::dataset(name, kind, [guid, createtxg], rest)?
@@ -155,54 +196,63 @@ impl<'a> Row<'a> {
         is_within(row.dataset, root).then_some(row)
     }
 
-    fn point(name: &'a str, guid: &str, createtxg: &str) -> Option<Row<'a>> {
+    fn point_or_again(name: &'a str, guid: &str, createtxg: &str) -> Option<Row<'a>> {
+        let (guid, createtxg) = (guid.parse().ok()?, createtxg.parse().ok()?);
+        let Some((dataset, own)) = name.split_once(['@', '#']) else {
+            name.parse::<DatasetName>().ok()?;
+            return Some(Row {
+                name,
+                dataset: name,
+                what: What::Again { guid },
+            });
+        };
         let parsed: SnapshotOrBookmark = name.parse().ok()?;
-        let (dataset, own) = name.split_once(['@', '#'])?;
         Some(Row {
             name,
             dataset,
-            listed: Listed::default(),
-            point: Some(Point {
-                name: own.to_owned(),
-                guid: guid.parse().ok()?,
-                createtxg: createtxg.parse().ok()?,
-            }),
-            is_bookmark: matches!(parsed, SnapshotOrBookmark::Bookmark(_)),
+            what: What::Point {
+                point: Point {
+                    name: own.to_owned(),
+                    guid,
+                    createtxg,
+                },
+                is_bookmark: matches!(parsed, SnapshotOrBookmark::Bookmark(_)),
+            },
         })
     }
 
     fn dataset(
         name: &'a str,
         kind: &str,
-        numbers: [&str; 2],
+        [guid, createtxg]: [&str; 2],
         [origin, token, encryption, sync]: [&str; 4],
     ) -> Option<Row<'a>> {
         name.parse::<DatasetName>().ok()?;
+        createtxg.parse::<u64>().ok()?;
         let is_filesystem = match kind {
             "filesystem" => true,
             "volume" => false,
             _ => return None,
         };
-        for number in numbers {
-            number.parse::<u64>().ok()?;
-        }
         let given =
             |text: &str| Some(text.to_owned()).filter(|text| text != "-" && !text.is_empty());
+        let listed = Listed {
+            name: name.to_owned(),
+            is_filesystem,
+            origin: given(origin),
+            token: given(token),
+            // Not where the type stands there instead.
+            is_encrypted: !["-", "off", kind].contains(&encryption),
+            sync: given(sync),
+            ..Listed::default()
+        };
         Some(Row {
             name,
             dataset: name,
-            listed: Listed {
-                name: name.to_owned(),
-                is_filesystem,
-                origin: given(origin),
-                token: given(token),
-                // Not where the type stands there instead.
-                is_encrypted: !["-", "off", kind].contains(&encryption),
-                sync: given(sync),
-                ..Listed::default()
+            what: What::Dataset {
+                guid: guid.parse().ok()?,
+                listed,
             },
-            point: None,
-            is_bookmark: false,
         })
     }
 }
@@ -216,8 +266,11 @@ mod tests {
         let text = "tank/a\tfilesystem\t1\t2\t-\t1-x\taes-256-gcm\tfalse\n\
                     tank/a/v\tvolume\t5\t6\ttank/a@x y\t-\toff\tone\ttab\n\
                     tank/a/w\tvolume\t7\t8\t-\t-\tvolume\t-\n\
+                    tank/a\t1\t2\n\
                     tank/a@x y\t3\t4\n\
-                    tank/a#m\t3\t4\n";
+                    tank/a#m\t3\t4\n\
+                    tank/a/v\t5\t6\n\
+                    tank/a/w\t7\t8\n";
         let listed = parse(text.as_bytes(), "tank/a").unwrap();
         assert_eq!(listed[0].snapshots[0].name, "x y");
         assert_eq!(listed[0].bookmarks[0].guid, 3);
@@ -233,6 +286,7 @@ mod tests {
     #[test]
     fn what_zfs_would_not_say_is_refused() {
         const ROOT: &str = "tank/a\tfilesystem\t1\t2\t-\t-\toff\t-\n";
+        const AGAIN: &str = "tank/a\t1\t2\n";
         const SNAPSHOT: &str = "tank/a@x\t3\t4\n";
         for text in [
             String::new(),
@@ -240,29 +294,56 @@ mod tests {
             "\n".to_owned(),
             // Cut off, twice, without the dataset, before the dataset.
             ROOT.trim_end().to_owned(),
-            format!("{ROOT}{ROOT}"),
-            format!("{ROOT}{SNAPSHOT}{SNAPSHOT}"),
+            format!("{ROOT}{ROOT}{AGAIN}"),
+            format!("{ROOT}{AGAIN}{AGAIN}"),
+            format!("{ROOT}{AGAIN}{SNAPSHOT}{SNAPSHOT}"),
+            format!("{ROOT}{SNAPSHOT}"),
+            format!("{ROOT}{SNAPSHOT}{AGAIN}"),
             ROOT.replace("tank/a", "tank/a/b"),
             format!("{SNAPSHOT}{ROOT}"),
             // Elsewhere, with too few columns, with no numbers, of no kind.
-            format!("{ROOT}{}", ROOT.replace("tank/a", "tank/b")),
+            format!("{ROOT}{}{AGAIN}", ROOT.replace("tank/a", "tank/b")),
             ROOT.replace("\t-\n", "\n"),
-            format!("{ROOT}{}", SNAPSHOT.replace('3', "x")),
-            format!("{ROOT}{}", SNAPSHOT.replace('4', "-4")),
+            format!("{ROOT}{AGAIN}{}", SNAPSHOT.replace('3', "x")),
+            format!("{ROOT}{AGAIN}{}", SNAPSHOT.replace('4', "-4")),
             ROOT.replace('1', ""),
             ROOT.replace("filesystem", "floppy"),
             // Names that are none, or those of something else.
-            format!("{ROOT}tank/a@x\tsnapshot\t3\t4\t-\t-\toff\t-\n"),
-            format!("{ROOT}tank/a/b\t3\t4\n"),
-            format!("{ROOT}{}", SNAPSHOT.replace("@x", "@")),
-            format!("{ROOT}{}", SNAPSHOT.replace("@x", "@x@y")),
-            format!("{ROOT}{}", SNAPSHOT.replace("@x", "")),
+            format!("{ROOT}{AGAIN}tank/a@x\tsnapshot\t3\t4\t-\t-\toff\t-\n"),
+            format!("{ROOT}{AGAIN}tank/b\t3\t4\n"),
+            format!("{ROOT}{AGAIN}{}", SNAPSHOT.replace("@x", "@")),
+            format!("{ROOT}{AGAIN}{}", SNAPSHOT.replace("@x", "@x@y")),
+            format!("{ROOT}{AGAIN}{}", SNAPSHOT.replace("@x", "")),
         ] {
             assert!(parse(text.as_bytes(), "tank/a").is_err(), "{text:?}");
         }
         assert!(parse(&[ROOT.as_bytes(), &[0xff, b'\n']].concat(), "tank/a").is_err());
-        assert!(parse(format!("{ROOT}{SNAPSHOT}").as_bytes(), "tank/a").is_ok());
-        let new = format!("{ROOT}tank/a/new@x\t3\t4\n");
-        assert!(parse(new.as_bytes(), "tank/a").unwrap_err().meanwhile);
+        assert!(parse(format!("{ROOT}{AGAIN}{SNAPSHOT}").as_bytes(), "tank/a").is_ok());
+    }
+
+    #[test]
+    fn what_was_made_or_destroyed_between_the_two_listings_is_left_out() {
+        const FIRST: &str = "tank\tfilesystem\t1\t2\t-\t-\toff\t-\n\
+                             tank/a\tvolume\t3\t4\t-\t-\toff\t-\n";
+        let names = |second: &str| {
+            let listed = parse(format!("{FIRST}{second}").as_bytes(), "tank")?;
+            let names = listed.iter().map(|own| {
+                let snapshots = own.snapshots.len();
+                format!("{} {snapshots}", own.name)
+            });
+            Ok::<_, Malformed>(names.collect::<Vec<_>>())
+        };
+        let whole = "tank\t1\t2\ntank/a\t3\t4\ntank/a@x\t5\t6\n";
+        assert_eq!(names(whole).unwrap(), ["tank 0", "tank/a 1"]);
+        let made = format!("{whole}tank/new\t7\t8\ntank/new@x\t9\t8\n");
+        assert_eq!(names(&made).unwrap(), ["tank 0", "tank/a 1"]);
+        // Never as one that has lost its snapshots.
+        assert_eq!(names("tank\t1\t2\n").unwrap(), ["tank 0"]);
+        for renamed in [
+            "tank\t1\t2\ntank/b\t3\t4\ntank/b@x\t5\t6\n",
+            "tank\t1\t2\ntank/a\t9\t9\ntank/a@x\t10\t9\n",
+        ] {
+            assert!(names(renamed).unwrap_err().meanwhile, "{renamed}");
+        }
     }
 }

@@ -22,9 +22,9 @@ const COLUMN_COUNT: usize = 10;
 /// One column more: what was written to a dataset.
 pub(super) const WRITTEN: &str = ",written";
 
-/// What is asked of snapshots and bookmarks: from OpenZFS 2.2 on the kernel
-/// gives no more than this along with their names, and anything else makes
-/// zfs(8) ask for each snapshot.
+/// What is asked of snapshots and bookmarks, and of datasets once more: from
+/// OpenZFS 2.2 on the kernel gives no more than this along with their names, and
+/// anything else makes zfs(8) ask for each snapshot.
 pub(super) const POINTS: &str = "name,guid,createtxg";
 pub(super) const TIMES: &str = ",creation";
 
@@ -45,8 +45,7 @@ pub struct Malformed {
     pub line: usize,
     /// What is wrong with it.
     pub problem: String,
-    /// It may be no more than that a dataset was made or renamed while it was
-    /// listed.
+    /// It may be no more than that datasets were renamed while they were listed.
     pub meanwhile: bool,
 }
 
@@ -62,75 +61,127 @@ impl Malformed {
 
 /// Reads the output of
 /// `zfs list -Hp -o name,type,guid,createtxg,origin,encryptionroot,keystatus,receive_resume_token,creation,ivsetguid`
-/// (and `written`), of snapshots and bookmarks also that of
-/// `zfs list -Hp -o name,guid,createtxg` (and `creation`), for everything within
-/// `root`: datasets in the order in which they come, each before its snapshots
-/// and bookmarks.
+/// (and `written`) for everything within `root`: datasets in the order in which
+/// they come, each before its snapshots and bookmarks. Behind it may come that of
+/// `zfs list -Hp -o name,guid,createtxg` (and `creation`): datasets again, and
+/// snapshots and bookmarks. What is in one of the two alone was made or destroyed
+/// between them, and is left out.
 ///
 /// # Errors
 ///
-/// [`Malformed`]: ZFS would not have written that.
+/// [`Malformed`]: ZFS would not have written that, or datasets were renamed
+/// between the two.
 pub fn parse(
     output: &[u8],
     within: impl Fn(&DatasetName) -> bool,
 ) -> Result<Vec<Dataset>, Malformed> {
-    let mut datasets: Vec<Dataset> = Vec::new();
-    let mut index: HashMap<DatasetName, usize> = HashMap::new();
-    let mut points: HashSet<SnapshotOrBookmark> = HashSet::new();
+    let mut found = Found::default();
+    let mut last = 0;
     for (number, line) in lines(output) {
-        let wrong = |problem: String| Malformed::new(number, problem);
-        let row = Row::read(line).map_err(wrong)?;
+        let row = Row::read(line);
+        row.and_then(|row| found.add(&row, &within))
+            .map_err(|problem| Malformed::new(number, problem))?;
+        last = number;
+    }
+    found.datasets().map_err(|problem| Malformed {
+        meanwhile: true,
+        ..Malformed::new(last, problem)
+    })
+}
+
+/// What was read of a listing.
+#[derive(Default)]
+struct Found {
+    datasets: Vec<Dataset>,
+    index: HashMap<DatasetName, usize>,
+    points: HashSet<SnapshotOrBookmark>,
+    /// The datasets that came once more.
+    again: HashMap<DatasetName, Guid>,
+}
+
+impl Found {
+    fn add(&mut self, row: &Row<'_>, within: impl Fn(&DatasetName) -> bool) -> Result<(), String> {
         match row.kind {
             "filesystem" | "volume" => {
-                let dataset = row.dataset().map_err(wrong)?;
-                if !within(&dataset.name) {
-                    return Err(wrong(format!("{} was not asked for", dataset.name)));
+                let dataset = row.dataset()?;
+                let name = dataset.name.clone();
+                if !within(&name) {
+                    return Err(format!("{name} was not asked for"));
                 }
-                if index.insert(dataset.name.clone(), datasets.len()).is_some() {
-                    return Err(wrong(format!("{} comes twice", dataset.name)));
+                if self.index.contains_key(&name) {
+                    return Err(format!("{name} comes twice"));
                 }
-                datasets.push(dataset);
+                self.index.insert(name, self.datasets.len());
+                self.datasets.push(dataset);
+                Ok(())
             }
-            "snapshot" | "bookmark" => {
-                let name: SnapshotOrBookmark =
-                    row.name.parse().map_err(|e| wrong(format!("{e}")))?;
-                let owner = index
-                    .get(name.dataset())
-                    .and_then(|index| datasets.get_mut(*index))
-                    .ok_or_else(|| Malformed {
-                        meanwhile: within(name.dataset()),
-                        ..wrong(format!("{name} belongs to no dataset before it"))
-                    })?;
-                if !points.insert(name.clone()) {
-                    return Err(wrong(format!("{name} comes twice")));
+            AGAIN => {
+                let name: DatasetName = row.name.parse().map_err(|error| format!("{error}"))?;
+                row.createtxg()?;
+                if !within(&name) {
+                    return Err(format!("{name} was not asked for"));
                 }
-                let (guid, createtxg) =
-                    (row.guid().map_err(wrong)?, row.createtxg().map_err(wrong)?);
-                match (name, row.kind) {
-                    (SnapshotOrBookmark::Snapshot(name), "snapshot") => {
-                        owner.snapshots.push(Snapshot {
-                            name,
-                            guid,
-                            createtxg,
-                            creation: row.creation().map_err(wrong)?,
-                            ivset: row.ivset().map_err(wrong)?,
-                        });
-                    }
-                    (SnapshotOrBookmark::Bookmark(name), "bookmark") => {
-                        owner.bookmarks.push(Bookmark {
-                            name,
-                            guid,
-                            createtxg,
-                            ivset: row.ivset().map_err(wrong)?,
-                        });
-                    }
-                    (name, kind) => return Err(wrong(format!("{name} is no {kind}"))),
+                let guid = row.guid()?;
+                match self.again.insert(name, guid) {
+                    None => Ok(()),
+                    Some(_) => Err(format!("{} comes twice again", row.name)),
                 }
             }
-            other => return Err(wrong(format!("{other:?} is no kind of dataset"))),
+            "snapshot" | "bookmark" => self.point(row),
+            other => Err(format!("{other:?} is no kind of dataset")),
         }
     }
-    Ok(datasets)
+
+    fn point(&mut self, row: &Row<'_>) -> Result<(), String> {
+        let name: SnapshotOrBookmark = row.name.parse().map_err(|error| format!("{error}"))?;
+        let (guid, createtxg) = (row.guid()?, row.createtxg()?);
+        let owner = self.index.get(name.dataset()).copied();
+        let Some(owner) = owner.and_then(|index| self.datasets.get_mut(index)) else {
+            if self.again.contains_key(name.dataset()) {
+                // Made between the two listings.
+                return Ok(());
+            }
+            return Err(format!("{name} belongs to no dataset before it"));
+        };
+        if !self.points.insert(name.clone()) {
+            return Err(format!("{name} comes twice"));
+        }
+        match (name, row.kind) {
+            (SnapshotOrBookmark::Snapshot(name), "snapshot") => owner.snapshots.push(Snapshot {
+                name,
+                guid,
+                createtxg,
+                creation: row.creation()?,
+                ivset: row.ivset()?,
+            }),
+            (SnapshotOrBookmark::Bookmark(name), "bookmark") => owner.bookmarks.push(Bookmark {
+                name,
+                guid,
+                createtxg,
+                ivset: row.ivset()?,
+            }),
+            (name, kind) => return Err(format!("{name} is no {kind}")),
+        }
+        Ok(())
+    }
+
+    /// Those that were there all the time.
+    fn datasets(mut self) -> Result<Vec<Dataset>, String> {
+        if self.again.is_empty() {
+            return Ok(self.datasets);
+        }
+        let count = self.datasets.len();
+        let again = &self.again;
+        self.datasets
+            .retain(|dataset| again.get(&dataset.name) == Some(&dataset.guid));
+        let stayed = self.datasets.len();
+        // What is missing may have another name by now, and snapshots that it
+        // seems to lack.
+        if stayed < count && stayed < again.len() {
+            return Err("datasets were renamed or made anew while they were listed".to_owned());
+        }
+        Ok(self.datasets)
+    }
 }
 
 /// How much a snapshot has.
@@ -341,6 +392,9 @@ fn text(line: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(line).map_err(|_| "it is no text".to_owned())
 }
 
+/// The kind of a row that names a dataset for the second time.
+const AGAIN: &str = "dataset";
+
 #[derive(Default)]
 struct Row<'a> {
     name: &'a str,
@@ -363,11 +417,12 @@ impl<'a> Row<'a> {
         match columns.as_slice() {
             [name, guid, createtxg, creation @ ..] if creation.len() < 2 => Ok(Row {
                 name,
-                // Neither may be in the name of a dataset.
                 kind: if name.contains('#') {
                     "bookmark"
-                } else {
+                } else if name.contains('@') {
                     "snapshot"
+                } else {
+                    AGAIN
                 },
                 guid,
                 createtxg,
@@ -467,162 +522,4 @@ fn number(text: &str) -> Result<u64, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::tree::Partial;
-
-    fn all(_: &DatasetName) -> bool {
-        true
-    }
-
-    const LISTING: &str = "tank/a\tfilesystem\t11\t5\t-\t-\t-\t-\t1000\t-\n\
-        tank/a@one two\tsnapshot\t21\t6\t-\t-\t-\t-\t2000\t77\n\
-        tank/a#mark\tbookmark\t21\t6\t-\t-\t-\t-\t2000\t77\n\
-        tank/a/v\tvolume\t12\t7\ttank/a@one two\ttank\tunavailable\t1-x\t3000\t-\n";
-
-    #[test]
-    fn a_listing_becomes_datasets() {
-        let datasets = parse(LISTING.as_bytes(), all).unwrap();
-        let [a, v] = datasets.as_slice() else {
-            panic!("{datasets:?}");
-        };
-        assert_eq!(a.snapshots[0].name.snapshot(), "one two");
-        assert_eq!(a.bookmarks[0].guid, Guid(21));
-        let made = SystemTime::UNIX_EPOCH + Duration::from_secs(2000);
-        assert_eq!(a.snapshots[0].creation, Some(made));
-        assert_eq!(a.snapshots[0].ivset, Some(Guid(77)));
-        assert_eq!(a.bookmarks[0].ivset, Some(Guid(77)));
-        assert_eq!(v.kind, Kind::Volume);
-        assert_eq!(v.origin, Some(a.snapshots[0].name.clone()));
-        assert_eq!(v.encryption.as_ref().unwrap().key, Key::Unavailable);
-        assert!(v.partial.is_some());
-        assert_eq!(parse(b"", all), Ok(Vec::new()));
-    }
-
-    #[test]
-    fn snapshots_and_bookmarks_may_come_with_little_and_after_all_datasets() {
-        let little = "tank/a\tfilesystem\t11\t5\t-\t-\t-\t-\t1000\t-\t4096\n\
-            tank/a/v\tvolume\t12\t7\t-\ttank\tunavailable\t-\t3000\t-\t0\n\
-            tank/a@one two\t21\t6\n\
-            tank/a#mark\t21\t6\t2000\n\
-            tank/a/v@x\t22\t8\t2000\n";
-        let mut datasets = parse(little.as_bytes(), all).unwrap();
-        let [a, v] = datasets.as_slice() else {
-            panic!("{datasets:?}");
-        };
-        assert_eq!((a.written, v.written), (Some(4096), Some(0)));
-        let (one, x) = (&a.snapshots[0], &v.snapshots[0]);
-        assert_eq!((one.guid, one.createtxg), (Guid(21), Txg(6)));
-        assert_eq!((one.creation, one.ivset), (None, None));
-        let made = SystemTime::UNIX_EPOCH + Duration::from_secs(2000);
-        assert_eq!((x.guid, x.creation), (Guid(22), Some(made)));
-        assert_eq!(a.bookmarks[0].guid, Guid(21));
-
-        let said = "tank/a@one two\t-\ntank/a#mark\t-\ntank/a/v@x\t77\ntank/a/v@new\t78\n";
-        ivsets(said.as_bytes(), &mut datasets).unwrap();
-        assert_eq!(datasets[0].snapshots[0].ivset, None);
-        assert_eq!(datasets[1].snapshots[0].ivset, Some(Guid(77)));
-        for wrong in ["tank/a@x", "tank/a@x\tmany", "tank\t7", "tank/a@x\t7\t8"] {
-            assert!(ivsets(wrong.as_bytes(), &mut datasets).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn what_came_to_be_meanwhile_is_told_from_what_was_not_asked_for() {
-        let listing = b"tank\tfilesystem\t1\t5\t-\t-\t-\t-\t-\t-\ntank/new@x\t2\t6\n";
-        assert!(parse(listing, all).unwrap_err().meanwhile);
-        let error = parse(listing, |name| name.as_str() == "tank").unwrap_err();
-        assert!(!error.meanwhile && error.line == 2, "{error}");
-    }
-
-    #[test]
-    fn a_listing_is_written_as_it_is_read() {
-        let mut datasets = parse(LISTING.as_bytes(), all).unwrap();
-        let written = write(&datasets);
-        let read = parse(written.as_bytes(), all).unwrap();
-        // Of a token nothing is left but that it was.
-        assert!(matches!(read[1].partial, Some(Partial::Unreadable { .. })));
-        datasets[1].partial.clone_from(&read[1].partial);
-        assert_eq!(read, datasets);
-    }
-
-    #[test]
-    fn properties_may_have_tabs_and_line_breaks_in_their_values() {
-        let listing = "tank\tcompression\tlz4\n\
-            tank/a b\torg.example:note\tone\ttwo\nthree\n\
-            tank/a b\tatime\toff\n";
-        let all = properties(listing.as_bytes(), all).unwrap();
-        let own = &all[&"tank/a b".parse::<DatasetName>().unwrap()];
-        assert_eq!(own["org.example:note"], "one\ttwo\nthree");
-        assert_eq!(own["atime"], "off");
-        assert!(properties(b"Welcome!\n", |_| true).is_err());
-        assert!(properties(b"other\tatime\toff\n", |_| false).is_err());
-    }
-
-    #[test]
-    fn what_zfs_would_not_write_is_refused() {
-        for (listing, problem) in [
-            ("garbage", "columns"),
-            ("tank/a\tfilesystem\t11\t5\t-\t-\t-\t-\t-", "columns"),
-            (
-                "tank/a\tfilesystem\t1\t5\t-\t-\t-\t-\t-\t-\t-\t-",
-                "columns",
-            ),
-            ("tank/a@x\t1\t5\t6\t7", "columns"),
-            ("tank/a\t1\t5", "tank/a"),
-            ("tank/a@x\t1", "columns"),
-            ("tank/a@x\tone\t5", "belongs to no dataset"),
-            ("tank/a\tfilesystem\t-1\t5\t-\t-\t-\t-\t-\t-", "no number"),
-            (
-                "tank/a\tfilesystem\t18446744073709551616\t5\t-\t-\t-\t-\t-\t-",
-                "no number",
-            ),
-            ("tank/a\tfilesystem\t+1\t5\t-\t-\t-\t-\t-\t-", "no number"),
-            ("tank//a\tfilesystem\t1\t5\t-\t-\t-\t-\t-\t-", "tank//a"),
-            ("tank/a@x\tfilesystem\t1\t5\t-\t-\t-\t-\t-\t-", "tank/a@x"),
-            ("tank/a\tfloppy\t1\t5\t-\t-\t-\t-\t-\t-", "kind"),
-            (
-                "tank/a@x\tsnapshot\t1\t5\t-\t-\t-\t-\t-\t-",
-                "belongs to no dataset",
-            ),
-            (
-                "tank\tfilesystem\t1\t5\t-\t-\t-\t-\t1\t-\n\
-                 tank@x\tsnapshot\t1\t5\t-\t-\t-\t-\tnow\t-",
-                "no number",
-            ),
-            (
-                "tank/a\tfilesystem\t1\t5\t-\ttank\tmaybe\t-\t-\t-",
-                "status of a key",
-            ),
-            ("\u{0}\tfilesystem\t1\t5\t-\t-\t-\t-\t-\t-", "\\0"),
-        ] {
-            let error = parse(listing.as_bytes(), all).unwrap_err();
-            assert_eq!(error.line, listing.lines().count(), "{listing}");
-            assert!(error.problem.contains(problem), "{listing}: {error}");
-        }
-        let twice = "tank\tfilesystem\t1\t5\t-\t-\t-\t-\t-\t-\n".repeat(2);
-        assert_eq!(parse(twice.as_bytes(), all).unwrap_err().line, 2);
-        let twice = "tank@x\tsnapshot\t1\t5\t-\t-\t-\t-\t-\t-\n".repeat(2);
-        let twice = format!("tank\tfilesystem\t1\t5\t-\t-\t-\t-\t-\t-\n{twice}");
-        assert_eq!(parse(twice.as_bytes(), all).unwrap_err().line, 3);
-        let outside = parse(LISTING.as_bytes(), |name| name.as_str() == "tank/a");
-        assert_eq!(outside.unwrap_err().line, 4);
-        assert!(parse(&vec![0xff; 100_000], all).is_err());
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_makes_it_panic(output in prop::collection::vec(any::<u8>(), 0..300)) {
-            let _ = parse(&output, all);
-        }
-
-        #[test]
-        fn nothing_that_looks_like_a_listing_makes_it_panic(
-            output in "([a-z/@#0-9 ]{0,9}[\t\n]|filesystem\t|snapshot\t|1\t|-\t){0,60}"
-        ) {
-            let _ = parse(output.as_bytes(), all);
-        }
-    }
-}
+mod tests;

@@ -10,8 +10,8 @@ use zfs_core::DatasetName;
 use super::transport::{Channel, Transport};
 use crate::error::Error;
 
-/// The most that a command may say: a listing of some four million lines.
-const MAX_OUTPUT_BYTES: u64 = 512 << 20;
+/// The most that a command may say: a listing of some two million lines.
+const MAX_OUTPUT_BYTES: u64 = 192 << 20;
 
 /// The most of its complaints that is kept.
 const MAX_COMPLAINT_BYTES: usize = 16 << 10;

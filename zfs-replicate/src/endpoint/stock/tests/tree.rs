@@ -3,15 +3,17 @@
 
 use super::*;
 
-/// A zfs(8) that lists these datasets, and these snapshots and bookmarks.
-fn lists(datasets: &str, points: &str) -> String {
+/// A zfs(8) that lists these datasets, and these once more with snapshots and
+/// bookmarks.
+fn lists(datasets: &str, again: &str) -> String {
     format!(
         "case \"$*\" in
-         *ivsetguid*'tank/a/secret') printf 'tank/a/secret@x\\t7\\n' ;;
-         *'-t filesystem,volume'*) printf '{datasets}' ;;
+         *name,ivsetguid*) printf 'tank/a/secret@x\\t7\\n'; case \"$*\" in *gone*)
+            echo \"cannot open 'tank/a/gone': dataset does not exist\" >&2; exit 1;; esac ;;
+         *'-t filesystem,volume -o'*) printf '{datasets}' ;;
          *'written,referenced'*) for n in 1 2 3; do
             printf \"tank/a@$n\\t1$n\\t${{n}}000\\t${{n}}5000\\n\"; done ;;
-         *'-t snapshot,bookmark'*) printf '{points}' ;;
+         *'-t filesystem,volume,snapshot,bookmark -o name,guid,createtxg'*) printf '{again}' ;;
          esac"
     )
 }
@@ -21,7 +23,10 @@ const A: &str = "tank/a\\tfilesystem\\t1\\t5\\t-\\t-\\t-\\t-\\t9\\t-\\t4096\\n";
 #[test]
 fn a_tree_takes_one_command() {
     let child = "tank/a/b\\tvolume\\t3\\t7\\t-\\t-\\t-\\t-\\t9\\t-\\t0\\n";
-    let script = lists(&format!("{A}{child}"), "tank/a@x\\t2\\t6\\n");
+    let script = lists(
+        &format!("{A}{child}"),
+        "tank/a\\t1\\t5\\ntank/a@x\\t2\\t6\\ntank/a/b\\t3\\t7\\n",
+    );
     let (stock, calls) = stock(&script);
     let tree = stock.tree(&name("tank/a")).unwrap();
     assert_eq!(tree.datasets.len(), 2);
@@ -32,13 +37,14 @@ fn a_tree_takes_one_command() {
     };
     assert!(datasets.ends_with("creation,ivsetguid,written tank/a"));
     // Nothing for which zfs(8) would have to ask for each snapshot.
-    let expected = "list -Hp -r -t snapshot,bookmark -o name,guid,createtxg tank/a";
+    let expected =
+        "list -Hp -r -t filesystem,volume,snapshot,bookmark -o name,guid,createtxg tank/a";
     assert_eq!(points, expected);
 }
 
 #[test]
 fn times_are_asked_for_where_they_are_wanted() {
-    let (stock, calls) = stock(&lists(A, "tank/a@x\\t2\\t6\\t1000\\n"));
+    let (stock, calls) = stock(&lists(A, "tank/a\\t1\\t5\\t9\\ntank/a@x\\t2\\t6\\t1000\\n"));
     let tree = stock.with_times().tree(&name("tank/a")).unwrap();
     assert!(tree.datasets[0].snapshots[0].creation.is_some());
     assert!(calls.calls()[1].ends_with("-o name,guid,createtxg,creation tank/a"));
@@ -46,33 +52,48 @@ fn times_are_asked_for_where_they_are_wanted() {
 
 #[test]
 fn where_something_is_encrypted_another_command_tells_the_iv_sets() {
-    let secret =
-        "tank/a/secret\\tfilesystem\\t2\\t5\\t-\\ttank/a/secret\\tavailable\\t-\\t9\\t-\\t0\\n";
-    let points = "tank/a@x\\t2\\t6\\ntank/a/secret@x\\t3\\t6\\n";
-    let (stock, calls) = stock(&lists(&format!("{A}{secret}"), points));
-    let tree = stock.tree(&name("tank/a")).unwrap();
-    let ivsets = tree.datasets.iter().map(|own| own.snapshots[0].ivset);
-    assert_eq!(ivsets.collect::<Vec<_>>(), [None, Some(Guid(7))]);
-    assert_eq!(calls.commands(), 2);
-    // Of what is not encrypted nothing more is asked.
-    let last = "list -Hp -r -t snapshot,bookmark -o name,ivsetguid tank/a/secret";
-    assert_eq!(calls.calls()[2], last);
+    let encrypted = |name: &str, guid: u8| {
+        format!(
+            "tank/a/{name}\\tfilesystem\\t{guid}\\t5\\t-\\ttank/a/{name}\\tavailable\\t-\\t9\\t-\\t0\\n"
+        )
+    };
+    let secret = encrypted("secret", 2);
+    let points =
+        "tank/a\\t1\\t5\\ntank/a@x\\t2\\t6\\ntank/a/secret\\t2\\t5\\ntank/a/secret@x\\t3\\t6\\n";
+    let gone = "tank/a/gone\\t4\\t5\\ntank/a/gone@x\\t5\\t6\\n";
+    for (gone, again) in [("", ""), (&*encrypted("gone", 4), gone)] {
+        let script = lists(&format!("{A}{secret}{gone}"), &format!("{points}{again}"));
+        let (stock, calls) = stock(&script);
+        let tree = stock.tree(&name("tank/a")).unwrap();
+        let ivsets = tree.datasets.iter().map(|own| own.snapshots[0].ivset);
+        let expected = [None, Some(Guid(7)), None];
+        assert_eq!(ivsets.collect::<Vec<_>>(), expected[..tree.datasets.len()]);
+        assert_eq!(calls.commands(), 2);
+        // Of what is not encrypted nothing more is asked.
+        let last = &calls.calls()[2];
+        let command = "list -Hp -r -t snapshot,bookmark -o name,ivsetguid tank/a/secret";
+        assert!(last.starts_with(command), "{last}");
+    }
 }
 
 #[test]
-fn a_tree_to_which_something_comes_while_it_is_listed_is_listed_again() {
-    let (stock, calls) = stock(&lists(A, "tank/a@x\\t2\\t6\\ntank/a/new@x\\t3\\t6\\n"));
-    let error = stock.tree(&name("tank/a")).unwrap_err();
+fn a_tree_in_which_something_is_renamed_while_it_is_listed_is_listed_again() {
+    let renamed = "tank/a\\t1\\t5\\ntank/a/new\\t2\\t5\\ntank/a/new@x\\t3\\t6\\n";
+    let old = "tank/a/old\\tfilesystem\\t2\\t5\\t-\\t-\\t-\\t-\\t9\\t-\\t0\\n";
+    let first = format!("{A}{old}");
+    let (always, calls) = stock(&lists(&first, renamed));
+    let error = always.tree(&name("tank/a")).unwrap_err();
     assert!(matches!(error, Error::Listing { .. }), "{error}");
     assert_eq!(calls.commands(), 3);
-    let (once, calls) = super::stock(&format!(
+    let whole = renamed.replace("new", "old");
+    let (once, calls) = stock(&format!(
         "if [ ! -e \"$0.first\" ]; then case \"$*\" in *snapshot,bookmark*)
-            touch \"$0.first\"; printf 'tank/a/new@x\\t3\\t6\\n'; exit 0;; esac; fi
+            touch \"$0.first\"; printf '{renamed}'; exit 0;; esac; fi
          {}",
-        lists(A, "tank/a@x\\t2\\t6\\n")
+        lists(&first, &whole)
     ));
     let tree = once.tree(&name("tank/a")).unwrap();
-    assert_eq!(tree.datasets[0].snapshots.len(), 1);
+    assert_eq!(tree.datasets[1].snapshots.len(), 1);
     assert_eq!(calls.commands(), 2);
 }
 
@@ -130,7 +151,7 @@ fn a_child_that_went_away_meanwhile_does_not_make_the_tree_a_missing_one() {
 
 #[test]
 fn how_much_there_is_to_send_is_asked_once_and_only_where_somebody_wants_to_know() {
-    let points = "tank/a@1\\t1\\t11\\ntank/a@2\\t2\\t12\\ntank/a@3\\t3\\t13\\n";
+    let points = "tank/a\\t1\\t5\\ntank/a@1\\t1\\t11\\ntank/a@2\\t2\\t12\\ntank/a@3\\t3\\t13\\n";
     let (stock, calls) = stock(&lists(A, points));
     stock.tree(&name("tank/a")).unwrap();
     assert_eq!(calls.commands(), 1);
