@@ -118,7 +118,12 @@ fn a_user_replicates_with_what_zfs_allow_gives_and_is_told_what_to_do_without() 
             site.b.dataset("backup"),
             AT_TARGET,
         ),
-        (Way::Pull, "backup/deep/pulled", site.a.dataset("src"), AT_SOURCE),
+        (
+            Way::Pull,
+            "backup/deep/pulled",
+            site.a.dataset("src"),
+            AT_SOURCE,
+        ),
     ] {
         let (code, said) = site.replicate(way, target, &options);
         assert_eq!(code, Some(1), "{way:?} {said}");
@@ -128,7 +133,10 @@ fn a_user_replicates_with_what_zfs_allow_gives_and_is_told_what_to_do_without() 
         site.replicates(way, target, &options, &["one"]);
     }
     site.take("two");
-    for (way, target) in [(Way::Push, "backup/deep/pushed"), (Way::Pull, "backup/deep/pulled")] {
+    for (way, target) in [
+        (Way::Push, "backup/deep/pushed"),
+        (Way::Pull, "backup/deep/pulled"),
+    ] {
         site.replicates(way, target, &options, &["one", "two"]);
         // And there is nothing that a third run would have to do.
         site.replicates(way, target, &options, &["one", "two"]);

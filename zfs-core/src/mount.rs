@@ -482,20 +482,29 @@ impl Zfs {
         roots: impl IntoIterator<Item = &'a DatasetName>,
         flags: UnmountFlags,
     ) -> Result<Vec<Error>, Error> {
-        let mut mounts = Vec::new();
-        for root in roots {
-            for mount in self.mounted_within(root)? {
-                let dataset = self.not_legacy(mount.what.dataset())?;
-                if dataset.is_some_and(|of| number(&of, "canmount") != Some(NOAUTO)) {
-                    mounts.push(mount);
-                }
+        let roots: Vec<&DatasetName> = roots.into_iter().collect();
+        let (mut mounts, mut failed) = (Vec::<Mount>::new(), Vec::new());
+        for mount in self.mounts()? {
+            let Mounted::Filesystem(name) = &mount.what else {
+                continue;
+            };
+            // Of one that is mounted twice the first counts, as for zfs(8).
+            if !roots.iter().any(|root| name.is_within(root))
+                || !mount.is_whole()
+                || mounts.iter().any(|other| other.what == mount.what)
+            {
+                continue;
+            }
+            match self.not_legacy(name) {
+                Ok(Some(of)) if number(&of, "canmount") != Some(NOAUTO) => mounts.push(mount),
+                Ok(_) => {}
+                Err(error) => failed.push(error),
             }
         }
         order(&mut mounts);
-        Ok(mounts
-            .iter()
-            .filter_map(|mount| unmount_one(mount, flags).err())
-            .collect())
+        let unmounted = mounts.iter().map(|mount| unmount_one(mount, flags));
+        failed.extend(unmounted.filter_map(Result::err));
+        Ok(failed)
     }
 
     /// Filesystems at and below `dataset` that are mounted as a whole, but for

@@ -116,9 +116,8 @@ pub fn acquire(folder: &Path, task: Task) -> anyhow::Result<Acquired> {
         Err(error) => return Err(io::Error::from(error)).with_context(on),
     }
     let id = std::process::id();
-    file.set_len(0)
-        .and_then(|()| writeln!(file, "{id}"))
-        .with_context(on)?;
+    // It is for words alone; where the disk is full, what is locked stays so.
+    let _ = file.set_len(0).and_then(|()| writeln!(file, "{id}"));
     let beside = match task.file_of_sanoid().map(|file| folder.join(file)) {
         None => None,
         Some(path) => {

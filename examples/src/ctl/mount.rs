@@ -317,13 +317,14 @@ fn unload_keys(act: &mut Act, affected: Vec<DatasetName>) -> Result<()> {
     } else {
         mounted(act, |_| true)?
     };
-    for name in affected.into_iter().filter(|name| !still.contains(name)) {
+    let unmounted = affected.into_iter().filter(|name| !still.contains(name));
+    super::act::each(unmounted, |name| {
         let state = act.zfs.encryption(&name)?;
         let is_loaded_root =
             state.is_some_and(|state| state.is_root(&name) && state.status == KeyStatus::Available);
         if is_loaded_root {
             act.step("unload-key", &name, |zfs| zfs.unload_key(&name))?;
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }

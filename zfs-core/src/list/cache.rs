@@ -220,7 +220,10 @@ impl Session {
             let within = name.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
             within && member.name.matches('/').count() <= deepest
         };
-        Some(tree.members.iter().filter(own).cloned().collect())
+        let members: Vec<Member> = tree.members.iter().filter(own).cloned().collect();
+        // That it is not there is the kernel's to say.
+        let is_there = members.iter().any(|member| member.name == root.as_str());
+        is_there.then_some(members)
     }
 
     /// Whether a tree that is listed now can be kept.
