@@ -43,6 +43,8 @@ fn a_suspended_pool_is_told_and_does_not_keep_the_others() {
     );
     fs::write(folder.path().join("sanoid.conf"), conf).unwrap();
     pool.take("a@autosnap_2020-01-01_00:00:00_hourly");
+    // None that is too old has an age of no second.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
     fragile.fail();
     let runs = [
         &["--cron", "--quiet"][..],
