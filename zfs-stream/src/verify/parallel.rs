@@ -54,7 +54,7 @@ const THREADS: usize = 8;
 /// that of [`verify`]. Long streams are checked by as many threads as there are
 /// cores (at most eight), several times as fast. It takes less than 16 MiB of
 /// memory, unless the stream is damaged or has a BEGIN of more than 256 KiB: then
-/// it is read again as [`verify`] does.
+/// it is read again as [`verify`] does, and in memory its list is copied.
 ///
 /// # Errors
 ///
