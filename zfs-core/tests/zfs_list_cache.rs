@@ -259,17 +259,7 @@ fn a_pool_that_was_away_or_is_another_begins_anew() {
     run(&["zpool", "destroy", "-f", pool.name().as_str()]);
     let disk = pool.path().join("disk");
     let disk = disk.to_str().unwrap();
-    run(&[
-        "zpool",
-        "create",
-        "-f",
-        "-o",
-        "cachefile=none",
-        "-O",
-        "mountpoint=none",
-        pool.name().as_str(),
-        disk,
-    ]);
+    run(&[fixture::CREATE, &[pool.name().as_str(), disk]].concat());
     pool.filesystem("a");
     pool.take("a@two");
     assert_eq!(case.check("another pool"), 0);

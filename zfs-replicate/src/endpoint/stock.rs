@@ -22,13 +22,14 @@ mod send;
 pub(super) mod split;
 mod ssh;
 mod transport;
+mod tree;
 
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use zfs_core::{BookmarkName, DatasetName, Guid, SnapshotName};
 
@@ -41,6 +42,7 @@ pub use transport::{Channel, Channels, MAX_CHANNELS, Shell, Transport};
 use asides::Asides;
 use receive::Receivers;
 use send::Senders;
+use tree::Sizes;
 
 use super::{Access, Endpoint, Receive, Receiving, Sending};
 use crate::error::Error;
@@ -72,14 +74,6 @@ pub struct Stock {
     sizes: Arc<Mutex<Sizes>>,
 }
 
-/// How much there is to send of the tree that was listed last.
-#[derive(Debug, Default)]
-struct Sizes {
-    root: Option<DatasetName>,
-    /// `None` until somebody wants to know.
-    known: Option<HashMap<DatasetName, Vec<listing::Size>>>,
-}
-
 impl Stock {
     /// Reached that way.
     pub fn new(transport: Arc<dyn Transport>, elevation: Elevation) -> Stock {
@@ -101,21 +95,6 @@ impl Stock {
     pub fn with_times(mut self) -> Stock {
         self.times = true;
         self
-    }
-
-    fn sizes(&self) -> MutexGuard<'_, Sizes> {
-        self.sizes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Asks for them, once: nobody needs them who sends nothing.
-    fn ask_sizes(&self, root: &DatasetName) -> HashMap<DatasetName, Vec<listing::Size>> {
-        match self.run(list(POINTS, listing::SIZES, [root])) {
-            Ok(output) => listing::sizes(&output),
-            Err(error) => {
-                tracing::debug!(%root, %error, "how much there is to send is not known");
-                HashMap::new()
-            }
-        }
     }
 
     /// Compresses streams on their way, unless their blocks are compressed
@@ -210,41 +189,6 @@ impl Stock {
         listing::parse(output, within).map_err(|problem| self.malformed(root.as_str(), &problem))
     }
 
-    fn nearest_above(&self, root: &DatasetName) -> Result<Option<Dataset>, Error> {
-        let ancestors: Vec<DatasetName> = root.ancestors().collect();
-        if ancestors.is_empty() {
-            return Ok(None);
-        }
-        let head = [
-            "list",
-            "-Hp",
-            "-d",
-            "0",
-            "-t",
-            "filesystem,volume",
-            "-o",
-            listing::COLUMNS,
-        ];
-        let names = ancestors.iter().map(DatasetName::as_str);
-        let command = self.zfs(head.into_iter().chain(names));
-        // It fails where one of them is missing, and lists the others.
-        let output = remote::run(&*self.transport, &command)?;
-        let mut names = ancestors.iter();
-        let is_missing = names.any(|name| remote::is_missing(&output.stderr, name));
-        if !output.status.success() && !is_missing {
-            let status = output.status;
-            return Err(remote::refused(
-                &*self.transport,
-                &command,
-                status,
-                &output.stderr,
-            ));
-        }
-        let mut found = self.parse(root, &output.stdout, |name| ancestors.contains(name))?;
-        found.sort_by_key(|dataset| dataset.name.depth());
-        Ok(found.pop())
-    }
-
     /// The snapshots of a dataset, with the order in which they were made.
     fn snapshots(&self, dataset: &DatasetName) -> Result<Dataset, Error> {
         let what = [
@@ -301,125 +245,9 @@ fn filter(words: &[&str], stdin: Stdio, stdout: Stdio) -> io::Result<Child> {
         .spawn()
 }
 
-const DATASETS: &str = "filesystem,volume";
-const POINTS: &str = "snapshot,bookmark";
-const ALL: &str = "filesystem,volume,snapshot,bookmark";
-
-/// The arguments that list what some trees have of these kinds.
-fn list<'a>(
-    kinds: &'a str,
-    columns: &'a str,
-    roots: impl IntoIterator<Item = &'a DatasetName>,
-) -> impl Iterator<Item = &'a str> {
-    let head = ["list", "-Hp", "-r", "-t", kinds, "-o", columns];
-    let roots = roots.into_iter().map(DatasetName::as_str);
-    head.into_iter().chain(roots)
-}
-
-/// Where encryption begins, or the root where that is in too many places to be
-/// named.
-fn encrypted<'a>(root: &'a DatasetName, datasets: &'a [Dataset]) -> Vec<&'a DatasetName> {
-    let all = datasets.iter().filter(|dataset| dataset.is_encrypted());
-    let mut tops: Vec<&DatasetName> = Vec::new();
-    for Dataset { name, .. } in all {
-        if !tops.iter().any(|top| name.is_within(top)) {
-            tops.push(name);
-        }
-        if tops.len() > 20 {
-            return vec![root];
-        }
-    }
-    tops
-}
-
-impl Stock {
-    /// Asks for the IV sets of what is encrypted.
-    fn add_ivsets(&self, root: &DatasetName, datasets: &mut [Dataset]) -> Result<(), Error> {
-        let encrypted: Vec<DatasetName> = encrypted(root, datasets).into_iter().cloned().collect();
-        if encrypted.is_empty() {
-            return Ok(());
-        }
-        let command = self.zfs(list(POINTS, listing::IVSETS, &encrypted));
-        // It fails where one of them went away, and lists the others.
-        let output = remote::run(&*self.transport, &command)?;
-        let mut names = encrypted.iter();
-        let is_missing = names.any(|name| remote::is_missing(&output.stderr, name));
-        if !output.status.success() && !is_missing {
-            let status = output.status;
-            return Err(remote::refused(
-                &*self.transport,
-                &command,
-                status,
-                &output.stderr,
-            ));
-        }
-        listing::ivsets(&output.stdout, datasets)
-            .map_err(|problem| self.malformed(root.as_str(), &problem))
-    }
-
-    /// One listing of a tree, empty where it is not there.
-    fn listed(&self, root: &DatasetName) -> Result<Result<Vec<Dataset>, Malformed>, Error> {
-        let columns = format!("{}{}", listing::COLUMNS, listing::WRITTEN);
-        let datasets = self.zfs(list(DATASETS, &columns, [root]));
-        let times = if self.times { listing::TIMES } else { "" };
-        let columns = format!("{}{times}", listing::POINTS);
-        let all = self.zfs(list(ALL, &columns, [root]));
-        let command = self.with_programs(&format!("{datasets} && {all}"));
-        let output = remote::run(&*self.transport, &command)?;
-        if output.status.success() {
-            let listed = listing::parse(&output.stdout, |name| name.is_within(root));
-            let is_whole = |datasets: &Vec<Dataset>| {
-                let first = datasets.first();
-                first.is_some_and(|first| first.name == *root)
-            };
-            if listed.as_ref().is_ok_and(|datasets| !is_whole(datasets)) {
-                return Err(self.malformed(root.as_str(), &"it is not in its own listing"));
-            }
-            return Ok(listed);
-        }
-        if remote::is_missing(&output.stderr, root) {
-            return Ok(Ok(Vec::new()));
-        }
-        let status = output.status;
-        Err(remote::refused(
-            &*self.transport,
-            &command,
-            status,
-            &output.stderr,
-        ))
-    }
-}
-
-/// How often a tree is listed until nothing in it is renamed meanwhile.
-const LISTINGS: usize = 3;
-
 impl Endpoint for Stock {
     fn tree(&self, root: &DatasetName) -> Result<Tree, Error> {
-        let mut listed = self.listed(root)?;
-        for _ in 1..LISTINGS {
-            if !matches!(&listed, Err(problem) if problem.meanwhile) {
-                break;
-            }
-            listed = self.listed(root)?;
-        }
-        let mut datasets = listed.map_err(|problem| self.malformed(root.as_str(), &problem))?;
-        if datasets.is_empty() {
-            return Ok(Tree {
-                root: root.clone(),
-                datasets,
-                above: self.nearest_above(root)?,
-            });
-        }
-        self.add_ivsets(root, &mut datasets)?;
-        *self.sizes() = Sizes {
-            root: Some(root.clone()),
-            known: None,
-        };
-        Ok(Tree {
-            root: root.clone(),
-            datasets,
-            above: None,
-        })
+        self.whole_tree(root)
     }
 
     fn streams(&self) -> usize {
@@ -442,14 +270,7 @@ impl Endpoint for Stock {
     }
 
     fn estimate(&self, stream: &Stream) -> Result<Option<u64>, Error> {
-        // To ask zfs send would be a command of its own for each stream.
-        let mut sizes = self.sizes();
-        let Sizes { root, known } = &mut *sizes;
-        let Some(root) = root else {
-            return Ok(None);
-        };
-        let known = known.get_or_insert_with(|| self.ask_sizes(root));
-        Ok(listing::estimate(known, stream))
+        Ok(self.estimated(stream))
     }
 
     fn send(&self, stream: &Stream, pipe: BorrowedFd<'_>) -> Result<(), Error> {
