@@ -47,6 +47,12 @@ impl Entry {
         self.has(guid) || self.bookmarks.iter().any(|point| point.guid == guid)
     }
 
+    /// Whether an interrupted receive made it, which goes when that is given
+    /// up.
+    pub fn is_half_received(&self) -> bool {
+        self.snapshots.is_empty() && self.partial.is_some()
+    }
+
     pub fn newest(&self) -> Option<&Point> {
         self.snapshots.last()
     }
@@ -383,7 +389,7 @@ impl World {
         let Some(entry) = side.datasets.get_mut(path) else {
             return;
         };
-        let half_received = entry.snapshots.is_empty() && entry.partial.is_some();
+        let half_received = entry.is_half_received();
         if half_received || entry.snapshots.iter().any(|point| point.name == name) {
             return;
         }

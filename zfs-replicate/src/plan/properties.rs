@@ -1,8 +1,9 @@
 //! What holds for every plan, tried on a model of ZFS over random histories.
 
 use proptest::prelude::*;
-use zfs_core::Guid;
+use zfs_core::{Guid, SnapshotName};
 
+use super::Plan;
 use super::model::{Entry, Point, World, ops};
 use super::step::{Action, Refusal, Step, Why};
 use crate::marker::Marker;
@@ -193,7 +194,10 @@ impl World {
                     .rsplit_once('/')
                     .map_or("", |(parent, _)| parent);
                 let target = &mut self.target.datasets;
-                if PATHS[path].is_empty() || target.contains_key(parent) {
+                // Not below a half received dataset, where giving that up
+                // fails until somebody takes away what is below it.
+                let is_parent = |entry: &Entry| !entry.is_half_received();
+                if PATHS[path].is_empty() || target.get(parent).is_some_and(is_parent) {
                     let bare = Entry {
                         guid,
                         ..Entry::default()
@@ -222,10 +226,16 @@ impl World {
             Some(Guid(snapshots.get(which)?.guid))
         };
         let (to, from) = (guid(to).unwrap_or(Guid(7)), from.and_then(guid));
+        // The model takes what has no snapshot and a token for a dataset that
+        // this receive made, which then goes with the token and so has
+        // nothing below it.
+        let below = format!("{path}/");
+        let mut paths = self.target.datasets.keys();
+        let is_parent = path.is_empty() || paths.any(|other| other.starts_with(&below));
         let Some(entry) = self.target.datasets.get_mut(path) else {
             return;
         };
-        if from.is_some() && entry.snapshots.is_empty() {
+        if entry.snapshots.is_empty() && (from.is_some() || is_parent) {
             return;
         }
         entry.partial = Some(crate::tree::ResumePoint {
@@ -287,9 +297,7 @@ fn justified(world: &World, step: &Step, refusal: &Refusal) -> bool {
         Refusal::Occupied => {
             target.is_some_and(|target| target.snapshots.is_empty() && target.partial.is_none())
         }
-        Refusal::OtherPartial { .. } => {
-            target.is_some_and(|target| target.snapshots.is_empty() && target.partial.is_some())
-        }
+        Refusal::OtherPartial { .. } => target.is_some_and(Entry::is_half_received),
         Refusal::SnapshotNameTaken { snapshot, taken_by } => target.is_some_and(|target| {
             target
                 .snapshots
@@ -417,10 +425,14 @@ fn check_run(before: &World) -> Result<(), TestCaseError> {
         let Why::Refused(refusal) = &step.why else {
             return Err(TestCaseError::fail("a refusal without a reason"));
         };
-        prop_assert!(justified(&now, step, refusal), "not so: {step}\n{now:#?}");
-        match refusal {
-            Refusal::SnapshotNameTaken { snapshot, .. } => snapshots_refused.push(snapshot.clone()),
-            _ => whole_refused.push(step.source.clone()),
+        // Names are those of before the run, also of what it renames.
+        prop_assert!(
+            justified(&now, step, refusal) || justified(before, step, refusal),
+            "not so: {step}\n{now:#?}"
+        );
+        match name_taken(step) {
+            Some(snapshot) => snapshots_refused.push(snapshot),
+            None => whole_refused.push(step.source.clone()),
         }
     }
 
@@ -462,8 +474,7 @@ fn check_run(before: &World) -> Result<(), TestCaseError> {
             .datasets
             .values()
             .any(|other| other.guid == entry.guid);
-        let half_received = entry.snapshots.is_empty() && entry.partial.is_some();
-        prop_assert!(stays || half_received, "{name} is gone");
+        prop_assert!(stays || entry.is_half_received(), "{name} is gone");
         for point in &entry.snapshots {
             prop_assert!(
                 after
@@ -493,8 +504,37 @@ fn check_run(before: &World) -> Result<(), TestCaseError> {
         }
     }
 
-    let again = after.plan();
-    prop_assert!(again.is_empty(), "the second plan has work: {again:#?}");
+    settle(&mut after, &snapshots_refused, World::plan)
+}
+
+/// The snapshot that a step holds back because the target has another one of
+/// its name.
+pub(super) fn name_taken(step: &Step) -> Option<SnapshotName> {
+    match &step.why {
+        Why::Refused(Refusal::SnapshotNameTaken { snapshot, .. }) => Some(snapshot.clone()),
+        _ => None,
+    }
+}
+
+/// Runs until nothing is left to do. What a first run leaves for the next are
+/// snapshots whose `taken` names the target gave to a promoted clone in that
+/// very run.
+pub(super) fn settle(
+    world: &mut World,
+    taken: &[SnapshotName],
+    plan: impl Fn(&World) -> Plan,
+) -> Result<(), TestCaseError> {
+    let next = plan(world);
+    for step in next.steps.iter().filter(|step| step.action.is_work()) {
+        let late = match &step.action {
+            Action::Send(range) => range.snapshots.iter().all(|s| taken.contains(&s.name)),
+            _ => false,
+        };
+        prop_assert!(late, "the second plan has work: {next:#?}");
+    }
+    world.run(&next, None, false).map_err(TestCaseError::fail)?;
+    let last = plan(world);
+    prop_assert!(last.is_empty(), "there is no end of work: {last:#?}");
     Ok(())
 }
 
@@ -527,6 +567,8 @@ proptest! {
         if let Err(problem) = whole.run(&plan, None, false) {
             return Err(TestCaseError::fail(problem));
         }
+        let taken: Vec<_> = plan.refused().filter_map(name_taken).collect();
+        settle(&mut whole, &taken, World::plan)?;
         for stop in 0..ops(&plan.steps).len() {
             for halfway in [false, true] {
                 let mut stopped = world.clone();
@@ -538,6 +580,8 @@ proptest! {
                 if let Err(problem) = stopped.run(&rest, None, false) {
                     return Err(TestCaseError::fail(problem));
                 }
+                let taken: Vec<_> = rest.refused().filter_map(name_taken).collect();
+                settle(&mut stopped, &taken, World::plan)?;
                 for (path, entry) in &whole.target.datasets {
                     let guids = |entry: &Entry| -> Vec<u64> {
                         entry.snapshots.iter().map(|point| point.guid).collect()
