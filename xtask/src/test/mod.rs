@@ -64,6 +64,13 @@ pub struct Test {
 const BIN_DIR: &str = "ZFS_TEST_BIN_DIR";
 /// Set where the campaigns that take hours are wanted.
 const LONG: &str = "ZFS_TEST_LONG";
+/// Environment of the property tests, usually and with `--long`: a usual run
+/// tries the same cases each time, so that what fails is what was changed; new
+/// ones are looked for in long runs.
+const PROPERTIES: [(&str, Option<&str>, Option<&str>); 2] = [
+    ("PROPTEST_RNG_SEED", Some("1"), None),
+    ("PROPTEST_CASES", None, Some("20000")),
+];
 /// Environment of the layout tests: a folder with OpenZFS' headers.
 const HEADERS: &str = "ZFS_SYS_HEADERS";
 
@@ -125,6 +132,12 @@ impl Test {
     fn host_tests(&self) -> Result<(Totals, Option<String>)> {
         let mut command = cargo::cargo();
         command.args(["test", "--workspace", "--no-fail-fast"]);
+        for (name, usual, long) in PROPERTIES {
+            let value = if self.long { long } else { usual };
+            if let (None, Some(value)) = (std::env::var_os(name), value) {
+                command.env(name, value);
+            }
+        }
         if let Some(filter) = &self.filter {
             command.args(["--", filter]);
         }
