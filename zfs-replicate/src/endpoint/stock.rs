@@ -23,6 +23,7 @@ pub(super) mod split;
 mod ssh;
 mod transport;
 mod tree;
+mod twice;
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -34,10 +35,11 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use zfs_core::{BookmarkName, DatasetName, Guid, SnapshotName};
 
 pub use compression::Compression;
-pub use listing::{Malformed, parse as parse_listing};
+pub use listing::{POINTS, parse as parse_listing};
 pub use quote::quote;
 pub use ssh::{Ssh, SshOptions};
 pub use transport::{Channel, Channels, MAX_CHANNELS, Shell, Transport};
+pub use twice::{Malformed, Twice};
 
 use asides::Asides;
 use receive::Receivers;

@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use zfs_core::{DatasetName, ListDatasets, ListSnapshots, Zfs};
+use zfs_replicate::endpoint::stock::POINTS;
 
-use super::rows::{COLUMNS, Listed, POINTS, Point, WITHOUT_ENCRYPTION, is_within, parse};
+use super::rows::{COLUMNS, Listed, Point, WITHOUT_ENCRYPTION, is_within, parse};
 use crate::replicate::side::Side;
 
 /// The property that says where a dataset is to be replicated from.
@@ -178,7 +179,7 @@ fn there(side: &Side, root: &str, depth: Depth) -> Result<Vec<Listed>, Unlisted>
             }
             Err(problem) => {
                 let again = problem.meanwhile;
-                last = Some(problem.problem);
+                last = Some(problem.to_string());
                 if !again {
                     break;
                 }

@@ -3,9 +3,8 @@
 //! The other end may be broken or hostile. Every line has to be one that ZFS
 //! could have written about what was asked for, and nothing may come twice.
 
-use std::collections::{HashMap, HashSet};
-
-use zfs_core::{DatasetName, SnapshotOrBookmark};
+use zfs_core::{DatasetName, Guid, SnapshotOrBookmark};
+use zfs_replicate::endpoint::stock::{Malformed, Twice};
 
 /// What is asked of datasets. A user's property, which may hold anything, is the
 /// last one.
@@ -16,10 +15,6 @@ const COLUMN_COUNT: usize = 8;
 /// In the place of `encryption`, where ZFS is older than that.
 pub const WITHOUT_ENCRYPTION: &str =
     "name,type,guid,createtxg,origin,receive_resume_token,type,syncoid:sync";
-
-/// What is asked of snapshots and bookmarks, and of datasets once more, after all
-/// datasets: for more than this zfs(8) has to ask the kernel for each snapshot.
-pub const POINTS: &str = "name,guid,createtxg";
 
 /// A dataset.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,24 +54,6 @@ pub fn is_within(name: &str, root: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// What is wrong with a listing.
-#[derive(Debug)]
-pub struct Malformed {
-    /// In words.
-    pub problem: String,
-    /// It may be no more than that datasets were renamed while they were listed.
-    pub meanwhile: bool,
-}
-
-impl From<String> for Malformed {
-    fn from(problem: String) -> Self {
-        Self {
-            problem,
-            meanwhile: false,
-        }
-    }
-}
-
 /// Reads what zfs-list(8) says of a dataset and what is in it: all datasets, and
 /// then all again with their snapshots and bookmarks. What is in one of the two
 /// alone was made or destroyed between them, and is left out.
@@ -85,100 +62,44 @@ impl From<String> for Malformed {
 ///
 /// ZFS would not have written that, or datasets were renamed between the two.
 pub fn parse(output: &[u8], root: &str) -> Result<Vec<Listed>, Malformed> {
-    let text = std::str::from_utf8(output).map_err(|_| "it is no text".to_owned())?;
+    let whole = |problem: &str| Malformed::new(0, problem);
+    let text = std::str::from_utf8(output).map_err(|_| whole("it is no text"))?;
     // The dataset itself is always there.
     let Some(lines) = text.strip_suffix('\n') else {
-        let problem = match text.len() {
+        return Err(whole(match text.len() {
             0 => "it is empty",
             _ => "it ends within a line",
-        };
-        return Err(problem.to_owned().into());
+        }));
     };
-    let mut found = Found::default();
-    for line in lines.split('\n') {
-        let row =
-            Row::read(line, root).ok_or_else(|| format!("{line:?} is not one of its lines"))?;
-        found
-            .add(row)
-            .map_err(|problem| format!("{line:?} {problem}"))?;
+    let mut found = Twice::default();
+    let (mut last, mut is_twice) = (0, false);
+    for (line, number) in lines.split('\n').zip(1..) {
+        let wrong = |problem| Malformed::new(number, problem);
+        let row = Row::read(line, root)
+            .ok_or_else(|| wrong(format!("{line:?} is not one of its lines")))?;
+        is_twice |= matches!(row.what, What::Again { .. });
+        row.add(&mut found).map_err(wrong)?;
+        last = number;
     }
-    found.datasets(root)
-}
-
-/// What was read of a listing.
-#[derive(Default)]
-struct Found<'a> {
-    /// With their GUIDs.
-    datasets: Vec<(u64, Listed)>,
-    index: HashMap<&'a str, usize>,
-    points: HashSet<&'a str>,
-    /// The datasets that came once more.
-    again: HashMap<&'a str, u64>,
-}
-
-impl<'a> Found<'a> {
-    fn add(&mut self, row: Row<'a>) -> Result<(), &'static str> {
-        let owner = self.index.get(row.dataset).copied();
-        match row.what {
-            What::Dataset { guid, listed } if owner.is_none() => {
-                self.index.insert(row.dataset, self.datasets.len());
-                self.datasets.push((guid, listed));
-            }
-            What::Again { guid } if !self.again.contains_key(row.dataset) => {
-                self.again.insert(row.dataset, guid);
-            }
-            What::Point { point, is_bookmark } if self.points.insert(row.name) => {
-                // Without one in the first listing it was made between the two.
-                let Some(guid) = self.again.get(row.dataset) else {
-                    return Err("belongs to no dataset before it");
-                };
-                let own = owner.and_then(|owner| self.datasets.get_mut(owner));
-                if let Some((_, owner)) = own.filter(|(own, _)| own == guid) {
-                    if is_bookmark {
-                        owner.bookmarks.push(point);
-                    } else {
-                        owner.snapshots.push(point);
-                    }
-                }
-            }
-            _ => return Err("comes twice"),
-        }
-        Ok(())
+    let stayed = found.stayed().map_err(|problem| Malformed {
+        meanwhile: true,
+        ..Malformed::new(last, problem)
+    })?;
+    if !is_twice || !stayed.iter().any(|listed| listed.name == root) {
+        return Err(Malformed::new(last, format!("{root} itself is not in it")));
     }
-
-    /// Those that were there all the time.
-    fn datasets(self, root: &str) -> Result<Vec<Listed>, Malformed> {
-        let count = self.datasets.len();
-        let all = self.datasets.into_iter();
-        let stayed: Vec<Listed> = all
-            .filter(|(guid, listed)| self.again.get(listed.name.as_str()) == Some(guid))
-            .map(|(_, listed)| listed)
-            .collect();
-        // What is missing may have another name by now.
-        if stayed.len() < count && stayed.len() < self.again.len() {
-            return Err(Malformed {
-                problem: "datasets were renamed or made anew while they were listed".to_owned(),
-                meanwhile: true,
-            });
-        }
-        if stayed.iter().any(|listed| listed.name == root) {
-            Ok(stayed)
-        } else {
-            Err(format!("{root} itself is not in it").into())
-        }
-    }
+    Ok(stayed)
 }
 
 /// A line of a listing.
 struct Row<'a> {
     name: &'a str,
-    dataset: &'a str,
     what: What,
 }
 
 enum What {
-    Dataset { guid: u64, listed: Listed },
-    Again { guid: u64 },
+    Dataset { guid: Guid, listed: Listed },
+    Again { guid: Guid },
     Point { point: Point, is_bookmark: bool },
 }
 
@@ -193,32 +114,43 @@ impl<'a> Row<'a> {
             }
             _ => return None,
         };
-        is_within(row.dataset, root).then_some(row)
+        is_within(row.name.split(['@', '#']).next()?, root).then_some(row)
+    }
+
+    fn add(self, found: &mut Twice<'a, Listed>) -> Result<(), String> {
+        match self.what {
+            What::Dataset { guid, listed } => found.dataset(self.name, guid, listed),
+            What::Again { guid } => found.again(self.name, guid),
+            What::Point { point, is_bookmark } => {
+                if let Some(owner) = found.owner(self.name)? {
+                    if is_bookmark {
+                        owner.bookmarks.push(point);
+                    } else {
+                        owner.snapshots.push(point);
+                    }
+                }
+                Ok(())
+            }
+        }
     }
 
     fn point_or_again(name: &'a str, guid: &str, createtxg: &str) -> Option<Row<'a>> {
         let (guid, createtxg) = (guid.parse().ok()?, createtxg.parse().ok()?);
-        let Some((dataset, own)) = name.split_once(['@', '#']) else {
-            name.parse::<DatasetName>().ok()?;
-            return Some(Row {
-                name,
-                dataset: name,
-                what: What::Again { guid },
-            });
-        };
-        let parsed: SnapshotOrBookmark = name.parse().ok()?;
-        Some(Row {
-            name,
-            dataset,
-            what: What::Point {
+        let what = match name.split_once(['@', '#']) {
+            None => {
+                name.parse::<DatasetName>().ok()?;
+                What::Again { guid: Guid(guid) }
+            }
+            Some((_, own)) => What::Point {
                 point: Point {
                     name: own.to_owned(),
                     guid,
                     createtxg,
                 },
-                is_bookmark: matches!(parsed, SnapshotOrBookmark::Bookmark(_)),
+                is_bookmark: matches!(name.parse().ok()?, SnapshotOrBookmark::Bookmark(_)),
             },
-        })
+        };
+        Some(Row { name, what })
     }
 
     fn dataset(
@@ -246,13 +178,10 @@ impl<'a> Row<'a> {
             sync: given(sync),
             ..Listed::default()
         };
+        let guid = Guid(guid.parse().ok()?);
         Some(Row {
             name,
-            dataset: name,
-            what: What::Dataset {
-                guid: guid.parse().ok()?,
-                listed,
-            },
+            what: What::Dataset { guid, listed },
         })
     }
 }

@@ -5,12 +5,13 @@
 //! nothing may come twice; anything else is an error, and nothing was changed
 //! because of it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use zfs_core::{DatasetName, Guid, SnapshotOrBookmark, Txg};
 
 use super::super::local::partial;
+use super::twice::{Malformed, Twice};
 use crate::plan::{Base, Stream};
 use crate::properties::Properties;
 use crate::tree::{Bookmark, Dataset, Encryption, Key, Kind, Snapshot};
@@ -25,7 +26,7 @@ pub(super) const WRITTEN: &str = ",written";
 /// What is asked of snapshots and bookmarks, and of datasets once more: from
 /// OpenZFS 2.2 on the kernel gives no more than this along with their names, and
 /// anything else makes zfs(8) ask for each snapshot.
-pub(super) const POINTS: &str = "name,guid,createtxg";
+pub const POINTS: &str = "name,guid,createtxg";
 pub(super) const TIMES: &str = ",creation";
 
 /// What [`ivsets`] reads.
@@ -36,28 +37,6 @@ pub(super) const SIZES: &str = "name,createtxg,written,referenced";
 
 /// The longest line: a resume token is the longest of what it has.
 const MAX_LINE_BYTES: usize = 64 << 10;
-
-/// What is wrong with a listing.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {problem}")]
-pub struct Malformed {
-    /// Which line, from 1 on.
-    pub line: usize,
-    /// What is wrong with it.
-    pub problem: String,
-    /// It may be no more than that datasets were renamed while they were listed.
-    pub meanwhile: bool,
-}
-
-impl Malformed {
-    fn new(line: usize, problem: String) -> Self {
-        Self {
-            line,
-            problem,
-            meanwhile: false,
-        }
-    }
-}
 
 /// Reads the output of
 /// `zfs list -Hp -o name,type,guid,createtxg,origin,encryptionroot,keystatus,receive_resume_token,creation,ivsetguid`
@@ -75,112 +54,70 @@ pub fn parse(
     output: &[u8],
     within: impl Fn(&DatasetName) -> bool,
 ) -> Result<Vec<Dataset>, Malformed> {
-    let mut found = Found::default();
+    let mut found = Twice::default();
     let mut last = 0;
     for (number, line) in lines(output) {
         let row = Row::read(line);
-        row.and_then(|row| found.add(&row, &within))
+        row.and_then(|row| add(&mut found, &row, &within))
             .map_err(|problem| Malformed::new(number, problem))?;
         last = number;
     }
-    found.datasets().map_err(|problem| Malformed {
+    found.stayed().map_err(|problem| Malformed {
         meanwhile: true,
         ..Malformed::new(last, problem)
     })
 }
 
-/// What was read of a listing.
-#[derive(Default)]
-struct Found {
-    datasets: Vec<Dataset>,
-    index: HashMap<DatasetName, usize>,
-    points: HashSet<SnapshotOrBookmark>,
-    /// The datasets that came once more.
-    again: HashMap<DatasetName, Guid>,
-}
-
-impl Found {
-    fn add(&mut self, row: &Row<'_>, within: impl Fn(&DatasetName) -> bool) -> Result<(), String> {
-        match row.kind {
-            "filesystem" | "volume" => {
-                let dataset = row.dataset()?;
-                let name = dataset.name.clone();
-                if !within(&name) {
-                    return Err(format!("{name} was not asked for"));
-                }
-                if self.index.contains_key(&name) {
-                    return Err(format!("{name} comes twice"));
-                }
-                self.index.insert(name, self.datasets.len());
-                self.datasets.push(dataset);
-                Ok(())
-            }
-            AGAIN => {
-                let name: DatasetName = row.name.parse().map_err(|error| format!("{error}"))?;
-                row.createtxg()?;
-                if !within(&name) {
-                    return Err(format!("{name} was not asked for"));
-                }
-                let guid = row.guid()?;
-                match self.again.insert(name, guid) {
-                    None => Ok(()),
-                    Some(_) => Err(format!("{} comes twice again", row.name)),
-                }
-            }
-            "snapshot" | "bookmark" => self.point(row),
-            other => Err(format!("{other:?} is no kind of dataset")),
+fn add<'a>(
+    found: &mut Twice<'a, Dataset>,
+    row: &Row<'a>,
+    within: impl Fn(&DatasetName) -> bool,
+) -> Result<(), String> {
+    let is_within = |name: &DatasetName| match within(name) {
+        true => Ok(()),
+        false => Err(format!("{name} was not asked for")),
+    };
+    match row.kind {
+        "filesystem" | "volume" => {
+            let dataset = row.dataset()?;
+            is_within(&dataset.name)?;
+            found.dataset(row.name, dataset.guid, dataset)
         }
-    }
-
-    fn point(&mut self, row: &Row<'_>) -> Result<(), String> {
-        let name: SnapshotOrBookmark = row.name.parse().map_err(|error| format!("{error}"))?;
-        let (guid, createtxg) = (row.guid()?, row.createtxg()?);
-        let owner = self.index.get(name.dataset()).copied();
-        let Some(owner) = owner.and_then(|index| self.datasets.get_mut(index)) else {
-            if self.again.contains_key(name.dataset()) {
-                // Made between the two listings.
+        AGAIN => {
+            row.createtxg()?;
+            is_within(&row.name.parse().map_err(|error| format!("{error}"))?)?;
+            found.again(row.name, row.guid()?)
+        }
+        "snapshot" | "bookmark" => {
+            let name: SnapshotOrBookmark = row.name.parse().map_err(|error| format!("{error}"))?;
+            let (guid, createtxg) = (row.guid()?, row.createtxg()?);
+            let (creation, ivset) = (row.creation()?, row.ivset()?);
+            let Some(owner) = found.owner(row.name)? else {
                 return Ok(());
+            };
+            match (name, row.kind) {
+                (SnapshotOrBookmark::Snapshot(name), "snapshot") => {
+                    owner.snapshots.push(Snapshot {
+                        name,
+                        guid,
+                        createtxg,
+                        creation,
+                        ivset,
+                    });
+                }
+                (SnapshotOrBookmark::Bookmark(name), "bookmark") => {
+                    owner.bookmarks.push(Bookmark {
+                        name,
+                        guid,
+                        createtxg,
+                        ivset,
+                    });
+                }
+                (name, kind) => return Err(format!("{name} is no {kind}")),
             }
-            return Err(format!("{name} belongs to no dataset before it"));
-        };
-        if !self.points.insert(name.clone()) {
-            return Err(format!("{name} comes twice"));
+            Ok(())
         }
-        match (name, row.kind) {
-            (SnapshotOrBookmark::Snapshot(name), "snapshot") => owner.snapshots.push(Snapshot {
-                name,
-                guid,
-                createtxg,
-                creation: row.creation()?,
-                ivset: row.ivset()?,
-            }),
-            (SnapshotOrBookmark::Bookmark(name), "bookmark") => owner.bookmarks.push(Bookmark {
-                name,
-                guid,
-                createtxg,
-                ivset: row.ivset()?,
-            }),
-            (name, kind) => return Err(format!("{name} is no {kind}")),
-        }
-        Ok(())
-    }
-
-    /// Those that were there all the time.
-    fn datasets(mut self) -> Result<Vec<Dataset>, String> {
-        if self.again.is_empty() {
-            return Ok(self.datasets);
-        }
-        let count = self.datasets.len();
-        let again = &self.again;
-        self.datasets
-            .retain(|dataset| again.get(&dataset.name) == Some(&dataset.guid));
-        let stayed = self.datasets.len();
-        // What is missing may have another name by now, and snapshots that it
-        // seems to lack.
-        if stayed < count && stayed < again.len() {
-            return Err("datasets were renamed or made anew while they were listed".to_owned());
-        }
-        Ok(self.datasets)
+        other => Err(format!("{other:?} is no kind of dataset")),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{MutexGuard, PoisonError};
 
 use zfs_core::DatasetName;
 
-use super::{Stock, listing, listing::Malformed, remote};
+use super::{Malformed, Stock, listing, remote};
 use crate::error::Error;
 use crate::plan::Stream;
 use crate::tree::{Dataset, Tree};
