@@ -206,12 +206,12 @@ pub trait Endpoint: Send + Sync {
     /// The snapshot is gone, or the holds cannot be read.
     fn hold(&self, snapshot: &SnapshotName, tag: &str) -> Result<(), Error>;
 
-    /// Makes a bookmark.
+    /// Makes bookmarks. Those that can be made are, whatever becomes of others.
     ///
     /// # Errors
     ///
-    /// What it shall stand for is gone, or the name is taken.
-    fn bookmark(&self, of: &Base, name: &BookmarkName) -> Result<(), Error>;
+    /// What one shall stand for is gone, or its name is taken.
+    fn bookmark(&self, bookmarks: &[(Base, BookmarkName)]) -> Result<(), Error>;
 
     /// Destroys bookmarks; those that are gone already do not matter.
     ///

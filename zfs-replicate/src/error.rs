@@ -155,6 +155,17 @@ pub enum Error {
         /// The clone on the target.
         target: DatasetName,
     },
+    /// The streams arrived, and the source could not be told so.
+    #[error(
+        "what was sent of {dataset} has arrived, but its marker is wanting: {source}; until a run \
+         can put it right, the source's newest snapshot that the target has must stay"
+    )]
+    NotMarked {
+        /// The dataset of the source.
+        dataset: DatasetName,
+        /// What stands in the way of the marker.
+        source: Box<Error>,
+    },
     /// The other end runs one command whatever it is asked, and that is not it.
     #[error("`{what}` cannot be had from {host}, which runs one command whatever it is asked")]
     Forced {
@@ -209,6 +220,7 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Error::Connect { .. } | Error::Lost { .. } | Error::Damaged { .. } => true,
+            Error::NotMarked { source, .. } => source.is_transient(),
             Error::Remote { problem, .. } => problem.contains("dataset is busy"),
             Error::Zfs(error) => error.is_busy() || error.is_interrupted(),
             _ => false,

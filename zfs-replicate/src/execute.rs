@@ -14,6 +14,7 @@
 mod cancel;
 mod event;
 mod jobs;
+mod marks;
 mod pump;
 mod retry;
 mod stages;
@@ -22,7 +23,7 @@ mod transfer;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use zfs_core::{BookmarkName, DatasetName, SnapshotName};
+use zfs_core::{DatasetName, SnapshotName};
 use zfs_stream::stage::{Limit, Schedule, WeekMinute};
 
 pub use cancel::Cancel;
@@ -33,8 +34,9 @@ pub use retry::Retries;
 use crate::endpoint::{Access, Endpoint};
 use crate::error::Error;
 use crate::marker::TargetId;
-use crate::plan::{Action, Base, Mark, MarkerMove, Plan, Range, Step, Stream, Why, signature};
+use crate::plan::{Action, Plan, Range, Step, Stream, Why, signature};
 use crate::properties::{Chosen, Properties, REPLICA_PROPERTY};
+use marks::{AHEAD, Marks, put_right};
 use stages::Stages;
 use transfer::{Sent, Ways};
 
@@ -287,8 +289,13 @@ impl<'e> Run<'_, 'e> {
             _ => false,
         };
         let mut state = self.state();
-        state.stopped.insert(&step.target);
-        if makes {
+        // What a marker is wanting holds up no data.
+        let is_data =
+            !matches!(step.action, Action::Mark(_)) && !matches!(error, Error::NotMarked { .. });
+        if is_data {
+            state.stopped.insert(&step.target);
+        }
+        if makes && is_data {
             state.not_made.push(&step.target);
         }
         if matches!(error, Error::Cancelled { .. }) {
@@ -402,10 +409,21 @@ impl<'e> Run<'_, 'e> {
             sending: source.sending(range)?,
             receiving: target.receiving(&receives)?,
         };
-        let mut marker = range.marker.clone();
+        let mut marks = Marks::new(*source, &step.source, range.marker.clone());
         let mut on_the_way = Vec::new();
-        for (stream, receive) in streams.iter().zip(&receives) {
-            let sent = self.executor.transfer(step, stream, receive, &mut ways)?;
+        let mut sent_all = Ok(());
+        for (index, (stream, receive)) in streams.iter().zip(&receives).enumerate() {
+            if index % AHEAD == 0 {
+                marks.advance();
+                marks.sending(streams.iter().skip(index).take(AHEAD));
+            }
+            let sent = match self.executor.transfer(step, stream, receive, &mut ways) {
+                Ok(sent) => sent,
+                Err(error) => {
+                    sent_all = Err(error);
+                    break;
+                }
+            };
             let arrived = sent.arrived;
             on_the_way.push(sent);
             // What may never arrive is not told of, and no marker moves to it.
@@ -415,12 +433,11 @@ impl<'e> Run<'_, 'e> {
             for sent in on_the_way.drain(..) {
                 self.finished(&sent);
             }
-            if let Some(marker) = &mut marker {
-                self.advance(step, marker, stream)?;
-            }
+            marks.arrived(stream);
             *last = Some(stream.clone());
         }
-        Ok(())
+        let marked = marks.end();
+        sent_all.and(marked)
     }
 
     fn finished(&self, sent: &Sent<'_>) {
@@ -444,31 +461,6 @@ impl<'e> Run<'_, 'e> {
         self.executor.target.hold(&arrived, tag)?;
         self.executor.source.hold(&stream.to.name, tag)
     }
-
-    fn advance(&self, step: &Step, marker: &mut MarkerMove, stream: &Stream) -> Result<(), Error> {
-        let advance = marker.advance(&step.source, stream.to.guid)?;
-        let mark = Mark {
-            of: Base::Snapshot {
-                name: stream.to.name.clone(),
-                guid: stream.to.guid,
-            },
-            create: advance.create,
-            destroy: advance.destroy,
-        };
-        put_right(self.executor.source, &mark)
-    }
-}
-
-/// The new marker before the old one goes: there is never a moment without.
-fn put_right(source: &dyn Endpoint, mark: &Mark) -> Result<(), Error> {
-    if let Some(name) = &mark.create {
-        source.bookmark(&mark.of, name)?;
-    }
-    let stale: &[BookmarkName] = &mark.destroy;
-    if stale.is_empty() {
-        return Ok(());
-    }
-    source.destroy_bookmarks(stale)
 }
 
 #[cfg(test)]

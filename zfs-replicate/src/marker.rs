@@ -5,6 +5,11 @@
 //! costs no space, survives the snapshot that it was made from, and can be
 //! the base of an increment, so no pruning can break the chain. The new one
 //! is made before the old one goes: there is never a moment without.
+//!
+//! Before a snapshot is sent it gets another one, `#sending-TARGET-GUID`, which
+//! goes when the marker has moved. It says nothing about what the target has;
+//! but if a run is killed when the snapshot has arrived and its marker is not
+//! made yet, and the snapshot is pruned then, this is what is left of the base.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,6 +20,8 @@ use zfs_core::{BookmarkName, DatasetName, Guid};
 pub const MAX_TARGET_ID_BYTES: usize = 16;
 
 const PREFIX: &str = "replica-";
+/// As long as the other, so that one fits where the other does.
+const SENDING_PREFIX: &str = "sending-";
 const GUID_DIGITS: usize = 16;
 
 /// A target's name in the source's markers: 1 to 16 of `A-Za-z0-9`.
@@ -101,7 +108,16 @@ impl Marker {
     /// Only the exact form that [`Marker::bookmark`] writes is one, since
     /// markers are destroyed when they are stale and other bookmarks never.
     pub fn parse(bookmark: &str) -> Option<Marker> {
-        let (target, guid) = bookmark.strip_prefix(PREFIX)?.split_once('-')?;
+        Self::parse_after(PREFIX, bookmark)
+    }
+
+    /// The same for what [`Marker::sending`] writes.
+    pub fn parse_sending(bookmark: &str) -> Option<Marker> {
+        Self::parse_after(SENDING_PREFIX, bookmark)
+    }
+
+    fn parse_after(prefix: &str, bookmark: &str) -> Option<Marker> {
+        let (target, guid) = bookmark.strip_prefix(prefix)?.split_once('-')?;
         let digits = guid
             .bytes()
             .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
@@ -123,11 +139,24 @@ impl Marker {
     pub fn bookmark(&self, dataset: &DatasetName) -> Result<BookmarkName, zfs_core::Error> {
         dataset.with_bookmark(&self.to_string())
     }
+
+    /// The name of the bookmark that keeps the base while it is being sent.
+    ///
+    /// # Errors
+    ///
+    /// As [`Marker::bookmark`], for the same datasets.
+    pub fn sending(&self, dataset: &DatasetName) -> Result<BookmarkName, zfs_core::Error> {
+        dataset.with_bookmark(&self.after(SENDING_PREFIX))
+    }
+
+    fn after(&self, prefix: &str) -> String {
+        format!("{prefix}{}-{:016x}", self.target, self.guid.0)
+    }
 }
 
 impl fmt::Display for Marker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{PREFIX}{}-{:016x}", self.target, self.guid.0)
+        f.write_str(&self.after(PREFIX))
     }
 }
 
@@ -141,7 +170,12 @@ mod tests {
         #[test]
         fn what_is_written_is_read_back(id in "[A-Za-z0-9]{1,16}", guid: u64) {
             let marker = Marker { target: id.parse().unwrap(), guid: Guid(guid) };
-            prop_assert_eq!(Marker::parse(&marker.to_string()), Some(marker));
+            prop_assert_eq!(Marker::parse(&marker.to_string()), Some(marker.clone()));
+            let dataset = DatasetName::parse("tank/a").unwrap();
+            let sending = marker.sending(&dataset).unwrap();
+            prop_assert_eq!(sending.as_str().len(), marker.bookmark(&dataset).unwrap().as_str().len());
+            prop_assert_eq!(Marker::parse(sending.bookmark()), None);
+            prop_assert_eq!(Marker::parse_sending(sending.bookmark()), Some(marker));
         }
 
         #[test]

@@ -213,8 +213,8 @@ impl Endpoint for Late<'_> {
         self.local.hold(snapshot, tag)
     }
 
-    fn bookmark(&self, of: &Base, name: &BookmarkName) -> Result<(), Error> {
-        self.local.bookmark(of, name)
+    fn bookmark(&self, bookmarks: &[(Base, BookmarkName)]) -> Result<(), Error> {
+        self.local.bookmark(bookmarks)
     }
 
     fn destroy_bookmarks(&self, names: &[BookmarkName]) -> Result<(), Error> {

@@ -251,8 +251,11 @@ impl Endpoint for Forced {
         self.cannot(format!("zfs hold {tag} {snapshot}"))
     }
 
-    fn bookmark(&self, _: &Base, name: &BookmarkName) -> Result<(), Error> {
-        self.cannot(format!("zfs bookmark {name}"))
+    fn bookmark(&self, bookmarks: &[(Base, BookmarkName)]) -> Result<(), Error> {
+        match bookmarks.first() {
+            Some((_, name)) => self.cannot(format!("zfs bookmark {name}")),
+            None => Ok(()),
+        }
     }
 
     fn destroy_bookmarks(&self, names: &[BookmarkName]) -> Result<(), Error> {

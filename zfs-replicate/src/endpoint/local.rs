@@ -493,8 +493,22 @@ impl Endpoint for Local {
         }
     }
 
-    fn bookmark(&self, of: &Base, name: &BookmarkName) -> Result<(), Error> {
-        Ok(self.zfs.bookmark([(name, &source(of))])?)
+    fn bookmark(&self, bookmarks: &[(Base, BookmarkName)]) -> Result<(), Error> {
+        let all: Vec<_> = bookmarks
+            .iter()
+            .map(|(of, name)| (name, source(of)))
+            .collect();
+        let Err(error) = self.zfs.bookmark(all.iter().map(|(name, of)| (*name, of))) else {
+            return Ok(());
+        };
+        // The kernel makes all or none.
+        if let [_] = all.as_slice() {
+            return Err(error.into());
+        }
+        let each = all
+            .iter()
+            .map(|(name, of)| self.zfs.bookmark([(*name, of)]));
+        each.fold(Ok(()), |before, one| before.and(one.map_err(Error::from)))
     }
 
     fn destroy_bookmarks(&self, names: &[BookmarkName]) -> Result<(), Error> {

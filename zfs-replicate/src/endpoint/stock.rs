@@ -427,8 +427,11 @@ impl Endpoint for Stock {
         Ok(())
     }
 
-    fn bookmark(&self, of: &Base, name: &BookmarkName) -> Result<(), Error> {
-        self.aside(None, ["bookmark", of.as_str(), name.as_str()])
+    fn bookmark(&self, bookmarks: &[(Base, BookmarkName)]) -> Result<(), Error> {
+        let each = bookmarks
+            .iter()
+            .map(|(of, name)| self.aside(None, ["bookmark", of.as_str(), name.as_str()]));
+        each.fold(Ok(()), Result::and)
     }
 
     fn destroy_bookmarks(&self, names: &[BookmarkName]) -> Result<(), Error> {

@@ -39,6 +39,8 @@ struct Fake {
     partial: Option<&'static str>,
     /// Nothing can be held.
     no_holds: bool,
+    /// Nor bookmarked.
+    marks_nothing: bool,
     /// What arrives under this name gets another GUID.
     mistakes: Option<&'static str>,
     /// Of a range it says at the end whether all arrived.
@@ -220,8 +222,13 @@ impl Endpoint for Fake {
         Ok(())
     }
 
-    fn bookmark(&self, of: &Base, name: &BookmarkName) -> Result<(), Error> {
-        self.note(format!("bookmark {} {name}", of.as_str()));
+    fn bookmark(&self, bookmarks: &[(Base, BookmarkName)]) -> Result<(), Error> {
+        for (of, name) in bookmarks {
+            if self.marks_nothing {
+                return Err(failed(name.as_str()));
+            }
+            self.note(format!("bookmark {} {name}", of.as_str()));
+        }
         Ok(())
     }
 
@@ -271,15 +278,21 @@ fn dataset(name: &str, snapshots: &[u64]) -> Dataset {
 }
 
 fn planned(datasets: Vec<Dataset>, target: &str, marker: bool) -> Plan {
+    planned_onto(datasets, target, Vec::new(), marker)
+}
+
+/// The same onto what the target has.
+fn planned_onto(datasets: Vec<Dataset>, target: &str, there: Vec<Dataset>, marker: bool) -> Plan {
     let source = Tree {
         root: "tank".parse().unwrap(),
         datasets,
         above: None,
     };
+    let above = there.is_empty();
     let target = Tree {
         root: target.parse().unwrap(),
-        datasets: Vec::new(),
-        above: Some(Dataset::new("vault".parse().unwrap(), Guid(2))),
+        datasets: there,
+        above: above.then(|| Dataset::new("vault".parse().unwrap(), Guid(2))),
     };
     let id: TargetId = "siteb".parse().unwrap();
     let options = Options::new();

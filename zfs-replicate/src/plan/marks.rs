@@ -6,11 +6,18 @@ use super::Planner;
 use super::dataset::Pair;
 use super::step::{Action, Base, Mark, MarkerMove, Why};
 use crate::marker::Marker;
-use crate::tree::Dataset;
+use crate::tree::{Bookmark, Dataset};
 
 impl<'a> Planner<'a> {
-    /// Puts the marker for `base` right, and returns it if it stands then.
-    pub(super) fn mark(&mut self, pair: &Pair<'a>, base: &Base) -> Vec<BookmarkName> {
+    /// Puts the marker for `base` right, and returns what is stale once there is
+    /// another. Where something `is_sent` on that base, it stays until then
+    /// whatever it is called.
+    pub(super) fn mark(
+        &mut self,
+        pair: &Pair<'a>,
+        base: &Base,
+        is_sent: bool,
+    ) -> Vec<BookmarkName> {
         let Some(target) = self.options.marker else {
             return Vec::new();
         };
@@ -23,11 +30,16 @@ impl<'a> Planner<'a> {
                 .push(pair.step(Action::Nothing, Why::NoRoomForMarker));
             return Vec::new();
         };
-        let (right, stale): (Vec<_>, Vec<_>) = self
-            .own_markers(pair.source)
-            .into_iter()
-            .partition(|(_, guid)| *guid == base.guid());
-        let missing = right.is_empty();
+        let mut stale = self.own_markers(pair.source);
+        let missing = !stale.contains(&name);
+        stale.retain(|own| *own != name);
+        let mut later = vec![name.clone()];
+        if is_sent {
+            let (base, others): (Vec<_>, _) = stale
+                .into_iter()
+                .partition(|own| matches!(base, Base::Bookmark { name, .. } if name == own));
+            (later, stale) = ([later, base].concat(), others);
+        }
         if missing || !stale.is_empty() {
             let why = if missing {
                 Why::MarkerMissing
@@ -36,20 +48,16 @@ impl<'a> Planner<'a> {
             };
             let mark = Mark {
                 of: base.clone(),
-                create: missing.then(|| name.clone()),
-                destroy: stale.into_iter().map(|(name, _)| name).collect(),
+                create: missing.then_some(name),
+                destroy: stale,
             };
             self.steps.push(pair.step(Action::Mark(mark), why));
         }
-        vec![name]
+        later
     }
 
     pub(super) fn first_marker(&mut self, pair: &Pair<'a>) -> Option<MarkerMove> {
-        let stale = self
-            .own_markers(pair.source)
-            .into_iter()
-            .map(|(name, _)| name)
-            .collect();
+        let stale = self.own_markers(pair.source);
         let marker = self.marker_move(pair.source, stale);
         if marker.is_none() && self.options.marker.is_some() {
             self.steps
@@ -76,19 +84,19 @@ impl<'a> Planner<'a> {
         })
     }
 
-    /// The markers of this target that say the truth about themselves. One
-    /// that does not was made by somebody else and is left alone.
-    fn own_markers(&self, source: &Dataset) -> Vec<(BookmarkName, Guid)> {
-        let mut own: Vec<_> = source
-            .bookmarks
-            .iter()
-            .filter(|bookmark| {
-                Marker::parse(bookmark.name.bookmark()).is_some_and(|marker| {
-                    Some(&marker.target) == self.options.marker && marker.guid == bookmark.guid
-                })
+    /// The markers of this target that say the truth about themselves, and what
+    /// was bookmarked for sending. One that does not was made by somebody else
+    /// and is left alone.
+    fn own_markers(&self, source: &Dataset) -> Vec<BookmarkName> {
+        let is_own = |bookmark: &&Bookmark| {
+            let name = bookmark.name.bookmark();
+            let marker = Marker::parse(name).or_else(|| Marker::parse_sending(name));
+            marker.is_some_and(|marker| {
+                Some(&marker.target) == self.options.marker && marker.guid == bookmark.guid
             })
-            .map(|bookmark| (bookmark.name.clone(), bookmark.guid))
-            .collect();
+        };
+        let own = source.bookmarks.iter().filter(is_own);
+        let mut own: Vec<_> = own.map(|bookmark| bookmark.name.clone()).collect();
         own.sort();
         own
     }

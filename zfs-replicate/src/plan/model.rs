@@ -303,12 +303,24 @@ pub fn ops(steps: &[Step]) -> Vec<Op> {
             }
             Action::Send(range) => {
                 let mut marker = range.marker.clone();
-                for stream in range.streams() {
-                    let guid = stream.to.guid;
-                    ops.push(Op::Receive(step.target.clone(), stream));
-                    let Some(marker) = &mut marker else {
+                let streams: Vec<Stream> = range.streams().collect();
+                for streams in streams.chunks(2) {
+                    if let Some(marker) = &mut marker {
+                        for guid in streams.iter().map(|stream| stream.to.guid) {
+                            let name = marker.sending(&step.source, guid).unwrap();
+                            if !marker.stale.contains(&name) {
+                                let own = name.bookmark().to_owned();
+                                ops.push(Op::Bookmark(step.source.clone(), guid, own));
+                                marker.stale.push(name);
+                            }
+                        }
+                    }
+                    let receive = |stream| Op::Receive(step.target.clone(), stream);
+                    ops.extend(streams.iter().cloned().map(receive));
+                    let (Some(marker), Some(last)) = (&mut marker, streams.last()) else {
                         continue;
                     };
+                    let guid = last.to.guid;
                     let advance = marker.advance(&step.source, guid).unwrap();
                     if let Some(name) = advance.create {
                         let name = name.bookmark().to_owned();

@@ -496,8 +496,11 @@ fn check_run(before: &World) -> Result<(), TestCaseError> {
         for point in &entry.bookmarks {
             let kept = there.bookmarks.iter().any(|b| b.name == point.name);
             let marker = Marker::parse(&point.name).is_some_and(|m| m.target == before.id);
+            let sending = Marker::parse_sending(&point.name);
+            let sending =
+                sending.is_some_and(|m| (m.target, m.guid.0) == (before.id.clone(), point.guid));
             prop_assert!(
-                kept || (marker && own.contains(&point.guid)),
+                kept || sending || (marker && own.contains(&point.guid)),
                 "#{} is gone",
                 point.name
             );
@@ -505,6 +508,31 @@ fn check_run(before: &World) -> Result<(), TestCaseError> {
     }
 
     settle(&mut after, &snapshots_refused, World::plan)
+}
+
+/// Whatever the source prunes after a run that was stopped, what its plan was to
+/// send to is no stranger to the next.
+fn check_pruned(stopped_plan: &Plan, mut world: World) -> Result<(), TestCaseError> {
+    for path in world.source.datasets.keys().cloned().collect::<Vec<_>>() {
+        let snapshots = world.source.datasets[&path].snapshots.clone();
+        for point in snapshots.iter().rev().skip(1) {
+            // What is in use stays.
+            let _ = world.source.destroy_snapshot(&path, point.txg);
+        }
+    }
+    let next = world.plan();
+    for step in next.refused() {
+        let was_sent = stopped_plan
+            .steps
+            .iter()
+            .any(|own| own.source == step.source && matches!(own.action, Action::Send(_)));
+        let is_strange = matches!(
+            &step.why,
+            Why::Refused(Refusal::Diverged { .. } | Refusal::Unrelated { .. })
+        );
+        prop_assert!(!(was_sent && is_strange), "{step}");
+    }
+    Ok(())
 }
 
 /// The snapshot that a step holds back because the target has another one of
@@ -576,6 +604,7 @@ proptest! {
                     return Err(TestCaseError::fail(problem));
                 }
                 check_run(&stopped)?;
+                check_pruned(&plan, stopped.clone())?;
                 let rest = stopped.plan();
                 if let Err(problem) = stopped.run(&rest, None, false) {
                     return Err(TestCaseError::fail(problem));

@@ -250,12 +250,29 @@ impl Stream {
 pub struct MarkerMove {
     /// The target's name in the marker.
     pub target: TargetId,
-    /// The markers of this target that stand now and go with the first
-    /// success.
+    /// The markers of this target that stand now, and what was bookmarked for
+    /// sending; they go with the first success.
     pub stale: Vec<BookmarkName>,
 }
 
 impl MarkerMove {
+    /// The bookmark that a snapshot gets before it is sent.
+    ///
+    /// # Errors
+    ///
+    /// As [`MarkerMove::advance`].
+    pub fn sending(
+        &self,
+        source: &DatasetName,
+        guid: Guid,
+    ) -> Result<BookmarkName, zfs_core::Error> {
+        let marker = Marker {
+            target: self.target.clone(),
+            guid,
+        };
+        marker.sending(source)
+    }
+
     /// What is to be done once the target has the snapshot with that GUID.
     /// The next call builds on that.
     ///

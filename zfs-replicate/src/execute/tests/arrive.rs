@@ -1,12 +1,12 @@
 //! What arrives, and the markers, holds and signs that follow it.
 
-use super::{Fake, STREAM_BYTES, dataset, planned, run};
+use super::{Fake, STREAM_BYTES, dataset, planned, planned_onto, run};
 use crate::execute::{Executor, Outcome};
 use crate::plan::{Action, Step, Why};
 use crate::tree::{Encryption, Key};
 
 #[test]
-fn snapshots_arrive_in_order_and_the_marker_follows_each() {
+fn snapshots_arrive_in_order_between_what_keeps_them_as_bases_and_the_marker() {
     let (source, target) = (Fake::default(), Fake::default());
     let plan = planned(vec![dataset("tank", &[1, 2])], "vault/deep/t", true);
     let (outcome, log) = run(&source, &target, &plan);
@@ -31,11 +31,13 @@ fn snapshots_arrive_in_order_and_the_marker_follows_each() {
     assert_eq!(
         source.done.into_inner().unwrap(),
         [
+            "bookmark tank@1 tank#sending-siteb-0000000000000001",
+            "bookmark tank@2 tank#sending-siteb-0000000000000002",
             "send tank@1",
-            "bookmark tank@1 tank#replica-siteb-0000000000000001",
             "send tank@2",
             "bookmark tank@2 tank#replica-siteb-0000000000000002",
-            "destroy tank#replica-siteb-0000000000000001",
+            "destroy tank#sending-siteb-0000000000000001",
+            "destroy tank#sending-siteb-0000000000000002",
         ]
     );
     assert_eq!(
@@ -104,7 +106,65 @@ fn no_marker_moves_for_a_snapshot_that_is_not_the_one() {
         log[1].contains("arrived with GUID 2 instead of 1"),
         "{log:?}"
     );
-    assert_eq!(source.done.into_inner().unwrap(), ["send tank@1"]);
+    assert_eq!(
+        source.done.into_inner().unwrap(),
+        [
+            "bookmark tank@1 tank#sending-siteb-0000000000000001",
+            "bookmark tank@2 tank#sending-siteb-0000000000000002",
+            "send tank@1"
+        ]
+    );
+}
+
+#[test]
+fn a_long_range_moves_the_marker_now_and_then_and_a_failure_to_what_arrived() {
+    let many: Vec<u64> = (1..=130).collect();
+    let plan = planned(vec![dataset("tank", &many)], "vault/t", true);
+    let source = Fake {
+        breaks: Some("tank@129"),
+        ..Fake::default()
+    };
+    let (outcome, _) = run(&source, &Fake::default(), &plan);
+    assert_eq!((outcome.streams, outcome.failed), (128, 1));
+    let done = source.done.into_inner().unwrap();
+    let moves: Vec<(usize, &str)> = done
+        .iter()
+        .enumerate()
+        .filter_map(|(at, line)| Some((at, line.split_once("#replica-siteb-")?.1)))
+        .collect();
+    // 64 bookmarks and streams, the marker, what it makes stale; and so on.
+    let digits = |guid: u64| format!("{guid:016x}");
+    assert_eq!(
+        moves,
+        [
+            (128, digits(64).as_str()),
+            (128 + 65 + 128, digits(128).as_str()),
+            (128 + 65 + 128 + 1, digits(64).as_str()),
+        ]
+    );
+    let left = "destroy tank#sending-siteb-0000000000000081".to_owned();
+    assert!(!done.contains(&left) && done.contains(&left.replace("81", "80")));
+}
+
+#[test]
+fn a_marker_that_cannot_be_made_is_told_and_holds_up_no_data() {
+    let source = Fake {
+        marks_nothing: true,
+        ..Fake::default()
+    };
+    let (here, there) = (dataset("tank", &[1, 2]), dataset("vault/t", &[1]));
+    let plan = planned_onto(vec![here], "vault/t", vec![there], true);
+    let (outcome, log) = run(&source, &Fake::default(), &plan);
+    // That of the common base, and that of what is sent.
+    assert_eq!((outcome.streams, outcome.failed), (1, 2), "{log:?}");
+    let said = "what was sent of tank has arrived, but its marker is wanting";
+    assert!(log.last().unwrap().contains(said), "{log:?}");
+    let done = source.done.into_inner().unwrap();
+    assert!(done.contains(&"send tank@2".to_owned()), "{done:?}");
+    assert!(
+        !done.iter().any(|line| line.starts_with("destroy")),
+        "{done:?}"
+    );
 }
 
 #[test]
@@ -120,16 +180,17 @@ fn no_marker_moves_to_what_is_still_on_its_way() {
         };
         let plan = planned(vec![dataset("tank", &[1, 2, 3])], "vault/t", true);
         let (outcome, log) = run(&source, &target, &plan);
-        let mut wanted = vec!["send tank@1", "send tank@2", "send tank@3"];
-        if breaks.is_none() {
-            wanted.push("bookmark tank@3 tank#replica-siteb-0000000000000003");
-        }
+        let marked = breaks.is_none().then_some("0000000000000003");
         let arrived = if breaks.is_none() { 3 } else { 0 };
         assert_eq!(outcome.streams, arrived, "{log:?}");
         let finished = log.iter().filter(|line| line.starts_with("finished"));
         assert_eq!(finished.count() as u64, arrived, "{log:?}");
         assert_eq!(outcome.bytes, arrived * STREAM_BYTES as u64);
-        assert_eq!(source.done.into_inner().unwrap(), wanted);
+        let done = source.done.into_inner().unwrap();
+        let mut moves = done
+            .iter()
+            .filter_map(|line| line.split_once("#replica-siteb-"));
+        assert_eq!(moves.next().map(|(_, guid)| guid), marked);
     }
 }
 
