@@ -35,6 +35,17 @@ pub enum Error {
         /// The top of the target's tree.
         target_root: DatasetName,
     },
+    /// The source would be part of its own target.
+    #[error(
+        "cannot replicate {source_root} to {target_root}: the source lies in the target; choose a \
+         dataset that {source_root} is not in"
+    )]
+    SourceInsideTarget {
+        /// The top of the source's tree.
+        source_root: DatasetName,
+        /// The top of the target's tree.
+        target_root: DatasetName,
+    },
     /// There is no connection.
     #[error("cannot connect to {host}: {problem}")]
     Connect {

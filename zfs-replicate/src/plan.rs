@@ -289,7 +289,7 @@ impl fmt::Debug for Options<'_> {
 ///
 /// - [`Error::SourceMissing`]: the source's tree is empty.
 /// - [`Error::TargetPoolMissing`]: there is nothing to put the target below.
-/// - [`Error::TargetInsideSource`].
+/// - [`Error::TargetInsideSource`], [`Error::SourceInsideTarget`].
 ///
 /// What concerns one dataset only is no error but a step that refuses.
 pub fn plan(source: &Tree, target: &Tree, options: &Options<'_>) -> Result<Plan, Error> {
@@ -301,6 +301,14 @@ pub fn plan(source: &Tree, target: &Tree, options: &Options<'_>) -> Result<Plan,
     let is_same = options.hosts == Hosts::Same || is_same_pool(source, target);
     if is_same && target.root.is_within(&source.root) {
         return Err(Error::TargetInsideSource {
+            source_root: source.root.clone(),
+            target_root: target.root.clone(),
+        });
+    }
+    let is_listed_there = target.get(&source.root);
+    let is_listed_there = is_listed_there.is_some_and(|there| there.guid == top.guid);
+    if is_listed_there || (is_same && source.root.is_within(&target.root)) {
+        return Err(Error::SourceInsideTarget {
             source_root: source.root.clone(),
             target_root: target.root.clone(),
         });

@@ -114,6 +114,10 @@ impl Wanted {
             let pruned = self.pruned(policy, &wanted, there);
             wanted.retain(|snapshot| !pruned.contains(&snapshot.guid));
         }
+        // What is there halfway goes on, however old it became on the way: who
+        // gave it up each day would never come to its end.
+        let halfway = halfway(there).and_then(|guid| dataset.snapshot(guid));
+        wanted.extend(halfway.filter(|snapshot| self.is_named(snapshot)));
         wanted.iter().map(|snapshot| snapshot.guid).collect()
     }
 
@@ -121,10 +125,7 @@ impl Wanted {
     /// Where what was begun is completed, that alone: what came to the source
     /// since is no reason to begin again.
     fn keep_newest(&self, wanted: &mut Vec<&Snapshot>, there: Option<&Dataset>) {
-        let halfway = there.and_then(|there| match &there.partial {
-            Some(Partial::Token(point)) => Some(point.to_guid),
-            _ => None,
-        });
+        let halfway = halfway(there);
         let is_there = |guid| there.is_some_and(|there| there.snapshot(guid).is_some());
         let begun = wanted.iter().copied().rfind(|snapshot| {
             halfway == Some(snapshot.guid) || (self.completes && is_there(snapshot.guid))
@@ -137,13 +138,16 @@ impl Wanted {
     }
 
     fn fits(&self, snapshot: &Snapshot) -> bool {
+        self.is_named(snapshot) && (self.only.is_some() || self.has_age(snapshot))
+    }
+
+    fn is_named(&self, snapshot: &Snapshot) -> bool {
         let name = snapshot.name.snapshot();
         if let Some(only) = &self.only {
             return name == only;
         }
         Pattern::any(&self.exclude, name).is_none()
             && (self.include.is_empty() || Pattern::any(&self.include, name).is_some())
-            && self.has_age(snapshot)
     }
 
     /// What was made in the future is as young as can be.
@@ -186,6 +190,14 @@ impl Wanted {
 }
 
 /// Reads a policy: `daily=14,weekly=8`, zrepl's grid or znapzend's plan.
+/// The snapshot of which a part has arrived.
+fn halfway(there: Option<&Dataset>) -> Option<Guid> {
+    match &there?.partial {
+        Some(Partial::Token(point)) => Some(point.to_guid),
+        _ => None,
+    }
+}
+
 fn policy(text: &str) -> Result<Policy, UsageError> {
     let wrong = |problem: &dyn std::fmt::Display| {
         UsageError(format!(
@@ -326,6 +338,10 @@ mod tests {
             ("--no-stream", halfway(2), "2 0"),
             ("--no-stream", halfway(0), "0"),
             ("--no-stream", there(&[2]), "0"),
+            // Too old by now, and the policy's no more.
+            ("--newer-than=2h", halfway(3), "3 2 1 0"),
+            ("--target-retention=last=1", halfway(3), "3 0"),
+            ("--newer-than=2h;--exclude-snaps=3", halfway(3), "2 1 0"),
         ] {
             let chosen = ages(options, &source, &target).join(" ");
             assert_eq!(chosen, expected, "{options} {target:?}");

@@ -93,6 +93,10 @@ impl<'a> Planner<'a> {
                         clone,
                     });
                 }
+                let to = target.snapshots.iter().find(|s| s.name == common);
+                if let Some(to) = to {
+                    nothing_marked_since(target, to)?;
+                }
                 let rollback = Rollback {
                     to: common,
                     destroy: target_only,
@@ -122,16 +126,19 @@ impl<'a> Planner<'a> {
     /// What takes a target back that was written to since its youngest
     /// snapshot, where that was asked for. What was interrupted stays: it
     /// builds on that snapshot.
-    fn unwrite(&self, target: &Dataset) -> Option<(Rollback, Why)> {
-        let bytes = target.written.filter(|bytes| *bytes > 0)?;
-        let newest = target.newest()?;
-        (self.options.diverged == Diverged::Rollback).then(|| {
-            let rollback = Rollback {
-                to: newest.name.clone(),
-                destroy: Vec::new(),
-            };
-            (rollback, Why::Written { bytes })
-        })
+    fn unwrite(&self, target: &Dataset) -> Result<Option<(Rollback, Why)>, Refusal> {
+        let bytes = target.written.filter(|bytes| *bytes > 0);
+        let (Some(bytes), Some(newest), Diverged::Rollback) =
+            (bytes, target.newest(), self.options.diverged)
+        else {
+            return Ok(None);
+        };
+        nothing_marked_since(target, newest)?;
+        let rollback = Rollback {
+            to: newest.name.clone(),
+            destroy: Vec::new(),
+        };
+        Ok(Some((rollback, Why::Written { bytes })))
     }
 
     /// A dataset of the target that is a clone of one of these.
@@ -157,10 +164,14 @@ impl<'a> Planner<'a> {
         }
         let (missing, refused) = self.missing(pair, Some(&there), Some(&common));
         let form = self.form(pair.source, there.encryption.as_ref());
-        let form = match form {
-            Ok(form) if form.raw => received_raw(&there, &common).map(|()| form),
-            other => other,
-        };
+        let form = form.and_then(|form| {
+            if form.raw {
+                received_raw(&there, &common)?;
+            } else {
+                not_received_raw(&there, &common)?;
+            }
+            Ok(form)
+        });
         let (base, after) = (common.base, common.createtxg);
         let form = match form {
             Ok(form) => form,
@@ -188,7 +199,11 @@ impl<'a> Planner<'a> {
                 Verdict::Foreign(refusal) => return self.steps.push(pair.refuse(refusal)),
             }
         }
-        let written = self.unwrite(&there).filter(|_| !missing.is_empty());
+        let written = match self.unwrite(&there) {
+            Ok(written) => written.filter(|_| !missing.is_empty()),
+            Err(_) if missing.is_empty() || rollback.is_some() => None,
+            Err(refusal) => return self.steps.push(pair.refuse(refusal)),
+        };
         if let Some(rollback) = rollback {
             self.view.roll_back(&pair.target, &rollback.destroy);
             self.steps
@@ -368,6 +383,30 @@ fn received_raw(there: &Dataset, common: &Common) -> Result<(), Refusal> {
             newest: newest.name.clone(),
         }),
         _ => Ok(()),
+    }
+}
+
+/// Whether an increment in plain leaves the target as it is: nobody could go on
+/// raw after one onto what arrived raw.
+fn not_received_raw(there: &Dataset, common: &Common) -> Result<(), Refusal> {
+    match (there.newest(), common.ivset) {
+        (Some(newest), Some(on_source)) if newest.ivset == Some(on_source) => {
+            Err(Refusal::PlainOntoRaw {
+                newest: newest.name.clone(),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// ZFS rolls nothing back behind a bookmark.
+fn nothing_marked_since(target: &Dataset, to: &Snapshot) -> Result<(), Refusal> {
+    let mut bookmarks = target.bookmarks.iter();
+    match bookmarks.find(|bookmark| bookmark.createtxg > to.createtxg) {
+        None => Ok(()),
+        Some(bookmark) => Err(Refusal::BookmarkInTheWay {
+            bookmark: bookmark.name.clone(),
+        }),
     }
 }
 

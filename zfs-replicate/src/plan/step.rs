@@ -497,6 +497,12 @@ pub enum Refusal {
         /// What only the target has, the oldest first.
         target_only: Vec<SnapshotName>,
     },
+    /// The target would have to go back, and has a bookmark that is younger than
+    /// where to, with which ZFS takes nothing back.
+    BookmarkInTheWay {
+        /// The bookmark, on the target.
+        bookmark: BookmarkName,
+    },
     /// Going back was asked for, and a snapshot that would go has a clone.
     RollbackBlocked {
         /// A dataset with a clone of such a snapshot.
@@ -581,6 +587,12 @@ pub enum Refusal {
         /// The target's youngest snapshot.
         newest: SnapshotName,
     },
+    /// The target's dataset was received raw, and nothing raw would fit any more
+    /// onto what arrives in plain.
+    PlainOntoRaw {
+        /// The target's youngest snapshot.
+        newest: SnapshotName,
+    },
     /// A dataset below which this one should go is a volume.
     ParentIsVolume {
         /// The volume.
@@ -595,6 +607,7 @@ impl Refusal {
             Refusal::Diverged { .. } => "diverged",
             Refusal::TargetNewer { .. } => "target-newer",
             Refusal::RollbackBlocked { .. } => "rollback-blocked",
+            Refusal::BookmarkInTheWay { .. } => "bookmark-in-the-way",
             Refusal::RenameBlocked { .. } => "rename-blocked",
             Refusal::Ambiguous { .. } => "ambiguous",
             Refusal::PromoteBlocked { .. } => "promote-blocked",
@@ -610,6 +623,7 @@ impl Refusal {
             Refusal::TargetKeyUnavailable { .. } => "target-key-unavailable",
             Refusal::RawOntoPlain => "raw-onto-plain",
             Refusal::OtherIvSet { .. } => "other-iv-set",
+            Refusal::PlainOntoRaw { .. } => "plain-onto-raw",
             Refusal::ParentIsVolume { .. } => "parent-is-volume",
         }
     }

@@ -321,7 +321,19 @@ impl fmt::Display for Refusal {
             ),
             Refusal::Occupied => f.write_str(
                 "the target has a dataset of that name without any snapshot, and a full stream \
-                 would replace it; destroy or rename it, or choose another target",
+                 would replace it; rename it and run again: replicas below it are found under \
+                 their new names, and brought back",
+            ),
+            Refusal::BookmarkInTheWay { bookmark } => write!(
+                f,
+                "the target would have to go back behind its bookmark {bookmark}, which may be \
+                 what somebody's increments begin with; if it is not: zfs destroy '{bookmark}'"
+            ),
+            Refusal::PlainOntoRaw { newest } => write!(
+                f,
+                "the data is to be sent in plain, and {newest} arrived raw: after an increment in \
+                 plain nothing raw fits any more; send raw (without --plaintext), or choose \
+                 another target"
             ),
             Refusal::OtherPartial { name } => write!(
                 f,

@@ -80,6 +80,28 @@ fn raw_increments_do_not_go_onto_what_the_target_encrypted_itself() {
 }
 
 #[test]
+fn what_was_received_raw_gets_no_increment_in_plain() {
+    let on = |name: &str, ivset: u64, snapshots: &[(&str, u64)]| {
+        let mut dataset = encrypted(dataset(name, snapshots), Key::Loaded);
+        for snapshot in &mut dataset.snapshots {
+            snapshot.ivset = Some(Guid(ivset));
+        }
+        dataset
+    };
+    let source = source(vec![on("tank/a", 7, &[("1", 1), ("2", 2)])]);
+    for (ivset, refusal) in [(7, Some("plain-onto-raw")), (8, None)] {
+        let there = target(vec![on("vault/a", ivset, &[("1", 1)])]);
+        let options = Options::new().encrypted(Encrypted::Plaintext);
+        let plan = plan(&source, &there, &options).unwrap();
+        let refused = plan.refused().next().map(|step| match &step.why {
+            crate::plan::Why::Refused(refusal) => refusal.word(),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(refused, refusal);
+    }
+}
+
+#[test]
 fn plain_data_needs_the_targets_key_where_the_target_encrypts() {
     let mut target = target(Vec::new());
     target.above = target.above.map(|above| encrypted(above, Key::Unavailable));

@@ -6,7 +6,7 @@ use zfs_core::{Guid, SnapshotName, Txg};
 use super::{
     bookmarked, clone_of, dataset, interrupted, only_refusal, planned, planned_with, sentences,
 };
-use crate::plan::{Action, Diverged, Options, Refusal};
+use crate::plan::{Action, Diverged, Options, Refusal, Why};
 use crate::tree::Dataset;
 
 #[test]
@@ -371,4 +371,62 @@ fn bookmarks_of_what_was_given_to_a_promoted_clone_do_not_claim_it() {
     let origin: SnapshotName = "vault/a/b@1".parse().unwrap();
     assert_eq!(range.origin, Some(origin));
     assert_eq!(range.last().map(|last| last.guid), Some(Guid(2)));
+}
+
+#[test]
+fn nothing_is_destroyed_for_a_rollback_that_a_bookmark_stands_in_the_way_of() {
+    let source = || vec![dataset("tank/a", &[("1", 1), ("3", 3)])];
+    let options = Options::new().diverged(Diverged::Rollback);
+    let there = dataset("vault/a", &[("1", 1), ("2", 2)]);
+    for (marked, txg, refused) in [(1, 10, false), (2, 20, true)] {
+        let there = bookmarked(there.clone(), &[("for-site-c", marked, txg)]);
+        let plan = planned_with(source(), vec![there], &options);
+        assert_eq!(plan.refused().count(), usize::from(refused), "{plan:?}");
+        let words: Vec<_> = plan.steps.iter().map(|step| step.action.word()).collect();
+        assert_eq!(words.contains(&"rollback"), !refused);
+    }
+    // The snapshot is gone, and its bookmark stays.
+    let mut written = dataset("vault/a", &[("1", 1)]);
+    written.written = Some(1);
+    let marked = bookmarked(written, &[("for-site-c", 2, 20)]);
+    let plan = planned_with(source(), vec![marked], &options);
+    assert_eq!(only_refusal(&plan).word(), "bookmark-in-the-way");
+}
+
+#[test]
+fn replicas_below_what_had_to_make_room_are_brought_back() {
+    let source = || {
+        vec![
+            dataset("tank/a", &[("0", 9)]),
+            dataset("tank/a/x", &[("1", 1)]),
+            dataset("tank/a/x/y", &[("1", 2)]),
+        ]
+    };
+    let below = |x: &str| {
+        vec![
+            dataset("vault/a", &[("0", 9)]),
+            dataset(x, &[]),
+            dataset(&format!("{x}/y"), &[("1", 2)]),
+        ]
+    };
+    let plan = planned(source(), below("vault/a/x"));
+    let refused = &plan.refused().next().unwrap().why;
+    assert!(matches!(refused, Why::Refused(Refusal::Occupied)));
+    // As the refusal advises.
+    let plan = planned(source(), below("vault/a/x.old"));
+    let words: Vec<_> = plan
+        .steps
+        .iter()
+        .map(|step| (step.action.word(), step.target.as_str()))
+        .collect();
+    assert_eq!(
+        words,
+        [
+            ("nothing", "vault/a"),
+            ("full", "vault/a/x"),
+            ("rename", "vault/a/x/y"),
+            ("nothing", "vault/a/x/y"),
+            ("nothing", "vault/a/x.old"),
+        ]
+    );
 }

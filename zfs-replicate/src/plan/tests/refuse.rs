@@ -135,6 +135,28 @@ fn nothing_goes_below_a_volume() {
 }
 
 #[test]
+fn a_source_inside_its_own_target_is_refused() {
+    let source = source(vec![
+        dataset("tank/a", &[("1", 1)]),
+        dataset("tank/a/x", &[("1", 2)]),
+    ]);
+    // Else the live a/x would be taken for a replica that was renamed to x.
+    let mut datasets = source.datasets.clone();
+    datasets.push(Dataset::new(name("tank"), Guid(9)));
+    let around = Tree {
+        root: name("tank"),
+        datasets,
+        above: None,
+    };
+    for hosts in [Hosts::Same, Hosts::Different] {
+        assert!(matches!(
+            plan(&source, &around, &Options::new().hosts(hosts)),
+            Err(Error::SourceInsideTarget { .. })
+        ));
+    }
+}
+
+#[test]
 fn names_too_long_for_the_target_are_refused_and_the_rest_goes_on() {
     let long = "s".repeat(244);
     let mut target = target(Vec::new());
