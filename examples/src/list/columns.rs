@@ -88,6 +88,8 @@ impl Native {
         let heading = self.heading.len();
         match self.look {
             Look::Text | Look::Creation | Look::Changed => heading,
+            // The longest word came with 2.3.
+            Look::Word(_) if self.name == "snapdir" && version < R2_3 => heading,
             Look::Word(letters) => heading.max(letters),
             // The number of this property is that of a pool's health, which
             // 2.1 mistakes it for.

@@ -79,11 +79,13 @@ const GUEST_PACKAGES: &[&str] = &[
 ];
 
 /// Those, and what only some releases need to be asked for: in Debian 12
-/// nothing that is wanted brings mount(8) with it.
+/// nothing that is wanted brings mount(8) with it, and in unstable nothing
+/// script(1) and useradd(8).
 pub fn guest_packages(suite: Suite) -> Vec<&'static str> {
     let more: &[&str] = match suite {
         Suite::Bookworm => &["mount"],
-        Suite::Trixie | Suite::Sid => &[],
+        Suite::Trixie => &[],
+        Suite::Sid => &["bsdutils", "passwd"],
     };
     [GUEST_PACKAGES, more].concat()
 }

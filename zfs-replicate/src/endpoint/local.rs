@@ -505,10 +505,11 @@ impl Endpoint for Local {
         if let [_] = all.as_slice() {
             return Err(error.into());
         }
-        let each = all
-            .iter()
-            .map(|(name, of)| self.zfs.bookmark([(*name, of)]));
-        each.fold(Ok(()), |before, one| before.and(one.map_err(Error::from)))
+        let mut result = Ok(());
+        for (name, of) in &all {
+            result = result.and(self.zfs.bookmark([(*name, of)]));
+        }
+        Ok(result?)
     }
 
     fn destroy_bookmarks(&self, names: &[BookmarkName]) -> Result<(), Error> {

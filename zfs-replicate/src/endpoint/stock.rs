@@ -428,10 +428,11 @@ impl Endpoint for Stock {
     }
 
     fn bookmark(&self, bookmarks: &[(Base, BookmarkName)]) -> Result<(), Error> {
-        let each = bookmarks
-            .iter()
-            .map(|(of, name)| self.aside(None, ["bookmark", of.as_str(), name.as_str()]));
-        each.fold(Ok(()), Result::and)
+        let mut result = Ok(());
+        for (of, name) in bookmarks {
+            result = result.and(self.aside(None, ["bookmark", of.as_str(), name.as_str()]));
+        }
+        result
     }
 
     fn destroy_bookmarks(&self, names: &[BookmarkName]) -> Result<(), Error> {

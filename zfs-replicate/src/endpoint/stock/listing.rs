@@ -73,9 +73,9 @@ fn add<'a>(
     row: &Row<'a>,
     within: impl Fn(&DatasetName) -> bool,
 ) -> Result<(), String> {
-    let is_within = |name: &DatasetName| match within(name) {
-        true => Ok(()),
-        false => Err(format!("{name} was not asked for")),
+    let is_within = |name: &DatasetName| {
+        let wrong = || format!("{name} was not asked for");
+        within(name).then_some(()).ok_or_else(wrong)
     };
     match row.kind {
         "filesystem" | "volume" => {
