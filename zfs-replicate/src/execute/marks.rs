@@ -66,6 +66,9 @@ impl<'a> Marks<'a> {
             }
             self.sending.push((guid, name));
         }
+        if new.is_empty() {
+            return Ok(());
+        }
         self.source.bookmark(&new)
     }
 
