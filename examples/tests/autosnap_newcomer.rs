@@ -210,3 +210,20 @@ fn explain_takes_counts_as_proxmox_writes_them() {
         "{told:?}"
     );
 }
+
+#[test]
+fn shells_complete_what_there_is() {
+    for (binary, option) in [
+        (env!("CARGO_BIN_EXE_zfs-autosnap"), "--monitor-snapshots"),
+        (env!("CARGO_BIN_EXE_zfs-ctl"), "change-key"),
+        (env!("CARGO_BIN_EXE_zfs-pipeline"), "--keep-streams"),
+        (env!("CARGO_BIN_EXE_zfs-streamdump"), "recompress"),
+    ] {
+        let told = Command::new(binary)
+            .args(["completions", "bash"])
+            .output()
+            .unwrap();
+        assert!(told.status.success(), "{told:?}");
+        assert!(stdout(&told).contains(option), "{binary}");
+    }
+}

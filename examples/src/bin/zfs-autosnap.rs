@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use examples::autosnap::run::{self, Voice};
 use examples::autosnap::{arguments, check, explain, simulate};
+use examples::completions::{self, Shell};
 use examples::exit::{self, Exit};
 use examples::logging::{LogFormat, Verbosity};
 
@@ -120,6 +121,8 @@ enum Command {
         #[command(flatten)]
         options: explain::Options,
     },
+    /// Print what a shell completes, for its folder of completions
+    Completions { shell: Shell },
 }
 
 #[derive(Debug, clap::Args)]
@@ -153,6 +156,10 @@ fn run(args: Args) -> anyhow::Result<Exit> {
             (simulate::run(&conf.config, &span, &show)?, Exit::Done)
         }
         Command::Explain { options } => (explain::run(&options)?, Exit::Done),
+        Command::Completions { shell } => {
+            completions::show::<Args>(shell);
+            return Ok(Exit::Done);
+        }
     };
     let mut out = std::io::stdout().lock();
     for line in lines {
