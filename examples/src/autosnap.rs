@@ -131,9 +131,10 @@ pub fn zone(name: Option<&str>) -> anyhow::Result<TimeZone> {
         None => Ok(TimeZone::system()),
         Some(name) => TimeZone::get(name).map_err(|error| {
             let meant = zones_called(name);
-            let meant = match meant.is_empty() {
-                true => error.to_string(),
-                false => format!("did you mean {}?", meant.join(" or ")),
+            let meant = if meant.is_empty() {
+                error.to_string()
+            } else {
+                format!("did you mean {}?", meant.join(" or "))
             };
             UsageError(format!("cannot use --tz {name}: {meant}")).into()
         }),
@@ -145,11 +146,10 @@ fn zones_called(town: &str) -> Vec<String> {
     let town = town.replace(' ', "_");
     let known = tz::db().available().map(|zone| zone.to_string());
     let of_town = known.filter(|zone| {
-        let (continent, own) = zone.rsplit_once('/').unwrap_or_default();
-        own.eq_ignore_ascii_case(&town)
-            && !matches!(continent, "posix" | "right")
-            && !continent.starts_with("posix/")
-            && !continent.starts_with("right/")
+        // Where the system has all of them again, with and without leap seconds.
+        let again = zone.starts_with("posix/") || zone.starts_with("right/");
+        let own = zone.rsplit('/').next().unwrap_or_default();
+        !again && own.eq_ignore_ascii_case(&town)
     });
     of_town.collect()
 }
