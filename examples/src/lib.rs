@@ -9,6 +9,7 @@ pub mod output;
 
 pub mod autosnap;
 pub mod cache;
+pub mod completions;
 pub mod ctl;
 pub mod exit;
 pub mod list;

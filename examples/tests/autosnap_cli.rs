@@ -57,7 +57,7 @@ fn check_and_simulate_know_what_a_disk_inherits() {
     let checked = output(&[&["check"], &config[..]].concat());
     assert_eq!(
         stdout(&checked),
-        "rpool/data: takes, prunes: monthly 24, daily 60, hourly 48\n\
+        "rpool/data and everything below: takes, prunes: monthly 24, daily 60, hourly 48\n\
          rpool/data/vm-100-disk-0: takes, prunes: monthly 24, daily 60, hourly 4\n\
          rpool/data/vm-101-disk-0: takes, prunes: monthly 24, daily 60, hourly 96\n"
     );
@@ -263,7 +263,7 @@ fn explain_gives_every_reason() {
          \x20         daily 1: 2026-04-02 is number 2\n\
          keep    tank/a@auto3\n\
          \x20         daily 1: kept for 2026-04-03, number 1\n\
-         2 kept, 1 to destroy, which frees at least 100 bytes\n"
+         tank/a: 2 kept, 1 to destroy, which frees at least 100 bytes\n"
     );
 }
 
@@ -286,7 +286,7 @@ fn explain_knows_by_the_bookmarks_what_a_replica_still_has_to_get() {
          keep    tank/a@auto3\n\
          \x20         protected: nas does not have it yet\n\
          \x20         last 1: kept, number 1\n\
-         2 kept, 1 to destroy, which frees at least 100 bytes\n\
+         tank/a: 2 kept, 1 to destroy, which frees at least 100 bytes\n\
          2 snapshots wait for nas; if nas is given up: \
          zfs destroy tank/a#replica-nas-0000000000000001\n"
     );
@@ -393,7 +393,7 @@ fn explain_tells_what_is_freed_and_of_how_many_that_is_unknown() {
     let list = LIST.replacen("\t100\n", "\t-\n", 2);
     let list = list.replace("\t1\t-", "\t0\t-");
     let output = explain(&["--keep", "last=0,yearly=1"], &list);
-    let end = "1 kept, 2 to destroy, which frees at least 0 bytes; 2 of unknown size\n";
+    let end = "tank/a: 1 kept, 2 to destroy, which frees at least 0 bytes; 2 of unknown size\n";
     assert!(stdout(&output).ends_with(end), "{output:?}");
     let output = explain(&["--keep", "yearly=1", "--json"], &list);
     let first: serde_json::Value =

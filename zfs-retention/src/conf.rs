@@ -18,13 +18,16 @@ mod expand;
 mod freshness;
 mod ini;
 mod settings;
+mod suggest;
 
 pub use expand::Dataset;
 pub use freshness::Freshness;
 pub use settings::Settings;
 
+use crate::error::shortened;
 use ini::Section;
 use settings::{Note, toggle};
+use suggest::{no_template, unknown};
 
 /// A file's name, for messages, and its text.
 #[derive(Clone, Copy, Debug)]
@@ -135,6 +138,18 @@ pub struct Conf {
     templates: Vec<Section>,
     sections: Vec<Section>,
     warnings: Vec<Problem>,
+    unused: Vec<Problem>,
+}
+
+/// A script that sanoid.conf names for datasets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Script<'a> {
+    /// The line, from 1.
+    pub line: usize,
+    /// Its key.
+    pub key: &'a str,
+    /// The command line, for sh(1).
+    pub command: &'a str,
 }
 
 /// A section's dataset.
@@ -190,15 +205,49 @@ impl Conf {
             templates,
             sections,
             warnings: Vec::new(),
+            unused: Vec::new(),
         };
         contradictions::check(conf, &read, &mut problems);
+        if read.sections.is_empty() {
+            let text = "no dataset is configured: nothing would be taken or pruned";
+            problems.push(Problem::new(conf, 1, Severity::Warning, text));
+        }
         problems.sort_by_key(|problem| problem.line);
         let is_error = |problem: &Problem| problem.severity == Severity::Error;
         if problems.iter().any(is_error) {
             return Err(crate::Error::Conf(Problems(problems)));
         }
         read.warnings = problems;
+        let unused = read.templates.iter().filter(|it| !read.is_used(it));
+        let unused = unused.map(|it| {
+            let text = format!("[{}] is used by no section", shortened(&it.name));
+            Problem::new(conf, it.line, Severity::Warning, text)
+        });
+        read.unused = unused.collect();
         Ok(read)
+    }
+
+    fn is_used(&self, template: &Section) -> bool {
+        let word = template.name.strip_prefix("template_").unwrap_or_default();
+        let mut used = self.sections.iter().flat_map(templates_of);
+        word == "default" || used.any(|name| name == word)
+    }
+
+    /// The scripts that it names, in sections and in templates that are used.
+    pub fn scripts(&self) -> impl Iterator<Item = Script<'_>> {
+        let templates = self.templates.iter().filter(|it| self.is_used(it));
+        let entries = self
+            .sections
+            .iter()
+            .chain(templates)
+            .flat_map(|it| &it.entries);
+        let scripts = entries.filter(|it| it.key.ends_with("_script") && !it.value.is_empty());
+        let named = scripts.filter(|it| !it.key.starts_with("force_"));
+        named.map(|it| Script {
+            line: it.line,
+            key: &it.key,
+            command: &it.value,
+        })
     }
 
     /// Where to look for the datasets that [`expand`](Self::expand) wants to
@@ -216,6 +265,12 @@ impl Conf {
     /// What its writer may not have meant.
     pub fn warnings(&self) -> &[Problem] {
         &self.warnings
+    }
+
+    /// Templates that no section uses, as in sanoid's own example: for who
+    /// looks for what is wrong, and not for each run.
+    pub fn unused_templates(&self) -> &[Problem] {
+        &self.unused
     }
 }
 
@@ -239,7 +294,10 @@ fn recursion(section: &Section) -> Result<Recursion, String> {
         Some(entry) => match toggle(&entry.value) {
             Ok(true) => Ok(Recursion::Yes),
             Ok(false) => Ok(Recursion::No),
-            Err(_) => Err(format!("{:?} is neither yes, no nor zfs", entry.value)),
+            Err(_) => {
+                let value = shortened(&entry.value);
+                Err(format!("{value:?} is neither yes, no nor zfs"))
+            }
         },
     }
 }
@@ -317,7 +375,8 @@ fn check_section(
         };
         match entry.key.as_str() {
             "process_children_only" | "skip_children" if toggle(&entry.value).is_err() => {
-                let problem = format!("{}: {:?} is neither yes nor no", entry.key, entry.value);
+                let value = shortened(&entry.value);
+                let problem = format!("{}: {value:?} is neither yes nor no", entry.key);
                 report(Severity::Error, problem);
             }
             "path" | "recursive" | "use_template" | "skip_children" if template => {
@@ -334,7 +393,7 @@ fn check_section(
                     let full = format!("template_{name}");
                     // The defaults are there whether the user has some or not.
                     if name != "default" && !all.iter().any(|section| section.name == full) {
-                        report(Severity::Error, format!("there is no [{full}]"));
+                        report(Severity::Error, no_template(&full, all));
                     }
                 }
             }
@@ -357,14 +416,15 @@ fn check_dataset(
         problems.push(Problem::new(source, section.line, severity, text));
     };
     let path = path_of(section);
-    if path.split('/').any(str::is_empty) || path.contains(['@', '#']) {
-        report(Severity::Error, format!("{path:?} is not a dataset"));
+    if let Some(why) = name_problem(path) {
+        let path = shortened(path);
+        report(Severity::Error, format!("{path:?} is not a dataset{why}"));
     }
     let twin = all
         .iter()
         .find(|other| other.line < section.line && !is_template(other) && path_of(other) == path);
     if let Some(twin) = twin {
-        let line = twin.line;
+        let (line, path) = (twin.line, shortened(path));
         report(
             Severity::Error,
             format!("{path} is the dataset of line {line} already"),
@@ -395,7 +455,7 @@ fn check_order(source: Source<'_>, all: &[Section], problems: &mut Vec<Problem>)
             continue;
         }
         let prefix = format!("{}/", path_of(parent));
-        let (line, name) = (parent.line, &parent.name);
+        let (line, name) = (parent.line, shortened(&parent.name));
         for (other, child) in datasets.iter().enumerate() {
             if other == nth {
                 continue;
@@ -407,6 +467,7 @@ fn check_order(source: Source<'_>, all: &[Section], problems: &mut Vec<Problem>)
                 // would have two policies, of which sanoid takes each type
                 // twice, which fails, and destroys what either does not keep.
                 severity = Severity::Error;
+                let path = shortened(path);
                 format!(
                     "{path} belongs to [{name}] at line {line} as well, which is recursive \
                      (name this section [{path}] and put it behind that one)"
@@ -443,66 +504,18 @@ fn path_of(section: &Section) -> &str {
         .map_or(section.name.as_str(), |entry| entry.value.as_str())
 }
 
-/// What to say of a key that does not exist.
-fn unknown(key: &str) -> String {
-    let tiers = crate::Tier::ALL.into_iter().flat_map(|tier| {
-        [
-            "", "_warn", "_crit", "_hour", "_min", "_mday", "_mon", "_wday",
-        ]
-        .map(|suffix| format!("{tier}{suffix}"))
-    });
-    let plain = [
-        "autosnap",
-        "autoprune",
-        "monitor",
-        "monitor_dont_warn",
-        "monitor_dont_crit",
-        "frequent_period",
-        "prune_defer",
-        "capacity_warn",
-        "capacity_crit",
-        "pre_snapshot_script",
-        "post_snapshot_script",
-        "pre_pruning_script",
-        "pruning_script",
-        "script_timeout",
-        "no_inconsistent_snapshot",
-        "force_post_snapshot_script",
-    ];
-    let known = plain.into_iter().chain(STRUCTURAL).map(str::to_owned);
-    let mut settings = Settings::default();
-    let mut real = |name: &String| {
-        STRUCTURAL.contains(&name.as_str()) || !matches!(settings.set(name, "0"), Ok(None))
-    };
-    let nearest = tiers
-        .chain(known)
-        .filter(|name| real(name))
-        .map(|name| (distance(key, &name), name))
-        .min();
-    match nearest {
-        Some((distance, name)) if distance <= 3 && key.len() > distance => {
-            format!("there is no setting {key}; did you mean {name}?")
-        }
-        _ => format!("there is no setting {key}"),
+/// What keeps a text from being a dataset's name, as `dataset_namecheck` has
+/// it: the character, or nothing that is said in a word.
+fn name_problem(path: &str) -> Option<String> {
+    let fits =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | ' ' | '/');
+    if let Some(c) = path.chars().find(|c| !fits(*c)) {
+        return Some(format!(": ZFS has no {c:?} in names"));
     }
-}
-
-/// How many letters one must change to make one word of the other. Keys are
-/// short; of longer texts only the beginning is compared.
-fn distance(a: &str, b: &str) -> usize {
-    let a: Vec<char> = a.chars().take(64).collect();
-    let b: Vec<char> = b.chars().take(64).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.iter().enumerate() {
-        let mut next = vec![i + 1];
-        for ((to, diagonal), above) in b.iter().zip(&row).zip(row.iter().skip(1)) {
-            let left = next.last().copied().unwrap_or(0);
-            let change = diagonal + usize::from(from != to);
-            next.push(change.min(above + 1).min(left + 1));
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(0)
+    let wrong = path.len() > 255
+        || !path.starts_with(|c: char| c.is_ascii_alphabetic())
+        || path.split('/').any(|part| matches!(part, "" | "." | ".."));
+    wrong.then(String::new)
 }
 
 #[cfg(test)]

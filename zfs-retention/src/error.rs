@@ -23,15 +23,23 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn syntax(what: &'static str, text: &str, problem: impl Into<String>) -> Self {
-        const LONGEST: usize = 200;
-        let mut shown: String = text.chars().take(LONGEST).collect();
-        if shown.len() < text.len() {
-            shown.push('…');
-        }
         Self::Syntax {
             what,
-            text: shown,
+            text: cut(text, 200),
             problem: problem.into(),
         }
     }
+}
+
+/// A name or value as messages have it, cut where it is long.
+pub(crate) fn shortened(text: &str) -> String {
+    cut(text, 60)
+}
+
+fn cut(text: &str, longest: usize) -> String {
+    let mut shown: String = text.chars().take(longest).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown
 }

@@ -68,6 +68,13 @@ pub(crate) fn take(text: &str, units: Units) -> Result<(SignedDuration, &str), S
     let (number, rest) = text.split_at(digits);
     let letters = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
     let (unit, rest) = rest.split_at(letters);
+    if unit.is_empty() && !number.is_empty() {
+        let known: Vec<_> = units.iter().map(|(name, _)| *name).collect();
+        return Err(format!(
+            "it has no unit: write {number}h, or another of {}",
+            known.join(", ")
+        ));
+    }
     let number: i64 = number
         .parse()
         .map_err(|_| format!("a number was expected before {unit:?}"))?;
@@ -134,6 +141,15 @@ mod tests {
         }
         assert_eq!(show(parse("1m", ZFS_AUTOBACKUP).unwrap()), "30d");
         assert_eq!(show(parse("15min", ZNAPZEND).unwrap()), "15m");
+    }
+
+    #[test]
+    fn a_number_alone_lacks_its_unit() {
+        let told = parse("1", ZREPL).unwrap_err();
+        assert_eq!(
+            told,
+            "it has no unit: write 1h, or another of s, m, h, d, w"
+        );
     }
 
     #[test]

@@ -6,30 +6,32 @@ use serde_json::json;
 use zfs_retention::conf::{Dataset, Problem, Settings, Severity};
 use zfs_retention::{Error, Tier};
 
-use super::read_conf;
+use super::{conf_file, read_conf, scripts};
 use crate::exit::{Exit, UsageError};
 
 /// What there is to say, line by line, and how it ends.
-pub fn run(dir: &Path, as_json: bool) -> anyhow::Result<(Vec<String>, Exit)> {
-    let read = read_conf(dir).map_err(|error| UsageError(format!("{error:#}")))?;
-    let (problems, mut lines, exit) = match &read {
-        Err(Error::Conf(problems)) => (problems.0.as_slice(), Vec::new(), Exit::Usage),
+pub fn run(given: &Path, as_json: bool) -> anyhow::Result<(Vec<String>, Exit)> {
+    let read = read_conf(given).map_err(|error| UsageError(format!("{error:#}")))?;
+    let (problems, datasets, exit) = match read {
+        Err(Error::Conf(problems)) => (problems.0, Vec::new(), Exit::Usage),
         Err(error) => return Err(UsageError(error.to_string()).into()),
         Ok(conf) => {
-            let datasets = conf.expand_as_written();
-            let lines = datasets.iter().map(|dataset| {
-                if as_json {
-                    json_summary(dataset)
-                } else {
-                    summary(dataset)
-                }
-            });
-            (conf.warnings(), lines.collect(), Exit::Done)
+            let file = conf_file(given).display().to_string();
+            let mut problems = [conf.warnings(), conf.unused_templates()].concat();
+            problems.extend(scripts::problems(&file, &conf));
+            problems.sort_by_key(|problem| problem.line);
+            (problems, conf.expand_as_written(), Exit::Done)
         }
     };
     let told = problems.iter().map(|problem| show(problem, as_json));
-    lines.splice(0..0, told);
-    Ok((lines, exit))
+    let datasets = datasets.iter().map(|dataset| {
+        if as_json {
+            json_summary(dataset)
+        } else {
+            summary(dataset)
+        }
+    });
+    Ok((told.chain(datasets).collect(), exit))
 }
 
 /// The counts above zero.
@@ -40,23 +42,35 @@ fn counts(settings: &Settings) -> impl Iterator<Item = (Tier, u32)> {
         .filter(|(_, count)| *count > 0)
 }
 
+/// What a section comes down to, and for what.
+fn summary(dataset: &Dataset) -> String {
+    let path = &dataset.path;
+    let settings = settings_of(dataset);
+    match (dataset.recursive, dataset.children_only) {
+        (true, true) => format!("below {path} (not itself): {settings}"),
+        (true, false) => format!("{path} and everything below: {settings}"),
+        (false, true) => format!("{path}: left alone (process_children_only)"),
+        (false, false) => format!("{path}: {settings}"),
+    }
+}
+
 /// What a dataset's settings come down to.
-pub(super) fn summary(dataset: &Dataset) -> String {
+pub(super) fn settings_of(dataset: &Dataset) -> String {
     let settings = &dataset.settings;
     let counts: Vec<_> = counts(settings)
         .map(|(tier, count)| format!("{tier} {count}"))
         .collect();
-    let takes = if settings.autosnap {
-        "takes"
-    } else {
-        "takes nothing"
+    let takes = match (settings.autosnap, dataset.takes_children) {
+        (true, true) => "takes at once",
+        (true, false) => "takes",
+        (false, _) => "takes nothing",
     };
     let prunes = if settings.autoprune {
         "prunes"
     } else {
         "prunes nothing"
     };
-    format!("{}: {takes}, {prunes}: {}", dataset.path, counts.join(", "))
+    format!("{takes}, {prunes}: {}", counts.join(", "))
 }
 
 fn json_summary(dataset: &Dataset) -> String {
@@ -67,6 +81,7 @@ fn json_summary(dataset: &Dataset) -> String {
     json!({
         "event": "dataset", "dataset": dataset.path, "counts": counts,
         "autosnap": settings.autosnap, "autoprune": settings.autoprune,
+        "recursive": dataset.recursive, "children_only": dataset.children_only,
     })
     .to_string()
 }

@@ -5,15 +5,16 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use jiff::{Timestamp, Zoned};
-use zfs_retention::conf::Settings;
+use jiff::Zoned;
+use zfs_retention::conf::Dataset;
 use zfs_retention::{
-    Change, Grid, Keep, Names, Part, Plan, Policy, Regex, Rule, Snapshot, Target, Thinning, Tier,
-    Unit, Verdict,
+    Change, Grid, Keep, Names, Part, Plan, Policy, Protection, Reason, Regex, Rule, Snapshot,
+    Target, Thinning, Tier, Unit, Verdict,
 };
 
 use super::listing::{self, Listing};
 use super::targets::{Marked, waiting};
+use super::when::When;
 use super::{usable_conf, zone};
 use crate::exit::UsageError;
 
@@ -21,15 +22,17 @@ use crate::exit::UsageError;
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 pub struct PolicySource {
-    /// The folder of a sanoid.conf; each dataset has its own policy
-    #[arg(long, value_name = "DIR")]
+    /// The folder of a sanoid.conf, or the file; each dataset has its own
+    /// policy
+    #[arg(long, value_name = "DIR", visible_alias = "configdir")]
     config: Option<PathBuf>,
 
     /// Counts of calendar tiers: last=3,daily=14,monthly=6
     #[arg(long, value_name = "COUNTS", value_parser = keep)]
     keep: Option<Keep>,
 
-    /// The same counts as Proxmox takes them, each behind those before
+    /// The same counts as Proxmox takes them, each behind those before:
+    /// keep-last=3,keep-daily=7
     #[arg(long, value_name = "COUNTS", value_parser = keep)]
     proxmox: Option<Keep>,
 
@@ -62,9 +65,10 @@ pub struct Options {
     #[arg(long, value_name = "REGEX", conflicts_with_all = ["config", "names"])]
     regex: Option<Regex>,
 
-    /// The moment to plan for, in RFC 3339; now where not given
+    /// The moment to plan for, 2026-01-01T06:30:00Z, or a date; now where not
+    /// given
     #[arg(long, value_name = "T")]
-    at: Option<Timestamp>,
+    at: Option<When>,
 
     /// The zone whose calendar counts; the machine's where not given
     #[arg(long, value_name = "ZONE")]
@@ -112,7 +116,8 @@ fn tier_and_count(text: &str) -> Result<(&str, u32), String> {
 fn keep(text: &str) -> Result<Keep, String> {
     let mut keep = Keep::default();
     for item in text.split(',') {
-        let (tier, count) = tier_and_count(item)?;
+        let item = item.trim();
+        let (tier, count) = tier_and_count(item.strip_prefix("keep-").unwrap_or(item))?;
         *count_of(&mut keep, tier).ok_or_else(|| {
             format!("{tier:?} is none of last, frequently, hourly, daily, weekly, monthly, yearly")
         })? = count;
@@ -137,10 +142,10 @@ fn count_of<'a>(keep: &'a mut Keep, tier: &str) -> Option<&'a mut u32> {
 /// Plans for each dataset of the list and returns the lines to print.
 pub fn run(options: &Options) -> anyhow::Result<Vec<String>> {
     let zone = zone(options.tz.as_deref())?;
-    let now = options
-        .at
-        .map_or_else(Zoned::now, |at| at.to_zoned(zone.clone()));
-    let now = now.with_time_zone(zone);
+    let now = match options.at {
+        Some(at) => at.in_zone(&zone)?,
+        None => Zoned::now().with_time_zone(zone),
+    };
     let datasets = by_dataset(listing::read(&input(options.file.as_deref())?)?);
     let names: Vec<&str> = datasets.keys().map(String::as_str).collect();
     let policies = policies(options, &names)?;
@@ -149,9 +154,9 @@ pub fn run(options: &Options) -> anyhow::Result<Vec<String>> {
         let targets: Vec<Target> = own.marked.iter().map(|it| it.target.clone()).collect();
         let plan = policy.policy.plan(&own.snapshots, &targets, &now);
         if options.json {
-            lines.extend(json_lines(dataset, &plan, policy.prune_defer)?);
+            lines.extend(json_lines(dataset, &plan, policy)?);
         } else {
-            lines.extend(text_lines(&plan));
+            lines.extend(text_lines(dataset, &plan, policy.idle.as_deref()));
             lines.extend(waiting(&plan, &own.marked));
             lines.extend(deferred(policy.prune_defer));
         }
@@ -203,6 +208,8 @@ struct Configured {
     /// How full its pool has to be before it is pruned, in percent; 0 is not
     /// at all.
     prune_defer: u8,
+    /// Why sanoid.conf has nothing of it destroyed.
+    idle: Option<String>,
 }
 
 impl Configured {
@@ -210,6 +217,26 @@ impl Configured {
         Configured {
             policy,
             prune_defer: 0,
+            idle: None,
+        }
+    }
+
+    /// What sanoid.conf says of a dataset, if anything.
+    fn by_conf(dataset: &str, conf: Option<&Dataset>) -> Configured {
+        let idle = match conf {
+            None => format!("{dataset} is in no section of sanoid.conf"),
+            Some(conf) if conf.children_only => "process_children_only in sanoid.conf".to_owned(),
+            Some(Dataset { settings, .. }) => {
+                return Configured {
+                    policy: settings.policy(),
+                    prune_defer: settings.prune_defer,
+                    idle: (!settings.autoprune).then(|| "autoprune = no in sanoid.conf".to_owned()),
+                };
+            }
+        };
+        Configured {
+            idle: Some(idle),
+            ..Configured::with(Policy::managing(Names::AnyOf(Vec::new())))
         }
     }
 }
@@ -220,16 +247,9 @@ fn policies(options: &Options, datasets: &[&str]) -> anyhow::Result<Vec<Configur
     let source = &options.policy;
     if let Some(dir) = &source.config {
         let configured = usable_conf(dir)?.expand(datasets);
-        let own = configured.iter().filter(|it| !it.children_only);
-        let own: HashMap<&str, &Settings> =
-            own.map(|it| (it.path.as_str(), &it.settings)).collect();
-        let policy = |dataset: &&str| match own.get(dataset) {
-            Some(settings) => Configured {
-                policy: settings.policy(),
-                prune_defer: settings.prune_defer,
-            },
-            None => Configured::with(Policy::managing(Names::AnyOf(Vec::new()))),
-        };
+        let own: HashMap<&str, &Dataset> =
+            configured.iter().map(|it| (it.path.as_str(), it)).collect();
+        let policy = |dataset: &&str| Configured::by_conf(dataset, own.get(dataset).copied());
         return Ok(datasets.iter().map(policy).collect());
     }
     let usage = |error: zfs_retention::Error| UsageError(error.to_string());
@@ -255,7 +275,7 @@ fn policies(options: &Options, datasets: &[&str]) -> anyhow::Result<Vec<Configur
     Ok(datasets.iter().map(|_| policy.clone()).collect())
 }
 
-fn text_lines(plan: &Plan<'_, String>) -> Vec<String> {
+fn text_lines(dataset: &str, plan: &Plan<'_, String>, idle: Option<&str>) -> Vec<String> {
     let mut lines = Vec::new();
     for decision in plan.decisions() {
         let snapshot = decision.snapshot();
@@ -264,7 +284,14 @@ fn text_lines(plan: &Plan<'_, String>) -> Vec<String> {
             Verdict::Destroy => "destroy",
         };
         lines.push(format!("{verdict} {}@{}", snapshot.id, snapshot.name));
-        let reasons = decision.reasons();
+        let mut reasons: Vec<String> = Vec::new();
+        // That nobody prunes it says all of what the policy has to say.
+        reasons.extend(idle.map(str::to_owned));
+        let reasons_of = decision.reasons();
+        let others = reasons_of
+            .iter()
+            .filter(|it| idle.is_none() || !is_of_policy(it));
+        reasons.extend(others.map(ToString::to_string));
         lines.extend(reasons.iter().map(|reason| format!("          {reason}")));
     }
     let (kept, destroyed) = (plan.kept().count(), plan.destroyed().count());
@@ -274,10 +301,18 @@ fn text_lines(plan: &Plan<'_, String>) -> Vec<String> {
         count => format!("; {count} of unknown size"),
     };
     lines.push(format!(
-        "{kept} kept, {destroyed} to destroy, which frees at least {} bytes{unknown}",
+        "{dataset}: {kept} kept, {destroyed} to destroy, which frees at least {} bytes{unknown}",
         freed.bytes
     ));
     lines
+}
+
+/// Whether it is said of what no policy manages or destroys.
+fn is_of_policy(reason: &Reason<'_>) -> bool {
+    matches!(
+        reason,
+        Reason::EmptyPolicy | Reason::Protected(Protection::Unmanaged)
+    )
 }
 
 /// What a list does not tell: how full the pool is.
@@ -294,14 +329,19 @@ fn deferred(limit: u8) -> Option<String> {
 fn json_lines(
     dataset: &str,
     plan: &Plan<'_, String>,
-    prune_defer: u8,
+    configured: &Configured,
 ) -> anyhow::Result<Vec<String>> {
     let mut summary = serde_json::json!({
         "dataset": dataset, "kept": plan.kept().count(), "destroyed": plan.destroyed().count(),
         "reclaimable": plan.reclaimable(),
     });
-    if let Some(map) = summary.as_object_mut().filter(|_| prune_defer > 0) {
-        map.insert("prune_defer".into(), prune_defer.into());
+    if let Some(map) = summary.as_object_mut() {
+        if configured.prune_defer > 0 {
+            map.insert("prune_defer".into(), configured.prune_defer.into());
+        }
+        if let Some(idle) = &configured.idle {
+            map.insert("idle".into(), idle.as_str().into());
+        }
     }
     let mut lines = vec![summary.to_string()];
     for decision in plan.decisions() {

@@ -60,8 +60,8 @@ pub struct Options {
     #[arg(long, value_name = "DIR", default_value = "/var/run/sanoid")]
     run_dir: PathBuf,
 
-    /// Taken and not needed: what is cached is right exactly while nothing
-    /// changed, whatever its age
+    /// Accepted for compatibility; no effect: what is cached is right exactly
+    /// while nothing changed, whatever its age
     #[arg(long, value_name = "SECONDS")]
     cache_ttl: Option<u64>,
 
@@ -73,7 +73,7 @@ pub struct Options {
     #[arg(long)]
     force_update: bool,
 
-    /// Taken and not needed, as in sanoid: what is to go, goes
+    /// Accepted for compatibility; no effect
     #[arg(long)]
     force_prune: bool,
 

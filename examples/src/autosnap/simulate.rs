@@ -4,24 +4,25 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use jiff::{SignedDuration, Timestamp, Zoned};
+use jiff::{SignedDuration, Zoned};
 use serde_json::json;
 use zfs_retention::conf::Dataset;
 use zfs_retention::{Life, Order, Run, Simulation, Template};
 
+use super::when::When;
 use super::{usable_conf, zone};
 use crate::exit::UsageError;
 
 /// Over which time a simulation runs.
 #[derive(Debug, clap::Args)]
 pub struct Span {
-    /// The first run, in RFC 3339: 2026-01-01T00:00:00Z
+    /// The first run: a date, 2026-01-01, or a moment, 2026-01-01T06:30:00Z
     #[arg(long, value_name = "T")]
-    from: Timestamp,
+    from: When,
 
     /// The last run
     #[arg(long, value_name = "T")]
-    to: Timestamp,
+    to: When,
 
     /// How long from one run to the next: 15m, 1h, 1d
     #[arg(long, value_name = "LENGTH", value_parser = super::length)]
@@ -37,10 +38,15 @@ pub struct Span {
 #[derive(Debug, clap::Args)]
 pub struct Show {
     /// Draw what exists at every age, instead of listing it
+    ///
+    /// A row is a type, its newest at the left; a digit is how many snapshots
+    /// there are of about that age, + ten and more; the last number is how many
+    /// in all.
     #[arg(long)]
     timeline: bool,
 
-    /// Write a drawing of it for each dataset to DIR/DATASET.svg as well
+    /// Write a drawing of it for each dataset to DIR/DATASET.svg as well; DIR
+    /// is made where it is not there
     #[arg(long, value_name = "DIR")]
     svg: Option<PathBuf>,
 
@@ -51,25 +57,37 @@ pub struct Show {
 
 /// Runs every configured dataset and returns the lines to print.
 pub fn run(dir: &Path, span: &Span, show: &Show) -> anyhow::Result<Vec<String>> {
-    if span.to < span.from {
-        let (from, to) = (span.from, span.to);
+    let zone = zone(span.tz.as_deref())?;
+    let (from, to) = (span.from.in_zone(&zone)?, span.to.in_zone(&zone)?);
+    if to < from {
+        let (from, to) = (from.timestamp(), to.timestamp());
         let text = format!("--to {to} is before --from {from}: there is no run between them");
         return Err(UsageError(text).into());
     }
     let conf = usable_conf(dir)?;
-    let zone = zone(span.tz.as_deref())?;
-    let from = span.from.to_zoned(zone.clone());
-    let to = span.to.to_zoned(zone);
     let mut runs: Vec<(Dataset, Run)> = Vec::new();
-    for dataset in conf.expand_as_written() {
-        if !dataset.children_only {
-            let parent = taken_with(&dataset, &runs);
-            let run = simulate(&dataset, parent, (&from, &to), span.every);
-            runs.push((dataset, run));
+    let datasets = conf.expand_as_written();
+    if datasets.is_empty() {
+        eprintln!("zfs-autosnap: no dataset is configured: nothing would be taken or pruned");
+    }
+    for dataset in datasets {
+        if dataset.children_only {
+            eprintln!(
+                "zfs-autosnap: {} itself is left out (process_children_only); below it only what \
+                 has a section of its own is known",
+                dataset.path
+            );
+            continue;
         }
+        let parent = taken_with(&dataset, &runs);
+        let run = simulate(&dataset, parent, (&from, &to), span.every);
+        runs.push((dataset, run));
     }
     if let Some(folder) = &show.svg {
-        for (file, run) in drawings(&runs)? {
+        let drawings = drawings(&runs)?;
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        for (file, run) in drawings {
             let path = folder.join(file);
             std::fs::write(&path, run.timeline().svg())
                 .with_context(|| format!("cannot write the drawing {}", path.display()))?;

@@ -64,7 +64,7 @@ impl Observed {
 
 impl fmt::Display for Observed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", check::summary(&self.conf))?;
+        write!(f, "{}: {}", self.conf.path, check::settings_of(&self.conf))?;
         if self.conf.children_only {
             f.write_str("; only its children are processed")?;
         }

@@ -5,6 +5,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use examples::completions::{self, Shell};
 use examples::ctl::act::{Act, How};
 use examples::ctl::{
     Usage, allow, dataset, destroy, diff, get, key, mount, program, property, snapshot, stream,
@@ -61,6 +62,10 @@ enum Verb {
     Program(program::Program),
     Version(program::Versions),
     Wait(program::Wait),
+    /// Print what a shell completes, for its folder of completions
+    Completions {
+        shell: Shell,
+    },
 }
 
 impl Verb {
@@ -111,6 +116,8 @@ fn run(verb: Verb, act: &mut Act) -> anyhow::Result<()> {
         Verb::Program(verb) => verb.run(act),
         Verb::Version(verb) => verb.run(act),
         Verb::Wait(verb) => verb.run(act),
+        // It needs no ZFS: see main.
+        Verb::Completions { .. } => Ok(()),
     }
 }
 
@@ -123,6 +130,10 @@ fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
+    if let Verb::Completions { shell } = args.verb {
+        completions::show::<Args>(shell);
+        return ExitCode::SUCCESS;
+    }
     let how = How {
         dry_run: args.dry_run,
         json: args.json,

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use examples::completions::{self, Shell};
 use examples::exit::{self, Exit};
 use examples::logging::Verbosity;
 use examples::pipeline::config::Config;
@@ -71,6 +72,8 @@ enum Command {
         #[arg(long, value_name = "DIR", conflicts_with = "dry_run")]
         keep_streams: Option<PathBuf>,
     },
+    /// Print what a shell completes, for its folder of completions
+    Completions { shell: Shell },
 }
 
 fn main() -> ExitCode {
@@ -79,12 +82,18 @@ fn main() -> ExitCode {
 
 fn run(args: Args) -> anyhow::Result<Exit> {
     args.verbosity.start();
-    let Command::Run {
-        file,
-        dry_run,
-        json,
-        keep_streams,
-    } = args.command;
+    let (file, dry_run, json, keep_streams) = match args.command {
+        Command::Run {
+            file,
+            dry_run,
+            json,
+            keep_streams,
+        } => (file, dry_run, json, keep_streams),
+        Command::Completions { shell } => {
+            completions::show::<Args>(shell);
+            return Ok(Exit::Done);
+        }
+    };
     let config = Config::read(&file)?;
     let mode = if dry_run { Mode::Dry } else { Mode::Real };
     // A dry run is all about the plan.

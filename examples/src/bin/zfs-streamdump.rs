@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use examples::completions::{self, Shell};
 use examples::exit::{self, Exit, UsageError};
 use examples::println;
 use examples::streamdump::change::{self, Chosen, Which};
@@ -167,6 +168,8 @@ What a receiver does not get it does not have: only to rescue the rest.")]
         #[arg(short, long)]
         verbose: bool,
     },
+    /// Print what a shell completes, for its folder of completions
+    Completions { shell: Shell },
 }
 
 fn main() -> ExitCode {
@@ -220,6 +223,10 @@ fn run(args: Args) -> anyhow::Result<Exit> {
         Command::Drop { records, verbose } => {
             refuse_terminals()?;
             change::drop(&records, verbose)
+        }
+        Command::Completions { shell } => {
+            completions::show::<Args>(shell);
+            Ok(Exit::Done)
         }
     }
 }

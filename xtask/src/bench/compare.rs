@@ -1,6 +1,7 @@
 //! docs/COMPARE.md: each bench owns what stands between its two marks.
 
 use std::fs;
+use std::process::Command;
 
 use anyhow::{Context, Result};
 
@@ -16,6 +17,17 @@ pub fn write(bench: &str, section: &str) -> Result<()> {
     fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
     eprintln!("bench: wrote the section {bench} of {}", file.display());
     Ok(())
+}
+
+/// The commit that was measured, and its day.
+pub fn measured_at() -> Result<String> {
+    let git = Command::new("git")
+        .args(["log", "-1", "--format=%h of %cs"])
+        .current_dir(cargo::workspace())
+        .output()
+        .context("cannot run git, which knows what was measured")?;
+    let commit = String::from_utf8(git.stdout)?;
+    Ok(format!("Measured at commit {}.", commit.trim()))
 }
 
 fn replace(text: &str, bench: &str, section: &str) -> Option<String> {

@@ -8,7 +8,7 @@ use super::{
     Lists, emulated,
     guest::{self, Guest, Measured},
     kept::Recipe,
-    series::Series,
+    series::{Series, in_turn},
 };
 
 /// One pair of runs.
@@ -53,11 +53,11 @@ pub fn list(what: &Lists) -> Result<String> {
 
 fn table(measured: &Measured<Pair>, what: &Lists) -> Result<String> {
     let mut text = format!(
-        "OpenZFS {}, {} snapshots in {} datasets, none of which is mounted, two processors, {} pairs of runs in turn, {}.\n\n",
+        "OpenZFS {}, {} snapshots in {} datasets, none of which is mounted, two processors, {}, {}.\n\n",
         measured.version,
         what.snapshots,
         what.datasets,
-        what.runs,
+        in_turn(what.runs as usize),
         emulated(),
     );
     text.push_str(
@@ -80,12 +80,7 @@ fn table(measured: &Measured<Pair>, what: &Lists) -> Result<String> {
         let cpu = series(|pair| pair.ours.cpu / pair.theirs.cpu.max(0.01))?;
         let peak = series(|pair| pair.ours.peak / pair.theirs.peak)?;
         let anonymous = series(|pair| pair.ours.anonymous / pair.theirs.anonymous.max(1.0))?;
-        let wall = format!(
-            "{:.2} ({:.2} to {:.2})",
-            faster.median(),
-            faster.least(),
-            faster.most()
-        );
+        let wall = faster.shown(2);
         let name = match group {
             ("cold", columns) => format!("`{columns}`"),
             ("again", columns) => format!("`{columns}`, a second time with nothing changed"),
@@ -131,6 +126,9 @@ mod tests {
             text.contains("| `name` | 3.00 (2.00 to 4.00) | 0.50 | 0.10 | 0.05 |"),
             "{text}"
         );
-        assert!(text.contains("nothing changed | 40.00"), "{text}");
+        assert!(
+            text.contains("nothing changed | 40.00 (one pair)"),
+            "{text}"
+        );
     }
 }

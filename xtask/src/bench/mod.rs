@@ -165,6 +165,7 @@ impl Bench {
         };
         println!("{section}");
         if write {
+            let section = format!("{}\n\n{}", section.trim_end(), compare::measured_at()?);
             compare::write(name, &section)?;
         }
         Ok(ExitCode::SUCCESS)

@@ -23,6 +23,9 @@ const OURS: &str = "zfs-replicate --safe";
 /// What stands in a program's place where a kind of run failed.
 const FAILED: &str = "failed";
 
+/// MiB of memory that are not to be exceeded.
+const MEMORY: f64 = 64.0;
+
 #[derive(serde::Deserialize)]
 struct Run {
     row: String,
@@ -108,24 +111,23 @@ fn table(measured: &Measured<Run>, what: &Peers) -> Result<String> {
     }
     for row in rows {
         let spread = |peer| match ratios(row, peer, OURS) {
-            Some(series) => format!(
-                "{:.1} ({:.1} to {:.1})",
-                series.median(),
-                series.least(),
-                series.most()
-            ),
+            Some(series) => series.shown(1),
             None => "not measured".to_owned(),
         };
         let goals = goals(row);
+        let goal = |peer, goal: f64| {
+            let reached = ratios(row, peer, OURS).map(|series| series.median() >= goal);
+            verdict(&format!("{goal:.0}"), reached)
+        };
         writeln!(
             text,
-            "| {row}{} | {} | {} | {:.0} | {} | {:.0} |",
+            "| {row}{} | {} | {} | {} | {} | {} |",
             failed(&runs(row, FAILED)),
             runs(row, OURS).len(),
             spread("syncoid"),
-            goals.0,
+            goal("syncoid", goals.0),
             spread("bzfs"),
-            goals.1,
+            goal("bzfs", goals.1),
         )?;
         for program in [OURS, "syncoid", "bzfs"] {
             eprintln!("bench: {row}: {program}: {:?} s", runs(row, program));
@@ -133,31 +135,43 @@ fn table(measured: &Measured<Run>, what: &Peers) -> Result<String> {
     }
     write!(
         text,
-        "\nOne dataset of {} MiB, {} runs of each in turn{}; wall time ÷ that of `zfs send -Lc | zfs receive -u`. The goals: 1.05 with verification off, 1.15 with it on, 64 MiB.\n\n\
-         | | median | least | most | most anonymous memory, MiB |\n\
-         | --- | --- | --- | --- | --- |\n",
+        "\nOne dataset of {} MiB, {} runs of each in turn{}; wall time ÷ that of `zfs send -Lc | zfs receive -u`. Below 1 means that ours took less.\n\n\
+         | | median | least | most | goal | most anonymous memory, MiB | goal |\n\
+         | --- | --- | --- | --- | --- | --- | --- |\n",
         what.size,
         runs("one", "pipe").len(),
         failed(&runs("one", FAILED)),
     )?;
-    for (program, told) in [
-        ("unverified", "the engine, verification off"),
-        ("verified", "the engine, verification on"),
+    for (program, told, goal) in [
+        ("unverified", "the engine, verification off", 1.05),
+        ("verified", "the engine, verification on", 1.15),
     ] {
         // A run of ours against the pipe's of the same round.
         match ratios("one", program, "pipe").zip(Series::new(runs("memory", program))) {
-            Some((series, memory)) => writeln!(
-                text,
-                "| {told} | {:.3} | {:.3} | {:.3} | {:.1} |",
-                series.median(),
-                series.least(),
-                series.most(),
-                memory.most() / 1024.0
-            )?,
-            None => writeln!(text, "| {told} | not measured | | | |")?,
+            Some((series, memory)) => {
+                let mib = memory.most() / 1024.0;
+                writeln!(
+                    text,
+                    "| {told} | {:.3} | {:.3} | {:.3} | {} | {mib:.1} | {} |",
+                    series.median(),
+                    series.least(),
+                    series.most(),
+                    verdict(&format!("{goal:.2}"), Some(series.median() <= goal)),
+                    verdict(&format!("{MEMORY:.0}"), Some(mib <= MEMORY)),
+                )?;
+            }
+            None => writeln!(text, "| {told} | not measured | | | {goal:.2} | | |")?,
         }
     }
     Ok(text)
+}
+
+/// A goal, and whether it was missed.
+fn verdict(goal: &str, reached: Option<bool>) -> String {
+    match reached {
+        Some(false) => format!("{goal}, missed"),
+        _ => goal.to_owned(),
+    }
 }
 
 fn failed(runs: &[f64]) -> &'static str {
@@ -184,7 +198,7 @@ mod tests {
         for round in [1.0, 2.0, 3.0] {
             lines.push(run(idle, OURS, round));
             lines.push(run(idle, "syncoid", round * 40.0));
-            lines.push(run(idle, "bzfs", round * 5.0));
+            lines.push(run(idle, "bzfs", round * 4.0));
             lines.push(run("one", "pipe", round));
             lines.push(run("one", "unverified", round));
             lines.push(run("one", "verified", round * 1.25));
@@ -194,6 +208,8 @@ mod tests {
         // One that failed in its first round leaves what was measured of it.
         lines.push(run("one new snapshot on each, ssh", OURS, 1.0));
         lines.push(run("one new snapshot on each, ssh", FAILED, 0.0));
+        lines.push(run("nothing to do, ssh", OURS, 1.0));
+        lines.push(run("nothing to do, ssh", "syncoid", 6.7));
         let measured = Measured {
             version: "2.3.9".to_owned(),
             lines,
@@ -208,11 +224,15 @@ mod tests {
             write: false,
         };
         let text = table(&measured, &what).unwrap();
-        let row = format!("| {idle} | 3 | 40.0 (40.0 to 40.0) | 40 | 5.0 (5.0 to 5.0) | 5 |");
+        let row =
+            format!("| {idle} | 3 | 40.0 (40.0 to 40.0) | 40 | 4.0 (4.0 to 4.0) | 5, missed |");
         assert!(text.contains(&row), "{text}");
         let row = "| one new snapshot on each, ssh (and then a run failed) | 1 | not measured | 4 ";
         assert!(text.contains(row), "{text}");
-        let row = "| the engine, verification on | 1.250 | 1.250 | 1.250 | 2.0 |";
+        let row = "| nothing to do, ssh | 1 | 6.7 (one pair) | 4 | not measured | 2 |";
+        assert!(text.contains(row), "{text}");
+        let row =
+            "| the engine, verification on | 1.250 | 1.250 | 1.250 | 1.15, missed | 2.0 | 64 |";
         assert!(text.contains(row), "{text}");
     }
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use super::{
     Streams, emulated,
     guest::{self, Guest, Measured},
-    series::Series,
+    series::{Series, in_turn},
 };
 use crate::vm;
 
@@ -47,9 +47,9 @@ fn table(measured: &Measured<Pair>, peer: &str) -> Result<String> {
     let theirs = series(|pair| pair.theirs).context(none)?;
     let ratio = series(|pair| pair.ours / pair.theirs).context(none)?;
     let mut text = format!(
-        "OpenZFS {}, a stream of {bytes} bytes, {} pairs of runs in turn, {}.\n\n",
+        "OpenZFS {}, a stream of {bytes} bytes, {}, {}.\n\n",
         measured.version,
-        pairs.len(),
+        in_turn(pairs.len()),
         emulated(),
     );
     text.push_str("| | median | least | most |\n| --- | --- | --- | --- |\n");

@@ -14,6 +14,8 @@ pub struct Dataset {
     /// What to do with it. `autosnap` is off where `recursive = zfs` of a
     /// parent takes its snapshots.
     pub settings: Settings,
+    /// Its section is about everything below it as well.
+    pub recursive: bool,
     /// Its snapshots are taken with those of all its children at once.
     pub takes_children: bool,
     /// Only its children are processed; it is left alone.
@@ -52,6 +54,7 @@ impl Conf {
                 entry.dataset.settings.autosnap = false;
             }
             let recursion = recursion(section).unwrap_or(Recursion::No);
+            entry.dataset.recursive = recursion != Recursion::No;
             if recursion == Recursion::Zfs {
                 entry.zfs_recursion = true;
                 entry.dataset.takes_children = true;
@@ -116,6 +119,7 @@ impl Conf {
             dataset: Dataset {
                 path: section.name.clone(),
                 settings: self.defaults.clone(),
+                recursive: false,
                 takes_children: false,
                 children_only: false,
             },
@@ -163,6 +167,7 @@ impl Entry {
             dataset: Dataset {
                 path: name.to_owned(),
                 settings,
+                recursive: false,
                 takes_children: false,
                 children_only: false,
             },

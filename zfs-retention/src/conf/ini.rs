@@ -1,6 +1,7 @@
 //! The lines of an INI file, as Perl's Config::IniFiles divides them.
 
 use super::{Problem, Severity, Source};
+use crate::error::shortened;
 
 /// A section and its settings, in the order of the file.
 #[derive(Clone, Debug)]
@@ -24,11 +25,12 @@ impl Section {
     }
 }
 
-/// Divides a file. What is wrong goes to `problems`, and reading goes on.
+/// Divides a file, with or without a byte order mark. What is wrong goes to `problems`, and reading goes on.
 pub(super) fn read(source: Source<'_>, problems: &mut Vec<Problem>) -> Vec<Section> {
     let mut sections: Vec<Section> = Vec::new();
     let mut current: Option<usize> = None;
-    for (line, text) in (1..).zip(source.text.lines()) {
+    let text = source.text.trim_start_matches('\u{feff}');
+    for (line, text) in (1..).zip(text.lines()) {
         let mut report = |severity, text: String| {
             problems.push(Problem::new(source, line, severity, text));
         };
@@ -48,7 +50,7 @@ pub(super) fn read(source: Source<'_>, problems: &mut Vec<Problem>) -> Vec<Secti
             }
             let known = sections.iter().position(|section| section.name == name);
             if let Some(first) = known.and_then(|nth| sections.get(nth)) {
-                let first = first.line;
+                let (first, name) = (first.line, shortened(name));
                 report(
                     Severity::Warning,
                     format!("[{name}] stands already at line {first}; the two are taken as one"),
@@ -64,6 +66,7 @@ pub(super) fn read(source: Source<'_>, problems: &mut Vec<Problem>) -> Vec<Secti
             continue;
         }
         let Some((key, value)) = text.split_once('=') else {
+            let text = shortened(text);
             report(
                 Severity::Error,
                 format!("{text:?} is neither [section], key = value nor comment"),
@@ -75,15 +78,16 @@ pub(super) fn read(source: Source<'_>, problems: &mut Vec<Problem>) -> Vec<Secti
             report(Severity::Error, "there is nothing before the =".to_owned());
             continue;
         }
+        let shown = shortened(key);
         if value.starts_with("<<") {
             report(
                 Severity::Error,
-                format!("{key} begins a text of several lines; write it in one"),
+                format!("{shown} begins a text of several lines; write it in one"),
             );
             continue;
         }
         let Some(section) = current.and_then(|nth| sections.get_mut(nth)) else {
-            report(Severity::Error, format!("{key} stands outside a section"));
+            report(Severity::Error, format!("{shown} stands outside a section"));
             continue;
         };
         match section.entry(key) {
@@ -96,14 +100,15 @@ pub(super) fn read(source: Source<'_>, problems: &mut Vec<Problem>) -> Vec<Secti
                 let first = first.line;
                 report(
                     Severity::Warning,
-                    format!("{key} is set already, at line {first}, to the same"),
+                    format!("{shown} is set already, at line {first}, to the same"),
                 );
             }
             Some(first) => {
-                let (first, earlier) = (first.line, first.value.clone());
+                let (first, earlier) = (first.line, shortened(&first.value));
+                let value = shortened(value);
                 report(
                     Severity::Error,
-                    format!("{key} = {value} contradicts {key} = {earlier} at line {first}"),
+                    format!("{shown} = {value} contradicts {shown} = {earlier} at line {first}"),
                 );
             }
         }

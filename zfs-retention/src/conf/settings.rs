@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp, Zoned};
 
+use crate::error::shortened;
 use crate::{Names, Part, Policy, SanoidTimes, Schedule, Tier};
 
 /// The settings of one dataset. The default is that of
@@ -225,7 +226,7 @@ impl Settings {
             "script_timeout" => {
                 let seconds: i64 = value
                     .parse()
-                    .map_err(|_| format!("{value:?} is not a number of seconds"))?;
+                    .map_err(|_| format!("{:?} is not a number of seconds", shortened(value)))?;
                 self.script_timeout = (seconds > 0).then(|| SignedDuration::from_secs(seconds));
             }
             _ => return self.set_of_tier(key, value),
@@ -274,7 +275,7 @@ pub(super) fn toggle(value: &str) -> Result<bool, String> {
         "" | "0" | "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => {
             Ok(false)
         }
-        _ => Err(format!("{value:?} is neither yes nor no")),
+        _ => Err(format!("{:?} is neither yes nor no", shortened(value))),
     }
 }
 
@@ -290,14 +291,15 @@ where
     let (digits, rest) = value.split_at(digits);
     let comment = rest.trim_start();
     if comment.starts_with(['#', ';']) {
+        let comment = shortened(comment);
         *note = Note::Warning(format!("{comment:?} is read as a comment behind the value"));
     } else if !rest.is_empty() || digits.is_empty() {
-        return Err(format!("{value:?} is not a number"));
+        return Err(format!("{:?} is not a number", shortened(value)));
     }
     let number = digits.parse::<T>().ok();
     number
         .filter(|number| *number >= least && *number <= most)
-        .ok_or_else(|| format!("{digits} is not from {least} to {most}"))
+        .ok_or_else(|| format!("{} is not from {least} to {most}", shortened(digits)))
 }
 
 fn shorter_months(day: u8, note: &mut Note) {
@@ -310,6 +312,10 @@ fn shorter_months(day: u8, note: &mut Note) {
 
 /// An age with sanoid's unit, or a bare number in units of one period down.
 fn age(tier: Tier, value: &str) -> Result<SignedDuration, String> {
+    let problem = || {
+        let value = shortened(value);
+        format!("{value:?} is not an age such as 90m, 28h, 32d, 5w or 1y")
+    };
     let digits = value.bytes().take_while(u8::is_ascii_digit).count();
     let (digits, unit) = value.split_at(digits);
     let unit = match unit {
@@ -327,14 +333,8 @@ fn age(tier: Tier, value: &str) -> Result<SignedDuration, String> {
             Tier::Monthly => 7 * DAY,
             Tier::Yearly => 31 * DAY,
         },
-        _ => {
-            return Err(format!(
-                "{value:?} is not an age such as 90m, 28h, 32d, 5w or 1y"
-            ));
-        }
+        _ => return Err(problem()),
     };
     let seconds = digits.parse::<i64>().ok().and_then(|n| n.checked_mul(unit));
-    seconds
-        .map(SignedDuration::from_secs)
-        .ok_or_else(|| format!("{value:?} is not an age such as 90m, 28h, 32d, 5w or 1y"))
+    seconds.map(SignedDuration::from_secs).ok_or_else(problem)
 }

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::Tier;
 
+mod messages;
+
 fn read(text: &str) -> Result<Conf, String> {
     let source = Source {
         name: "sanoid.conf",
@@ -463,8 +465,8 @@ fn what_sanoid_lets_pass_is_a_warning() {
         "1: warning: process_children_only without recursive leaves nothing to process",
     );
     assert_warning(
-        "[template_x]\nrecursive = yes\n",
-        "2: warning: recursive means nothing in a template and is ignored",
+        "[a]\n[template_x]\nrecursive = yes\n",
+        "3: warning: recursive means nothing in a template and is ignored",
     );
 }
 
