@@ -83,6 +83,10 @@ pub trait Endpoint: Send + Sync {
     ///
     /// The snapshot or its base is gone.
     fn estimate(&self, stream: &Stream) -> Result<Option<u64>, Error>;
+    /// Ends the processes that are waited for here: they may be those of a
+    /// connection that is dead, and what waits for them goes on with an error.
+    fn interrupt(&self) {}
+
 
     /// Writes a stream into a pipe, to its end.
     ///

@@ -15,6 +15,7 @@
 mod asides;
 mod compression;
 pub(super) mod listing;
+mod processes;
 pub(super) mod quote;
 mod receive;
 pub(super) mod remote;
@@ -35,6 +36,7 @@ use zfs_core::{BookmarkName, DatasetName, Guid, SnapshotName};
 
 pub use compression::Compression;
 pub use listing::{Malformed, parse as parse_listing};
+pub use processes::Processes;
 pub use quote::quote;
 pub use ssh::{Ssh, SshOptions};
 pub use transport::{Channel, Channels, MAX_CHANNELS, Shell, Transport};
@@ -282,6 +284,10 @@ impl Endpoint for Stock {
             self.asides.prepare()?;
         }
         Ok(Some(Box::new(Senders::of_range(self, range)?)))
+    }
+
+    fn interrupt(&self) {
+        self.transport.channels().processes().end();
     }
 
     fn sent(&self, stream: &Stream, _: &Weak<OwnedFd>) -> Option<u64> {

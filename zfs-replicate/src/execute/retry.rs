@@ -64,12 +64,31 @@ impl Executor<'_> {
     /// What `plan` returns, after as many rounds.
     pub fn run_with_retries(
         &self,
+        &self,
+        retries: Retries,
+        plan: impl FnMut() -> Result<Plan, Error>,
+    ) -> Result<Outcome, Error> {
+        self.watched(|| self.rounds(retries, plan))
+    }
+
+    fn rounds(
         retries: Retries,
         mut plan: impl FnMut() -> Result<Plan, Error>,
     ) -> Result<Outcome, Error> {
         let mut sum = Outcome::default();
         for repetition in 0.. {
-            let round = plan().map(|plan| self.run(&plan));
+            let round = match plan() {
+                Ok(plan) => Ok(self.run(&plan)),
+                // It may be no more than what was interrupted.
+                Err(error) if self.cancel.is_cancelled() => {
+                    tracing::debug!(%error, "stopped on request");
+                    return Ok(Outcome {
+                        cancelled: true,
+                        ..sum
+                    });
+                }
+                Err(error) => Err(error),
+            };
             let may_pass = match &round {
                 Ok(outcome) => outcome.may_pass > 0,
                 Err(error) => error.is_transient(),

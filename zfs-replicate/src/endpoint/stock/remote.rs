@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 
 use zfs_core::DatasetName;
 
+use super::processes::Processes;
 use super::transport::{Channel, Transport};
 use crate::error::Error;
 
@@ -27,6 +28,7 @@ pub(in crate::endpoint) struct Output {
 pub(in crate::endpoint) struct Process<'t> {
     child: Child,
     complaints: Option<JoinHandle<String>>,
+    processes: &'t Processes,
     _channel: Channel<'t>,
 }
 
@@ -46,12 +48,15 @@ pub(in crate::endpoint) fn start<'t>(
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| failed_to_run(transport, command, &error))?;
+    let processes = transport.channels().processes();
+    processes.add(&child);
     let stderr = child.stderr.take();
     // Read all the time: one that complains at length would wait for that.
     let complaints = thread::spawn(move || stderr.map(complaint).unwrap_or_default());
     Ok(Process {
         child,
         complaints: Some(complaints),
+        processes,
         _channel: channel,
     })
 }
@@ -69,7 +74,7 @@ impl Process<'_> {
 
     /// Waits for its end: how that was, and what it complained about.
     pub fn end(&mut self) -> io::Result<(ExitStatus, String)> {
-        let status = self.child.wait()?;
+        let status = self.processes.wait(&mut self.child)?;
         let said = self.complaints.take().map(JoinHandle::join);
         Ok((status, said.and_then(Result::ok).unwrap_or_default()))
     }
@@ -79,7 +84,7 @@ impl Drop for Process<'_> {
     fn drop(&mut self) {
         // It has ended already unless something went wrong.
         let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.processes.wait(&mut self.child);
     }
 }
 
