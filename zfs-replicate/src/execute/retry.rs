@@ -54,7 +54,8 @@ impl Retries {
 impl Executor<'_> {
     /// Plans and does as planned; as long as something failed that may pass
     /// (a lost connection, a target that is busy, a stream that was damaged
-    /// on its way), it does so again after a pause.
+    /// on its way, a snapshot that is gone since the plan was made), it does
+    /// so again after a pause.
     ///
     /// What arrived is counted over all rounds, what failed is that of the
     /// last one.
@@ -64,7 +65,6 @@ impl Executor<'_> {
     /// What `plan` returns, after as many rounds.
     pub fn run_with_retries(
         &self,
-        &self,
         retries: Retries,
         plan: impl FnMut() -> Result<Plan, Error>,
     ) -> Result<Outcome, Error> {
@@ -72,6 +72,7 @@ impl Executor<'_> {
     }
 
     fn rounds(
+        &self,
         retries: Retries,
         mut plan: impl FnMut() -> Result<Plan, Error>,
     ) -> Result<Outcome, Error> {

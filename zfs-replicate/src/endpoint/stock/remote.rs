@@ -156,6 +156,10 @@ pub(in crate::endpoint) fn failed_to_run(
     }
 }
 
+/// What to do where sudo cannot be used.
+const WITHOUT_SUDO: &str = "let sudo run zfs there without a password (NOPASSWD), be root@ there, \
+                            or with permissions by zfs allow use --no-privilege-elevation";
+
 /// What a failed command means.
 pub(in crate::endpoint) fn refused(
     transport: &dyn Transport,
@@ -176,12 +180,13 @@ pub(in crate::endpoint) fn refused(
         };
     }
     let hint = match (status.code(), stderr) {
+        (Some(127), text) if text.contains("sudo") => Some(WITHOUT_SUDO),
         (Some(127), _) => Some("is it installed there, and in the PATH of a command?"),
         (_, text) if text.contains("permission denied") || text.contains("Permission denied") => {
             Some("give the user there the permission (zfs allow), or use sudo")
         }
         (_, text) if text.contains("a password is required") || text.contains("a terminal is") => {
-            Some("let sudo run zfs there without a password (NOPASSWD)")
+            Some(WITHOUT_SUDO)
         }
         (_, text) if text.contains("out of space") => {
             Some("`zfs list -o space` there shows what takes it")
@@ -228,6 +233,15 @@ mod tests {
         assert!(full.contains("zfs list -o space"), "{full}");
         assert!(error("exit 255").contains("connection was lost"));
         assert!(error("no-such-program-here").contains("PATH"));
+        for sudo in [
+            "echo 'sudo: a password is required' >&2; exit 1",
+            "echo 'sh: 1: sudo: not found' >&2; exit 127",
+        ] {
+            let text = error(sudo);
+            for way in ["NOPASSWD", "root@", "--no-privilege-elevation"] {
+                assert!(text.contains(way), "{text}");
+            }
+        }
     }
 
     #[test]

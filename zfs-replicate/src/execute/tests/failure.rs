@@ -253,6 +253,40 @@ fn what_may_pass_is_tried_again_and_what_will_not_is_not() {
     });
     assert!(matches!(outcome, Err(Error::Lost { .. })) && rounds == 4);
 
+    // sanoid prunes while a long plan is carried out: the next plan knows.
+    let pruned: Vec<Error> = vec![
+        Error::Destroyed {
+            snapshot: "tank@1".parse().unwrap(),
+        },
+        Error::Changed {
+            dataset: "vault/t".parse().unwrap(),
+        },
+        Error::NothingPartial {
+            dataset: "vault/t".parse().unwrap(),
+        },
+        Error::Zfs(zfs_core::Error::Zfs(zfs_core::Failure {
+            operation: zfs_core::Operation::Send,
+            name: "tank@1".to_owned(),
+            errno: zfs_core::Errno::ENOENT,
+            detail: None,
+        })),
+        Error::Remote {
+            host: "far".to_owned(),
+            command: "zfs send".to_owned(),
+            problem: "cannot open 'tank@1': dataset does not exist".to_owned(),
+        },
+    ];
+    for error in pruned {
+        let (gone, mut rounds) = (Fake::default(), 0);
+        *gone.fails_once.lock().unwrap() = Some(error);
+        let outcome = Executor::new(&gone, &target, &log).run_with_retries(retries, || {
+            rounds += 1;
+            Ok(planned(vec![dataset("tank", &[1])], "vault/t", false))
+        });
+        let outcome = outcome.unwrap();
+        assert_eq!((outcome.streams, outcome.failed, rounds), (1, 0, 2));
+    }
+
     rounds = 0;
     let stopped = Fake {
         refuses: Some("vault/t"),
