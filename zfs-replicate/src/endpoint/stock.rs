@@ -74,6 +74,8 @@ pub struct Stock {
     /// Snapshots are listed with when they were made.
     times: bool,
     sizes: Arc<Mutex<Sizes>>,
+    /// The pool that is asked about with a listing, and what its GUID is.
+    pool: Option<Arc<Mutex<Option<(String, Guid)>>>>,
 }
 
 impl Stock {
@@ -88,7 +90,16 @@ impl Stock {
             asides,
             times: false,
             sizes: Arc::default(),
+            pool: None,
         }
+    }
+
+    /// Asks together with a tree for the GUID of its pool
+    /// ([`Endpoint::pool_guid`]).
+    #[must_use]
+    pub fn with_pool(mut self) -> Stock {
+        self.pool = Some(Arc::default());
+        self
     }
 
     /// Also says when each snapshot was made. zfs(8) asks the kernel for each
@@ -245,6 +256,10 @@ fn filter(words: &[&str], stdin: Stdio, stdout: Stdio) -> io::Result<Child> {
         .stdin(stdin)
         .stdout(stdout)
         .spawn()
+        .map_err(|error| {
+            let problem = format!("cannot start {program} here: {error} (is it installed?)");
+            io::Error::new(error.kind(), problem)
+        })
 }
 
 impl Endpoint for Stock {
@@ -256,6 +271,10 @@ impl Endpoint for Stock {
         // Source and target may share the connection, and a stream that has
         // a channel at one end only would wait for the other for good.
         MAX_CHANNELS / 2
+    }
+
+    fn pool_guid(&self, dataset: &DatasetName) -> Result<Option<Guid>, Error> {
+        self.known_pool(dataset).map(Some)
     }
 
     fn properties(&self, root: &DatasetName) -> Result<HashMap<DatasetName, Properties>, Error> {
@@ -271,6 +290,10 @@ impl Endpoint for Stock {
         self.transport.connect_again()
     }
 
+    fn interrupt(&self) {
+        self.transport.channels().processes().end();
+    }
+
     fn estimate(&self, stream: &Stream) -> Result<Option<u64>, Error> {
         Ok(self.estimated(stream))
     }
@@ -284,10 +307,6 @@ impl Endpoint for Stock {
             self.asides.prepare()?;
         }
         Ok(Some(Box::new(Senders::of_range(self, range)?)))
-    }
-
-    fn interrupt(&self) {
-        self.transport.channels().processes().end();
     }
 
     fn sent(&self, stream: &Stream, _: &Weak<OwnedFd>) -> Option<u64> {
