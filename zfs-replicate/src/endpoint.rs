@@ -54,6 +54,18 @@ pub trait Endpoint: Send + Sync {
     /// It cannot be listed.
     fn tree(&self, root: &DatasetName) -> Result<Tree, Error>;
 
+    /// The GUID of the topmost dataset of the pool that a dataset is in, or is
+    /// to be in: that pool has it wherever it is imported and whatever it is
+    /// called. `None` where it cannot be told.
+    ///
+    /// # Errors
+    ///
+    /// There is no such pool.
+    fn pool_guid(&self, dataset: &DatasetName) -> Result<Option<Guid>, Error> {
+        let _ = dataset;
+        Ok(None)
+    }
+
     /// What was set on a dataset and on those below it, by hand or by a
     /// stream, in one listing.
     ///
@@ -70,6 +82,10 @@ pub trait Endpoint: Send + Sync {
     fn connect_again(&self) -> Result<(), Error> {
         Ok(())
     }
+
+    /// Ends the processes that are waited for here: they may be those of a
+    /// connection that is dead, and what waits for them goes on with an error.
+    fn interrupt(&self) {}
 
     /// How many streams may come from here, or go here, at once.
     fn streams(&self) -> usize {

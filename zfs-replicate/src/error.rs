@@ -106,6 +106,12 @@ pub enum Error {
         /// Where to.
         target: DatasetName,
     },
+    /// What the source sends is not what the plan saw there.
+    #[error("{snapshot} was destroyed on the source since it was listed; run again")]
+    Destroyed {
+        /// The snapshot on the source.
+        snapshot: SnapshotName,
+    },
     /// What arrived is not what was meant to.
     #[error(
         "{snapshot} arrived with GUID {found} instead of {expected}, so it is not the snapshot \
@@ -225,15 +231,25 @@ impl Error {
         Error::Package { problem }
     }
 
-    /// Whether the same may well succeed a little later: a connection was
-    /// lost or could not be made, a dataset is busy, a call was interrupted,
-    /// or a stream was damaged on its way.
+    /// Whether the same, planned anew, may well succeed a little later: a
+    /// connection was lost or could not be made, a dataset is busy, a call was
+    /// interrupted, a stream was damaged on its way, or something is no longer
+    /// as it was when the plan was made, since others create and destroy
+    /// snapshots meanwhile.
     pub fn is_transient(&self) -> bool {
         match self {
-            Error::Connect { .. } | Error::Lost { .. } | Error::Damaged { .. } => true,
+            Error::Connect { .. }
+            | Error::Lost { .. }
+            | Error::Damaged { .. }
+            | Error::Destroyed { .. }
+            | Error::WrongSnapshot { .. }
+            | Error::NothingPartial { .. }
+            | Error::Changed { .. } => true,
             Error::NotMarked { source, .. } => source.is_transient(),
-            Error::Remote { problem, .. } => problem.contains("dataset is busy"),
-            Error::Zfs(error) => error.is_busy() || error.is_interrupted(),
+            Error::Remote { problem, .. } => {
+                problem.contains("dataset is busy") || problem.contains("does not exist")
+            }
+            Error::Zfs(error) => error.is_busy() || error.is_interrupted() || error.is_not_found(),
             _ => false,
         }
     }

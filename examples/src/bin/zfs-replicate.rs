@@ -2,9 +2,12 @@
 
 #![forbid(unsafe_code)]
 
-use std::process::ExitCode;
+use std::env;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{self, ExitCode};
 
-use examples::exit;
+use examples::exit::{self, Exit};
 use examples::replicate::arguments::{self, Arguments, Command};
 use examples::replicate::{HELP, forms, receive, safe, syncoid};
 use examples::{eprint, eprintln, print, println};
@@ -12,12 +15,16 @@ use examples::{eprint, eprintln, print, println};
 /// What a wrong command line ends with in syncoid.
 const WRONG: u8 = 2;
 
+/// As syncoid does: cron's PATH has no folder with zfs(8) in it.
+const FOLDERS: [&str; 3] = ["/bin", "/usr/bin", "/sbin"];
+
 fn main() -> ExitCode {
-    let mut words = std::env::args().skip(1);
+    extend_path();
+    let mut words = env::args().skip(1);
     if words.next().as_deref() == Some("receive") {
         return exit::end(receive::run(words));
     }
-    match arguments::parse(std::env::args().skip(1)) {
+    match arguments::parse(env::args().skip(1)) {
         Ok(Command::Help) => {
             print!("{HELP}");
             ExitCode::SUCCESS
@@ -28,10 +35,39 @@ fn main() -> ExitCode {
         }
         Ok(Command::Run(arguments)) => replicate(*arguments),
         Err(wrong) => {
+            let words: Vec<String> = env::args().skip(1).collect();
+            if arguments::is_ours(words.iter().map(String::as_str)) {
+                eprintln!("{wrong}\nzfs-replicate --help has all options");
+                return Exit::Usage.into();
+            }
+            // What is wrong comes last: the help is longer than a screen.
+            eprint!("{HELP}\n");
             eprintln!("{wrong}");
-            eprint!("{HELP}");
             ExitCode::from(WRONG)
         }
+    }
+}
+
+/// Begins anew where a folder is missing in PATH, so that whatever is started
+/// is looked for there as well.
+fn extend_path() {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let named = env::split_paths(&path).filter(|folder| !folder.as_os_str().is_empty());
+    let mut folders: Vec<_> = named.collect();
+    let known = folders.len();
+    for folder in FOLDERS.map(PathBuf::from) {
+        if !folders.contains(&folder) {
+            folders.push(folder);
+        }
+    }
+    let (Ok(program), Ok(path)) = (env::current_exe(), env::join_paths(&folders)) else {
+        return;
+    };
+    let mut words = env::args_os();
+    if let (Some(name), true) = (words.next(), folders.len() > known) {
+        let mut anew = process::Command::new(program);
+        // Where that fails, it goes on with what there is.
+        let _ = anew.arg0(name).args(words).env("PATH", path).exec();
     }
 }
 

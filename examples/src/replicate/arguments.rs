@@ -75,6 +75,8 @@ pub struct Arguments {
     pub safe: bool,
     /// `--no-verify`
     pub no_verify: bool,
+    /// `--no-large-blocks`
+    pub no_large_blocks: bool,
     /// `--dry-run`
     pub dry_run: bool,
     /// `--json`
@@ -230,6 +232,7 @@ const OURS: &[(&str, Takes)] = &[
     ("target-retention", Takes::Text),
     ("forced-command", Takes::Nothing),
     ("no-verify", Takes::Nothing),
+    ("no-large-blocks", Takes::Nothing),
 ];
 
 /// The option that a name stands for.
@@ -253,7 +256,24 @@ fn find(name: &str) -> Result<(&'static str, Takes), String> {
             }
         }
     }
-    Err(format!("Unknown option: {name}"))
+    let known = THEIRS.iter().chain(OURS).map(|(full, _)| *full);
+    let near = known.map(|full| (strsim::damerau_levenshtein(&name, full), full));
+    // A typing error or two, and not another word.
+    let near = near.filter(|(distance, full)| *distance <= 2 && full.len() > 2 * distance);
+    Err(match near.min() {
+        Some((_, near)) => format!("Unknown option: {name} (is --{near} meant?)"),
+        None => format!("Unknown option: {name}"),
+    })
+}
+
+/// Whether a command line, right or wrong, is in our own form.
+pub fn is_ours<'a>(words: impl IntoIterator<Item = &'a str>) -> bool {
+    let mut words = words.into_iter().peekable();
+    words.next_if_eq(&"restore").is_some()
+        || words.take_while(|word| *word != "--").any(|word| {
+            let name = word.strip_prefix("--").or_else(|| word.strip_prefix('-'));
+            name.is_some_and(|name| matches!(find(name), Ok(("safe", _))))
+        })
 }
 
 /// Reads a command line.
@@ -266,6 +286,7 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, Wro
     let mut texts: Vec<(&'static str, String)> = Vec::new();
     let mut datasets = Vec::new();
     let mut wrong = Vec::new();
+    let mut version = false;
     let mut rest = arguments.into_iter().peekable();
     found.restore = rest.next_if(|word| word == "restore").is_some();
     while let Some(argument) = rest.next() {
@@ -298,7 +319,7 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, Wro
             }
             (Takes::Nothing, None) => match name {
                 "help" => return Ok(Command::Help),
-                "version" => return Ok(Command::Version),
+                "version" => version = true,
                 name => found.switch(name),
             },
             (_, given) => match given.or_else(|| rest.next()) {
@@ -312,13 +333,24 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, Wro
             },
         }
     }
+    if version && datasets.is_empty() {
+        return Ok(Command::Version);
+    }
+    if version {
+        wrong.push(
+            "-v is --version here, which replicates nothing; there is no verbose mode: use --debug"
+                .to_owned(),
+        );
+    }
     if !wrong.is_empty() {
         return Err(Wrong(wrong));
     }
     found.texts(texts)?;
     let Ok([source, target]) = <[String; 2]>::try_from(datasets) else {
         return Err(Wrong(vec![
-            "WARNING: Source or target not found!".to_owned(),
+            "WARNING: Source or target not found! Two datasets are needed, SOURCE and TARGET; the \
+             words restore and receive come before everything else"
+                .to_owned(),
         ]));
     };
     (found.source, found.target) = (source, target);
@@ -354,6 +386,7 @@ impl Arguments {
             "plaintext" => &mut self.plaintext,
             "forced-command" => &mut self.forced_command,
             "no-verify" => &mut self.no_verify,
+            "no-large-blocks" => &mut self.no_large_blocks,
             // no-command-checks and monitor-version do nothing in syncoid.
             _ => return,
         };
@@ -540,7 +573,8 @@ mod tests {
                 Takes::Text if name.ends_with("options") => "=L",
                 Takes::Text => "=x",
             };
-            let line = format!("--{name}{value}|a|b");
+            let datasets = if *name == "version" { "" } else { "|a|b" };
+            let line = format!("--{name}{value}{datasets}");
             assert!(parse(line.split('|').map(str::to_owned)).is_ok(), "{line}");
         }
     }
@@ -548,6 +582,19 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told() {
         assert_eq!(wrong("--frobnicate|a|b"), "Unknown option: frobnicate");
+        let near = wrong("--recusrive|a|b");
+        assert_eq!(near, "Unknown option: recusrive (is --recursive meant?)");
+        assert_eq!(wrong("-q1|a|b"), "Unknown option: q1");
+        for line in ["-v|a|b", "a|b|--version", "--safe|-V|a|b"] {
+            assert!(wrong(line).contains("use --debug"), "{line}");
+        }
+        for line in ["a", "restore", "restore|a", "-r|restore|a|b"] {
+            let text = wrong(line);
+            assert!(
+                text.contains("SOURCE and TARGET; the words restore"),
+                "{text}"
+            );
+        }
         assert!(wrong("--no|a|b").contains("ambiguous"));
         assert!(wrong("--debug=1|a|b").contains("does not take an argument"));
         assert!(wrong("--sshport=x|a|b").contains("number expected"));
@@ -555,6 +602,13 @@ mod tests {
         assert!(wrong("--identifier=a/b|a|b").contains("invalid chars"));
         assert!(wrong("-r|--sendoptions=R|a|b").contains("aren't compatible"));
         assert!(wrong("--sendoptions=Lo x|a|b|--recvoptions=ox y").contains("receive options"));
+    }
+
+    #[test]
+    fn the_form_is_known_of_a_wrong_line_too() {
+        let ours = |line: &str| is_ours(line.split('|'));
+        assert!(ours("restore") && ours("a|b|--what|--safe") && ours("-SAF|a"));
+        assert!(!ours("a|restore") && !ours("a|b|--|--safe") && !ours("--s|a|b"));
     }
 
     #[test]

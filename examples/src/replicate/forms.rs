@@ -3,6 +3,9 @@
 
 use std::fmt;
 
+use zfs_replicate::endpoint::Compression;
+use zfs_replicate::marker::{InvalidTargetId, TargetId};
+
 use super::arguments::Arguments;
 use super::syncoid::rate;
 use crate::exit::{Exit, UsageError};
@@ -53,6 +56,10 @@ const OURS: &[(&str, &str)] = &[
     ),
     ("forced-command", "add --safe"),
     ("no-verify", "no stream is verified anyway"),
+    (
+        "no-large-blocks",
+        "large blocks are split anyway, but for --sendoptions=L; or add --safe",
+    ),
 ];
 
 /// syncoid's, and what does in our form what they do. Those that can do no harm
@@ -195,6 +202,23 @@ fn safe(arguments: &Arguments) -> Result<(), UsageError> {
             )));
         }
     }
+    if let Some(name) = &arguments.compress {
+        if name != "none" && Compression::named(name).is_none() {
+            let names = Compression::NAMES.join(", ");
+            return Err(UsageError(format!(
+                "--compress={name}: there are {names} and none"
+            )));
+        }
+    }
+    if arguments.jobs == Some(0) {
+        return Err(UsageError(
+            "--jobs=0: at least one dataset has to be worked on".to_owned(),
+        ));
+    }
+    if let Some(name) = &arguments.identifier {
+        let id: Result<TargetId, InvalidTargetId> = name.parse();
+        id.map_err(|error| UsageError(format!("--identifier: {error}")))?;
+    }
     if arguments.rollback && arguments.no_rollback {
         return Err(UsageError(
             "--rollback and --no-rollback: which one? Without both nothing is taken back"
@@ -278,6 +302,7 @@ mod tests {
             &[
                 "--safe",
                 "--no-stream",
+                "--no-large-blocks",
                 "--preserve-recordsize",
                 "--dry-run",
             ],
@@ -303,6 +328,9 @@ mod tests {
             (&["restore", "--retire"], "--retire does nothing with"),
             (&["--safe", "--mbuffer-size=much"], "--mbuffer-size=much"),
             (&["restore", "--mbuffer-size=0"], "--mbuffer-size=0"),
+            (&["--safe", "--compress=zip"], "zstd-fast"),
+            (&["--safe", "--jobs=0"], "--jobs=0"),
+            (&["--safe", "--identifier=my-host"], "letters and digits"),
         ] {
             let text = checked(words).unwrap_err().to_string();
             assert!(text.contains(said), "{text}");

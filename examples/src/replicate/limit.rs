@@ -35,9 +35,12 @@ impl Limits {
         };
         for text in given.into_iter().flatten() {
             if text.contains(':') {
-                let schedule = text
-                    .parse()
-                    .map_err(|error| UsageError(format!("--bwlimit={text}: {error}")))?;
+                let schedule = text.parse().map_err(|error| {
+                    UsageError(format!(
+                        "--bwlimit={text}: {error}; the days are mon, tue, wed, thu, fri, sat \
+                         and sun"
+                    ))
+                })?;
                 if limits.schedule.replace(schedule).is_some() {
                     return Err(UsageError(
                         "there can be one schedule for the rate; give it as --bwlimit".to_owned(),
@@ -121,6 +124,7 @@ mod tests {
         for options in [
             "--bwlimit=fast",
             "--bwlimit=25:00,2M",
+            "--bwlimit=mo-08:00,2M",
             "--source-bwlimit=08:00,2M|--target-bwlimit=09:00,3M",
         ] {
             assert!(

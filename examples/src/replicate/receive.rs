@@ -33,9 +33,11 @@ impl Asked {
     /// together, and a value behind its letter or in the next word.
     fn read(words: impl Iterator<Item = String>) -> Result<Asked, UsageError> {
         let mut asked = Asked::default();
-        let mut words = words;
+        let mut words = words.collect::<Vec<_>>().into_iter();
         while let Some(word) = words.next() {
             match word.as_str() {
+                // Beside a target it would be zfs receive's, and of holds.
+                "-h" if asked.target.is_none() && words.len() == 0 => asked.help = true,
                 "--force" => asked.force = true,
                 "--json" => asked.json = true,
                 "--dry-run" => asked.dry_run = true,
@@ -237,7 +239,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told() {
         for line in [
-            "-o", "-o atime", "-o =x", "-x", "-x a=b", "-q a", "--what a", "a b",
+            "-h a", "a -h", "-o", "-o atime", "-o =x", "-x", "-x a=b", "-q a", "--what a", "a b",
         ] {
             assert!(read(line).is_err(), "{line}");
         }

@@ -5,12 +5,13 @@
 //! next increment is marked on the source, and every stream is checked on its
 //! way.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::Context;
 use jiff::Zoned;
-use zfs_core::{DatasetName, ListCache, Zfs};
+use zfs_core::{DatasetName, Guid, ListCache, Zfs};
 use zfs_replicate::endpoint::{
     Access, Compression, Elevation, Endpoint, Forced, Local, Ssh, SshOptions, Stock, remembered,
     trees,
@@ -18,7 +19,7 @@ use zfs_replicate::endpoint::{
 use zfs_replicate::execute::{Cancel, Executor, Retries};
 use zfs_replicate::marker::TargetId;
 use zfs_replicate::plan::{
-    Blocks, Diverged, Encrypted, Gone, Hosts, Options, Plan, plan, provenance,
+    Blocks, Diverged, Encrypted, Gone, Hosts, LargeBlocks, Options, Plan, plan, provenance,
 };
 use zfs_replicate::tree::{Dataset, Snapshot};
 
@@ -59,18 +60,25 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     if forced {
         fits_a_forced_command(arguments, &to)?;
     }
-    let source = endpoint(&from, arguments, choice.needs_times(), false)?;
+    let id = known_id(arguments, &to, &target_root)?;
+    let times = choice.needs_times();
+    let source = endpoint(
+        &from,
+        arguments,
+        &Listed {
+            times,
+            ..Listed::default()
+        },
+    )?;
     let target: Box<dyn Endpoint> = if forced {
         Box::new(Forced::new(Arc::new(Ssh::connect(ssh(&to, arguments))?)))
     } else {
-        endpoint(&to, arguments, choice.needs_times(), arguments.rollback)?
-    };
-
-    let id = match &arguments.identifier {
-        Some(name) => name
-            .parse()
-            .map_err(|error| UsageError(format!("{error}")))?,
-        None => TargetId::derived(&to.host, &target_root),
+        let listed = Listed {
+            times,
+            written: arguments.rollback,
+            pool: id.get().is_none(),
+        };
+        endpoint(&to, arguments, &listed)?
     };
     let hosts = if from.host == to.host {
         Hosts::Same
@@ -78,6 +86,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         Hosts::Different
     };
     let told = Told::new(arguments);
+    let id_of = |target: &dyn Endpoint| -> Result<&TargetId, zfs_replicate::Error> {
+        if let Some(id) = id.get() {
+            return Ok(id);
+        }
+        let pool = target.pool_guid(&target_root)?.unwrap_or(Guid(0));
+        Ok(id.get_or_init(|| TargetId::derived(&format!("{:016x}", pool.0), &target_root)))
+    };
     let planned = |choice: &Wanted| -> Result<Plan, zfs_replicate::Error> {
         let (source_tree, target_tree) = if forced {
             let encrypted = if arguments.plaintext {
@@ -86,11 +101,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
                 Encrypted::Raw
             };
             let tree = source.tree(&source_root)?;
-            let target = remembered(&tree, &target_root, &id, encrypted);
+            let target = remembered(&tree, &target_root, id_of(&*target)?, encrypted);
             (tree, target)
         } else {
             trees((&*source, &source_root), (&*target, &target_root))?
         };
+        let id = id_of(&*target)?;
         let chosen = choice.choose(&source_tree, &target_tree);
         let wanted =
             |dataset: &DatasetName, snapshot: &Snapshot| chosen.contains(dataset, snapshot);
@@ -98,12 +114,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         // Who is who is asked only where something may go because of it.
         let whose = if arguments.retire && target_tree.get(&target_root).is_some() {
             let set = target.properties(&target_root)?;
-            provenance(&source_tree, &target_tree, &set, &id)
+            provenance(&source_tree, &target_tree, &set, id)
         } else {
             HashMap::new()
         };
         let whose = |dataset: &Dataset| whose.get(&dataset.guid).copied().unwrap_or_default();
-        let options = options(arguments, &id)
+        let options = options(arguments, id)
             .provenance(&whose)
             .wanted(&wanted)
             .datasets(&datasets)
@@ -127,13 +143,37 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         told.plan(&plan);
         return Ok(Exit::done_if(plan.refused().next().is_none()));
     }
+    let properties = properties::chosen(arguments, &*source, &source_root)?;
     let cancel = Cancel::new();
     let stopping = cancel.clone();
     stop::on_signal(move || stopping.cancel()).context("cannot watch for signals")?;
+    let retries = Retries {
+        times: arguments.retries.unwrap_or(Retries::default().times),
+        ..Retries::default()
+    };
+    let mut first = None;
+    if id.get().is_none() {
+        // Which target it is, is known with the first plan.
+        let looked = Executor::new(&*source, &*target, &told)
+            .cancel(cancel.clone())
+            .run_with_retries(retries, || {
+                let plan = planned(&choice)?;
+                let nothing = Plan {
+                    source: plan.source,
+                    steps: Vec::new(),
+                };
+                first = Some(plan);
+                Ok(nothing)
+            })?;
+        if looked.cancelled {
+            told.end(false, &looked);
+            return Ok(Exit::Failed);
+        }
+    }
     let mut executor = Executor::new(&*source, &*target, &told)
         .cancel(cancel)
         .jobs(arguments.jobs.unwrap_or(JOBS))
-        .properties(properties::chosen(arguments, &*source, &source_root)?);
+        .properties(properties);
     if !arguments.no_verify {
         executor = executor.verify();
     }
@@ -141,22 +181,21 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         executor = executor.buffer(usize::try_from(size.get()).unwrap_or(usize::MAX));
     }
     if !arguments.restore && !forced {
-        executor = executor.sign(id.clone());
+        executor = executor.sign(id_of(&*target)?.clone());
     }
     executor = limits.on(executor);
     if arguments.use_hold && !arguments.restore {
-        executor = executor.hold(format!("replica-{id}"));
+        executor = executor.hold(format!("replica-{}", id_of(&*target)?));
     }
     if arguments.restore {
         executor = executor.access(Access::Inherited);
     }
-    let retries = Retries {
-        times: arguments.retries.unwrap_or(Retries::default().times),
-        ..Retries::default()
-    };
     let (mut something, mut found) = (false, false);
     let outcome = executor.run_with_retries(retries, || {
-        let plan = planned(&choice)?;
+        let plan = match first.take() {
+            Some(plan) => plan,
+            None => planned(&choice)?,
+        };
         told.begin(&plan);
         something |= !plan.is_empty() || plan.refused().next().is_some();
         found |= restore::is_found(&plan, arguments.snapshot.as_deref());
@@ -170,6 +209,29 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     Ok(Exit::done_if(outcome.is_ok()))
 }
 
+/// What the target is called in the markers, where that is known before it is
+/// listed. Without a name it is its pool's GUID and its own name: the same
+/// however its host is reached, and another one for another host, and for the
+/// other one of two disks whose pools have one name.
+fn known_id(
+    arguments: &Arguments,
+    to: &Place,
+    target_root: &DatasetName,
+) -> anyhow::Result<OnceCell<TargetId>> {
+    if let Some(name) = &arguments.identifier {
+        let id: Result<TargetId, _> = name.parse();
+        let id = id.map_err(|error| UsageError(format!("--identifier: {error}")))?;
+        return Ok(id.into());
+    }
+    // What is restored is nobody's target, and what runs one command whatever
+    // it is asked cannot say which pool it has.
+    if arguments.restore || arguments.forced_command {
+        let host = to.host.rsplit('@').next().unwrap_or_default();
+        return Ok(TargetId::derived(host, target_root).into());
+    }
+    Ok(OnceCell::new())
+}
+
 /// What the words of the command line ask the planner for.
 fn options<'a>(arguments: &Arguments, id: &'a TargetId) -> Options<'a> {
     let mut options = Options::new();
@@ -179,6 +241,9 @@ fn options<'a>(arguments: &Arguments, id: &'a TargetId) -> Options<'a> {
     }
     if arguments.rollback {
         options = options.diverged(Diverged::Rollback);
+    }
+    if arguments.no_large_blocks {
+        options = options.large_blocks(LargeBlocks::Split);
     }
     if arguments.retire {
         options = options.gone(Gone::Destroy);
@@ -250,21 +315,31 @@ fn fits_a_forced_command(arguments: &Arguments, to: &Place) -> Result<(), UsageE
     }
 }
 
+/// What is listed besides.
+#[derive(Default)]
+struct Listed {
+    /// When snapshots were made.
+    times: bool,
+    /// What was written since the youngest.
+    written: bool,
+    /// Which pool it is.
+    pool: bool,
+}
+
 fn endpoint(
     place: &Place,
     arguments: &Arguments,
-    times: bool,
-    written: bool,
+    listed: &Listed,
 ) -> anyhow::Result<Box<dyn Endpoint>> {
     if place.host.is_empty() {
         let mut local = Local::new(Zfs::open()?);
         if let Some(folder) = cache::usual_folder() {
             local = local.with_cache(ListCache::new(folder));
         }
-        if times {
+        if listed.times {
             local = local.with_times();
         }
-        if written {
+        if listed.written {
             local = local.with_written();
         }
         return Ok(Box::new(local));
@@ -276,14 +351,14 @@ fn endpoint(
         Elevation::Sudo
     };
     let mut stock = Stock::new(Arc::new(Ssh::connect(options)?), elevation);
-    if times {
+    if listed.times {
         stock = stock.with_times();
     }
-    if let Some(name) = arguments.compress.as_deref().filter(|name| *name != "none") {
-        let compression = Compression::named(name).ok_or_else(|| {
-            let names = Compression::NAMES.join(", ");
-            UsageError(format!("--compress={name}: there are {names} and none"))
-        })?;
+    if listed.pool {
+        stock = stock.with_pool();
+    }
+    let compression = arguments.compress.as_deref().and_then(Compression::named);
+    if let Some(compression) = compression {
         stock = stock.compressed(compression);
     }
     Ok(Box::new(stock))

@@ -143,7 +143,9 @@ impl Side {
     ///
     /// It cannot be started.
     pub fn run<S: AsRef<str>>(&self, arguments: &[S]) -> io::Result<Output> {
-        self.zfs(arguments).stdin(Stdio::null()).output()
+        let mut command = self.zfs(arguments);
+        let output = command.stdin(Stdio::null()).output();
+        output.map_err(|error| not_started(&command, error))
     }
 
     /// What processes are running there, a line each.
@@ -165,6 +167,24 @@ impl Side {
             format!("{}:{name}", self.host)
         }
     }
+}
+
+/// Why a program could not be started, with its name.
+pub fn not_started(command: &Command, error: io::Error) -> io::Error {
+    let program = command.get_program().to_string_lossy();
+    let package = match (error.kind(), &*program) {
+        (io::ErrorKind::NotFound, "zfs") => " (is it installed? zfsutils-linux)",
+        (io::ErrorKind::NotFound, "ssh") => " (is it installed? openssh-client)",
+        (io::ErrorKind::NotFound, "sudo") => {
+            " (be root, or use --no-privilege-elevation with permissions by zfs allow)"
+        }
+        (io::ErrorKind::NotFound, _) => " (is it installed, and in PATH?)",
+        _ => "",
+    };
+    io::Error::new(
+        error.kind(),
+        format!("cannot start {program}: {error}{package}"),
+    )
 }
 
 /// Processes as ps(1) shows them: their arguments with spaces between them.

@@ -195,7 +195,10 @@ impl Told {
             failed: outcome.failed,
             refused: outcome.refused,
         });
-        if something {
+        if outcome.cancelled {
+            eprintln!("stopped on request; what was received is kept, and the next run goes on");
+        }
+        if something || outcome.cancelled {
             self.say(&format!(
                 "{} streams, {} bytes",
                 outcome.streams, outcome.bytes

@@ -37,6 +37,11 @@ fn push_and_restore_go_over_ssh() {
     let two = site.b.snapshot("dst/child@two");
     assert!(run(&["zfs", "holds", "-H", two.as_str()]).contains("replica-"));
     assert_eq!(push(&[]).well().stdout, "nothing to do\n");
+    // However its host is reached, it is the same target, with one marker.
+    let (source, target) = (site.source(), site.target());
+    let local = replicate(&["--safe", "-r", source.as_str(), target.as_str()]).well();
+    assert_eq!(local.stdout, "nothing to do\n");
+    assert_eq!(bookmarks(&source).len(), 1);
     assert_eq!(snapshots(&site.b.dataset("dst/child")), ["one", "two"]);
     let back = site.a.dataset("back");
     let (from, to) = (far(&site.target()), back.as_str());

@@ -180,6 +180,10 @@ impl Endpoint for Forced {
         self.transport.connect_again()
     }
 
+    fn interrupt(&self) {
+        self.transport.channels().processes().end();
+    }
+
     fn estimate(&self, _: &Stream) -> Result<Option<u64>, Error> {
         Ok(None)
     }

@@ -332,6 +332,12 @@ impl Endpoint for Local {
         })
     }
 
+    fn pool_guid(&self, dataset: &DatasetName) -> Result<Option<Guid>, Error> {
+        let top = dataset.ancestors().last();
+        let top = self.zfs.dataset(top.as_ref().unwrap_or(dataset))?;
+        Ok(Some(top.guid))
+    }
+
     fn properties(&self, root: &DatasetName) -> Result<HashMap<DatasetName, Properties>, Error> {
         let mut all = HashMap::new();
         for dataset in self

@@ -15,6 +15,7 @@
 mod asides;
 mod compression;
 pub(super) mod listing;
+mod processes;
 pub(super) mod quote;
 mod receive;
 pub(super) mod remote;
@@ -36,6 +37,7 @@ use zfs_core::{BookmarkName, DatasetName, Guid, SnapshotName};
 
 pub use compression::Compression;
 pub use listing::{POINTS, parse as parse_listing};
+pub use processes::Processes;
 pub use quote::quote;
 pub use ssh::{Ssh, SshOptions};
 pub use transport::{Channel, Channels, MAX_CHANNELS, Shell, Transport};
@@ -74,6 +76,8 @@ pub struct Stock {
     /// Snapshots are listed with when they were made.
     times: bool,
     sizes: Arc<Mutex<Sizes>>,
+    /// The pool that is asked about with a listing, and what its GUID is.
+    pool: Option<Arc<Mutex<Option<(String, Guid)>>>>,
 }
 
 impl Stock {
@@ -88,7 +92,16 @@ impl Stock {
             asides,
             times: false,
             sizes: Arc::default(),
+            pool: None,
         }
+    }
+
+    /// Asks together with a tree for the GUID of its pool
+    /// ([`Endpoint::pool_guid`]).
+    #[must_use]
+    pub fn with_pool(mut self) -> Stock {
+        self.pool = Some(Arc::default());
+        self
     }
 
     /// Also says when each snapshot was made. zfs(8) asks the kernel for each
@@ -245,6 +258,10 @@ fn filter(words: &[&str], stdin: Stdio, stdout: Stdio) -> io::Result<Child> {
         .stdin(stdin)
         .stdout(stdout)
         .spawn()
+        .map_err(|error| {
+            let problem = format!("cannot start {program} here: {error} (is it installed?)");
+            io::Error::new(error.kind(), problem)
+        })
 }
 
 impl Endpoint for Stock {
@@ -258,6 +275,10 @@ impl Endpoint for Stock {
         MAX_CHANNELS / 2
     }
 
+    fn pool_guid(&self, dataset: &DatasetName) -> Result<Option<Guid>, Error> {
+        self.known_pool(dataset).map(Some)
+    }
+
     fn properties(&self, root: &DatasetName) -> Result<HashMap<DatasetName, Properties>, Error> {
         let kinds = "filesystem,volume";
         let head = ["get", "-Hpr", "-t", kinds, "-s", "local,received"];
@@ -269,6 +290,10 @@ impl Endpoint for Stock {
 
     fn connect_again(&self) -> Result<(), Error> {
         self.transport.connect_again()
+    }
+
+    fn interrupt(&self) {
+        self.transport.channels().processes().end();
     }
 
     fn estimate(&self, stream: &Stream) -> Result<Option<u64>, Error> {

@@ -2,9 +2,17 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+
+use super::{Executor, transfer::TICK};
+
+/// How long an end is given to stop by itself.
+const GRACE: Duration = Duration::from_millis(if cfg!(test) { 100 } else { 5000 });
 
 /// A request to stop, to be shared between threads.
 #[derive(Clone, Debug, Default)]
@@ -16,8 +24,9 @@ impl Cancel {
         Cancel::default()
     }
 
-    /// Asks for a stop. Transfers end as soon as a byte moves; what the
-    /// target has by then it keeps, and the next run goes on from there.
+    /// Asks for a stop. Transfers end as soon as a byte moves, or after some
+    /// seconds without one ([`Executor::run_with_retries`]); what the target
+    /// has by then it keeps, and the next run goes on from there.
     pub fn cancel(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
@@ -25,6 +34,30 @@ impl Cancel {
     /// Whether somebody has asked.
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl Executor<'_> {
+    /// Does what may wait for an end that does not answer: some time after
+    /// somebody asked for a stop, that is interrupted.
+    pub(super) fn watched<T>(&self, work: impl FnOnce() -> T) -> T {
+        thread::scope(|scope| {
+            let (done, working) = mpsc::channel::<()>();
+            scope.spawn(move || {
+                let mut since = None;
+                while working.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                    let asked = self.cancel.is_cancelled();
+                    if asked && since.get_or_insert_with(Instant::now).elapsed() >= GRACE {
+                        // Again and again: what waited may try something else.
+                        self.source.interrupt();
+                        self.target.interrupt();
+                    }
+                }
+            });
+            let result = work();
+            drop(done);
+            result
+        })
     }
 }
 

@@ -54,7 +54,8 @@ impl Retries {
 impl Executor<'_> {
     /// Plans and does as planned; as long as something failed that may pass
     /// (a lost connection, a target that is busy, a stream that was damaged
-    /// on its way), it does so again after a pause.
+    /// on its way, a snapshot that is gone since the plan was made), it does
+    /// so again after a pause.
     ///
     /// What arrived is counted over all rounds, what failed is that of the
     /// last one.
@@ -65,11 +66,30 @@ impl Executor<'_> {
     pub fn run_with_retries(
         &self,
         retries: Retries,
+        plan: impl FnMut() -> Result<Plan, Error>,
+    ) -> Result<Outcome, Error> {
+        self.watched(|| self.rounds(retries, plan))
+    }
+
+    fn rounds(
+        &self,
+        retries: Retries,
         mut plan: impl FnMut() -> Result<Plan, Error>,
     ) -> Result<Outcome, Error> {
         let mut sum = Outcome::default();
         for repetition in 0.. {
-            let round = plan().map(|plan| self.run(&plan));
+            let round = match plan() {
+                Ok(plan) => Ok(self.run(&plan)),
+                // It may be no more than what was interrupted.
+                Err(error) if self.cancel.is_cancelled() => {
+                    tracing::debug!(%error, "stopped on request");
+                    return Ok(Outcome {
+                        cancelled: true,
+                        ..sum
+                    });
+                }
+                Err(error) => Err(error),
+            };
             let may_pass = match &round {
                 Ok(outcome) => outcome.may_pass > 0,
                 Err(error) => error.is_transient(),

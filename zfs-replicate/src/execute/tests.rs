@@ -43,6 +43,8 @@ struct Fake {
     marks_nothing: bool,
     /// What arrives under this name gets another GUID.
     mistakes: Option<&'static str>,
+    /// The next send ends with this.
+    fails_once: Mutex<Option<Error>>,
     /// Of a range it says at the end whether all arrived.
     answers_last: bool,
 }
@@ -96,6 +98,9 @@ impl Endpoint for Fake {
     fn send(&self, stream: &Stream, pipe: BorrowedFd<'_>) -> Result<(), Error> {
         let name = stream.to.name.as_str();
         self.note(format!("send {name}"));
+        if let Some(error) = self.fails_once.lock().unwrap().take() {
+            return Err(error);
+        }
         let broken = |_| {
             Error::Zfs(zfs_core::Error::Zfs(zfs_core::Failure {
                 operation: zfs_core::Operation::Send,

@@ -4,9 +4,9 @@ use regex::Regex;
 
 use super::listing::{self, Depth};
 use super::rows::{Listed, Point};
+use super::sends::shown;
 use super::transfer::{Ended, Source};
 use super::{DIED, Fatal, Run, Severity, names};
-use crate::replicate::messages::readable;
 
 /// A dataset and what is known of its snapshots.
 pub(super) struct Pair {
@@ -30,6 +30,9 @@ pub(super) enum Next {
         with_origin: bool,
         skip_snapshot: bool,
     },
+    /// Something that was listed is not there any more: it is looked at once
+    /// more.
+    Gone,
 }
 
 /// How often a dataset is begun again: after a resumed receive, after one that
@@ -47,23 +50,37 @@ impl Run {
     ) -> Result<(), Fatal> {
         let mut origin = origin.map(str::to_owned);
         let mut skip_snapshot = skip_snapshot;
+        let mut was_gone = false;
         for _ in 0..MAX_ROUNDS {
-            match self.round(source, target, origin.as_deref(), skip_snapshot)? {
+            if self.stopping.is_asked() {
+                return Err(Fatal(Severity::Critical.code()));
+            }
+            let next = self.round(source, target, origin.as_deref(), skip_snapshot)?;
+            let (with_origin, skip) = match next {
                 Next::Go | Next::Stop => return Ok(()),
+                Next::Gone if was_gone => {
+                    self.raise(Severity::Critical);
+                    return Ok(());
+                }
+                Next::Gone => {
+                    was_gone = true;
+                    self.messages.warn(format!(
+                        "{source} has lost a snapshot since it was listed; looking again"
+                    ));
+                    // A sync snapshot has been taken already.
+                    (false, true)
+                }
                 Next::Again {
                     with_origin,
-                    skip_snapshot: skip,
-                } => {
-                    if !with_origin {
-                        origin = None;
-                    }
-                    skip_snapshot = skip;
-                    self.list_source(source, Depth::One)
-                        .map_err(|unlisted| self.give_up(&unlisted))?;
-                    self.list_target(target, Depth::One)
-                        .map_err(|unlisted| self.give_up(&unlisted))?;
-                }
-            }
+                    skip_snapshot,
+                } => (with_origin, skip_snapshot),
+            };
+            origin = origin.filter(|_| with_origin);
+            skip_snapshot = skip;
+            self.list_source(source, Depth::One)
+                .map_err(|unlisted| self.give_up(&unlisted))?;
+            self.list_target(target, Depth::One)
+                .map_err(|unlisted| self.give_up(&unlisted))?;
         }
         self.messages
             .critical(format!("{target} changes under our hands; giving up on it"));
@@ -274,12 +291,18 @@ impl Run {
         } else {
             self.send_full(pair, &oldest)
         };
+        if let Ended::Gone = ended {
+            return Next::Gone;
+        }
         if !matches!(ended, Ended::Well) {
             self.raise(Severity::Critical);
             return Next::Stop;
         }
         if !no_stream && oldest != newest {
             let ended = self.send_increment(pair, &oldest, newest, false);
+            if let Ended::Gone = ended {
+                return Next::Gone;
+            }
             if !matches!(ended, Ended::Well) {
                 self.raise(Severity::Warning);
                 return Next::Stop;
@@ -307,7 +330,7 @@ impl Run {
                     skip_snapshot: false,
                 };
             }
-            Ended::Busy => String::new(),
+            Ended::Busy | Ended::Gone => String::new(),
             Ended::Badly(said) => said,
         };
         if said.contains("used in the initial send no longer exists") || is_source_gone(&said) {
@@ -379,9 +402,13 @@ impl Run {
                 .find(|point| point.createtxg >= bookmark.createtxg)
                 .map(|point| point.name.clone());
             let to = next.clone().unwrap_or_else(|| newest.to_owned());
-            if !self.send_from_bookmark(pair, &bookmark.name, &to) {
-                self.raise(Severity::Critical);
-                return (Next::Stop, None);
+            match self.send_from_bookmark(pair, &bookmark.name, &to) {
+                Ended::Well => {}
+                Ended::Gone => return (Next::Gone, None),
+                Ended::Busy | Ended::Badly(_) => {
+                    self.raise(Severity::Critical);
+                    return (Next::Stop, None);
+                }
             }
             if next.is_some() {
                 matching = to;
@@ -399,18 +426,19 @@ impl Run {
         (Next::Go, Some(matching))
     }
 
-    fn send_from_bookmark(&mut self, pair: &Pair, bookmark: &str, to: &str) -> bool {
+    fn send_from_bookmark(&mut self, pair: &Pair, bookmark: &str, to: &str) -> Ended {
         let ended = self.send_bookmark(pair, bookmark, to);
-        match ended {
-            Ended::Well => true,
+        match &ended {
             Ended::Badly(said)
                 if !self.resume && said.contains("contains partially-complete state") =>
             {
                 self.messages.warn("resetting partially receive state");
-                self.reset(&pair.target)
-                    && matches!(self.send_bookmark(pair, bookmark, to), Ended::Well)
+                if self.reset(&pair.target) {
+                    return self.send_bookmark(pair, bookmark, to);
+                }
+                ended
             }
-            _ => false,
+            _ => ended,
         }
     }
 
@@ -418,6 +446,7 @@ impl Run {
         let no_stream = self.arguments.no_stream;
         let said = match self.send_increment(pair, from, to, no_stream) {
             Ended::Well => return Next::Go,
+            Ended::Gone => return Next::Gone,
             Ended::Busy => String::new(),
             Ended::Badly(said) => said,
         };
@@ -476,106 +505,6 @@ impl Run {
             pair.source
         ));
         Next::Stop
-    }
-
-    fn send_full(&mut self, pair: &Pair, snapshot: &str) -> Ended {
-        let what = Source::Full(format!("{}@{snapshot}", pair.source));
-        let size = self.size(&what);
-        let name = self.source.show(format_args!("{}@{snapshot}", pair.source));
-        let target = self.target.show(&pair.target);
-        let size_shown = shown(size);
-        self.messages.info(if self.arguments.no_stream {
-            format!(
-                "--no-stream selected; sending newest full snapshot {name} to new target \
-                 filesystem {target}: (~ {size_shown})"
-            )
-        } else {
-            format!(
-                "Sending oldest full snapshot {name} to new target filesystem {target} \
-                 (~ {size_shown}):"
-            )
-        });
-        self.transfer(&pair.source, &pair.target, &what, size)
-    }
-
-    fn send_clone(&mut self, pair: &Pair, origin: &str, snapshot: &str) -> Ended {
-        let what = Source::Increment {
-            through: false,
-            from: origin.to_owned(),
-            to: format!("{}@{snapshot}", pair.source),
-        };
-        let size = self.size(&what);
-        self.messages.info(format!(
-            "Clone is recreated on target {} based on {} (~ {}):",
-            self.target.show(&pair.target),
-            self.source.show(origin),
-            shown(size)
-        ));
-        self.transfer(&pair.source, &pair.target, &what, size)
-    }
-
-    fn send_bookmark(&mut self, pair: &Pair, bookmark: &str, to: &str) -> Ended {
-        self.messages.info(format!(
-            "Sending incremental {} ... {to} to {}:",
-            self.source.show(format_args!("{}#{bookmark}", pair.source)),
-            self.target.show(&pair.target)
-        ));
-        let what = Source::Bookmark {
-            from: format!("{}#{bookmark}", pair.source),
-            to: format!("{}@{to}", pair.source),
-        };
-        self.transfer(&pair.source, &pair.target, &what, 0)
-    }
-
-    fn send_increment(&mut self, pair: &Pair, from: &str, to: &str, alone: bool) -> Ended {
-        let filtered =
-            !self.arguments.exclude_snaps.is_empty() || !self.arguments.include_snaps.is_empty();
-        if !alone && filtered {
-            self.messages.info(
-                "--no-stream is omitted but snaps are filtered. Simulating -I with filtered snaps",
-            );
-            let mut names: Vec<&str> = pair
-                .on_source
-                .iter()
-                .map(|point| point.name.as_str())
-                .skip_while(|name| *name != from)
-                .collect();
-            if let Some(last) = names.iter().position(|name| *name == to) {
-                names.truncate(last + 1);
-            } else {
-                // A new sync snapshot is not in the listing.
-                names.push(to);
-            }
-            for step in names.windows(2) {
-                let [from, to] = step else { continue };
-                match self.send_increment(pair, from, to, true) {
-                    Ended::Well => {}
-                    other => return other,
-                }
-            }
-            return Ended::Well;
-        }
-        let what = Source::Increment {
-            through: !alone,
-            from: format!("{}@{from}", pair.source),
-            to: format!("{}@{to}", pair.source),
-        };
-        let size = self.size(&what);
-        self.messages.info(format!(
-            "Sending incremental {} ... {to} to {} (~ {}):",
-            self.source.show(format_args!("{}@{from}", pair.source)),
-            self.target.show(&pair.target),
-            shown(size)
-        ));
-        self.transfer(&pair.source, &pair.target, &what, size)
-    }
-}
-
-fn shown(size: u64) -> String {
-    if size == 0 {
-        "UNKNOWN".to_owned()
-    } else {
-        readable(size)
     }
 }
 

@@ -16,8 +16,9 @@ use std::time::{Duration, Instant};
 use zfs_replicate::endpoint::Compression;
 use zfs_stream::stage::{Limit, RateReader};
 
+use super::stopping::Stopping;
 use super::transfer::Programs;
-use crate::replicate::side::Side;
+use crate::replicate::side::{Side, not_started};
 
 /// The most of what a command says that is kept.
 const MAX_SAID_BYTES: usize = 64 << 10;
@@ -30,6 +31,7 @@ pub(super) struct Flow<'a> {
     pub source: &'a Side,
     pub target: &'a Side,
     pub programs: &'a Programs,
+    pub stopping: &'a Stopping,
 }
 
 /// A transfer that is over.
@@ -40,9 +42,12 @@ pub(super) struct Done {
     pub receiver_said: String,
 }
 
-impl Flow<'_> {
+impl<'a> Flow<'a> {
     pub fn run(&self, send: &[String], receive: &[String]) -> io::Result<Done> {
-        let mut children = Children::default();
+        let mut children = Children {
+            stopping: self.stopping,
+            running: Vec::new(),
+        };
         let listener = match &self.programs.direct {
             Some(direct) if !self.source.is_local() => Some(TcpListener::bind(&direct.listen)?),
             _ => None,
@@ -67,7 +72,7 @@ impl Flow<'_> {
     }
 
     /// Starts what sends, and gives what comes out of it.
-    fn sender(&self, send: &[String], children: &mut Children) -> io::Result<OwnedFd> {
+    fn sender(&self, send: &[String], children: &mut Children<'a>) -> io::Result<OwnedFd> {
         let (reader, writer) = zfs_core::stream_pipe()?;
         let compress = self.programs.compress.map(Compression::compress);
         if !self.source.is_local() {
@@ -130,7 +135,10 @@ impl Flow<'_> {
             .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let mut child = command.spawn()?;
+        let mut child = command
+            .spawn()
+            .map_err(|error| not_started(&command, error))?;
+        self.stopping.processes.add(&child);
         // The command holds its stdin, which is the pipe's end, until here.
         drop(command);
         let stdin = child
@@ -152,7 +160,7 @@ impl Flow<'_> {
         from: OwnedFd,
         to: File,
         listener: Option<TcpListener>,
-        children: &mut Children,
+        children: &mut Children<'a>,
     ) -> io::Result<()> {
         let limit = Limit::new(self.programs.limit);
         if let Some(listener) = listener {
@@ -161,7 +169,11 @@ impl Flow<'_> {
             let stream = accept(&listener, || children.have_ended())?;
             copy(RateReader::new(stream, limit), to);
         } else if let (Some(direct), false) = (&self.programs.direct, self.target.is_local()) {
-            let stream = connect(&direct.connect, Duration::from_secs(direct.timeout))?;
+            let stream = connect(
+                &direct.connect,
+                Duration::from_secs(direct.timeout),
+                self.stopping,
+            )?;
             drop(to);
             copy(RateReader::new(File::from(from), limit), stream);
         } else {
@@ -171,11 +183,11 @@ impl Flow<'_> {
     }
 }
 
-fn connect(address: &str, timeout: Duration) -> io::Result<TcpStream> {
+fn connect(address: &str, timeout: Duration, stopping: &Stopping) -> io::Result<TcpStream> {
     let until = Instant::now() + timeout;
     loop {
         match TcpStream::connect(address) {
-            Err(error) if Instant::now() >= until => return Err(error),
+            Err(error) if Instant::now() >= until || stopping.is_asked() => return Err(error),
             Err(_) => thread::sleep(Duration::from_secs(1)),
             Ok(stream) => return Ok(stream),
         }
@@ -222,7 +234,7 @@ fn copy(mut from: impl Read, mut to: impl Write) {
     }
 }
 
-fn filter(program: &[&str], from: OwnedFd, children: &mut Children) -> io::Result<OwnedFd> {
+fn filter(program: &[&str], from: OwnedFd, children: &mut Children<'_>) -> io::Result<OwnedFd> {
     let (reader, writer) = zfs_core::stream_pipe()?;
     let (name, arguments) = program.split_first().ok_or(io::ErrorKind::InvalidInput)?;
     let mut command = Command::new(name);
@@ -239,14 +251,18 @@ struct Receiver {
 }
 
 /// What runs on the sender's side.
-#[derive(Default)]
-struct Children {
+struct Children<'a> {
+    stopping: &'a Stopping,
     running: Vec<(Child, Option<Said>)>,
 }
 
-impl Children {
+impl Children<'_> {
     fn start(&mut self, mut command: Command) -> io::Result<()> {
-        let mut child = command.stderr(Stdio::piped()).spawn()?;
+        let mut child = command
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| not_started(&command, error))?;
+        self.stopping.processes.add(&child);
         let said = child.stderr.take().map(|pipe| listen(pipe, To::Stderr));
         self.running.push((child, said));
         Ok(())
@@ -259,10 +275,11 @@ impl Children {
     }
 
     fn wait(mut self, mut receiver: Receiver) -> io::Result<Done> {
-        let status = receiver.child.wait()?;
+        let processes = &self.stopping.processes;
+        let status = processes.wait(&mut receiver.child)?;
         let mut sender_said = String::new();
         for (mut child, said) in self.running.drain(..) {
-            child.wait()?;
+            processes.wait(&mut child)?;
             sender_said.push_str(&hear(said));
         }
         let [stdout, stderr] = receiver.said;
@@ -274,13 +291,13 @@ impl Children {
     }
 }
 
-impl Drop for Children {
+impl Drop for Children<'_> {
     fn drop(&mut self) {
         // Only where something could not be started: what runs already must
         // not go on alone.
         for (child, _) in &mut self.running {
             let _ = child.kill();
-            let _ = child.wait();
+            let _ = self.stopping.processes.wait(child);
         }
     }
 }

@@ -10,10 +10,13 @@ mod flow;
 mod listing;
 mod names;
 mod rows;
+mod sends;
+mod stopping;
 mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitStatus;
+use std::sync::Arc;
 
 use zfs_core::{DatasetName, Zfs};
 
@@ -22,6 +25,7 @@ use super::messages::Messages;
 use super::side::{Place, Side};
 use listing::{Depth, Unlisted};
 use rows::Listed;
+use stopping::Stopping;
 pub use transfer::rate;
 
 /// How bad it was: syncoid's exit codes.
@@ -64,6 +68,7 @@ pub struct Run {
     sources: BTreeMap<String, Listed>,
     targets: BTreeMap<String, Listed>,
     programs: transfer::Programs,
+    stopping: Arc<Stopping>,
     /// Datasets of which it was said that they are sent decrypted.
     in_plain: BTreeSet<String>,
 }
@@ -97,9 +102,12 @@ pub fn run(arguments: Arguments) -> u8 {
         })
     };
     let [source_place, target_place] = &places;
-    if arguments.insecure_direct_connection.is_some()
-        && places.iter().all(|place| !place.host.is_empty())
-    {
+    let direct = arguments.insecure_direct_connection.as_deref();
+    if direct.is_some_and(|parts| parts.split(',').count() > 4) {
+        messages.critical("invalid insecure-direct-connection argument! It has up to four parts");
+        return Severity::Critical.code();
+    }
+    if direct.is_some() && places.iter().all(|place| !place.host.is_empty()) {
         messages.critical(
             "--insecure-direct-connection goes from here or to here, and not between two others",
         );
@@ -109,6 +117,11 @@ pub fn run(arguments: Arguments) -> u8 {
         (Ok(source), Ok(target)) => (source, target),
         (Err(code), _) | (_, Err(code)) => return code,
     };
+    let stopping = Arc::new(Stopping::default());
+    if let Err(error) = stopping.on_signal() {
+        messages.critical(format!("cannot watch for signals: {error}"));
+        return Severity::Critical.code();
+    }
     let programs = transfer::Programs::find(&arguments, messages, &source, &target);
     let mut run = Run {
         resume: !arguments.no_resume,
@@ -122,13 +135,18 @@ pub fn run(arguments: Arguments) -> u8 {
         sources: BTreeMap::new(),
         targets: BTreeMap::new(),
         programs,
+        stopping,
         in_plain: BTreeSet::new(),
         arguments,
     };
-    match run.everything(&source_place.dataset, &target_place.dataset) {
+    let code = match run.everything(&source_place.dataset, &target_place.dataset) {
         Ok(()) => run.severity.code(),
         Err(Fatal(code)) => code,
+    };
+    if code != 0 && run.stopping.is_asked() {
+        messages.critical("stopped on request; what was received is kept");
     }
+    code
 }
 
 impl Run {

@@ -58,6 +58,8 @@ pub(super) enum Ended {
     Well,
     /// Something else is received there.
     Busy,
+    /// Something that was to be sent is not on the source any more.
+    Gone,
     /// With what was said.
     Badly(String),
 }
@@ -292,12 +294,17 @@ impl Run {
             source: &self.source,
             target: &self.target,
             programs: &self.programs,
+            stopping: &self.stopping,
         };
         match flow.run(&send, &receive) {
             Ok(done) if done.status.success() => Ended::Well,
             Ok(done) => {
                 let status = wait_status(Some(done.status));
                 self.messages.critical(format!("{line} failed: {status}"));
+                let resumes = matches!(what, Source::Token(_));
+                if !resumes && done.sender_said.contains("does not exist") {
+                    return Ended::Gone;
+                }
                 // Where the size is unknown syncoid listens to the sender.
                 Ended::Badly(if size == 0 {
                     done.sender_said

@@ -36,8 +36,9 @@ impl Drop for Running {
     fn drop(&mut self) {
         // It ends with what it reads.
         self.stdin = None;
-        let _ = self.child.wait();
-        self.transport.channels().give_back();
+        let channels = self.transport.channels();
+        let _ = channels.processes().wait(&mut self.child);
+        channels.give_back();
     }
 }
 
@@ -101,6 +102,7 @@ impl Asides {
                 return Err(failed(error));
             }
         };
+        self.transport.channels().processes().add(&child);
         Ok(Running {
             transport: Arc::clone(&self.transport),
             stdin: child.stdin.take(),

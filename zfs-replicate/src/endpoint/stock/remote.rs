@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 
 use zfs_core::DatasetName;
 
+use super::processes::Processes;
 use super::transport::{Channel, Transport};
 use crate::error::Error;
 
@@ -27,6 +28,7 @@ pub(in crate::endpoint) struct Output {
 pub(in crate::endpoint) struct Process<'t> {
     child: Child,
     complaints: Option<JoinHandle<String>>,
+    processes: &'t Processes,
     _channel: Channel<'t>,
 }
 
@@ -46,12 +48,15 @@ pub(in crate::endpoint) fn start<'t>(
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| failed_to_run(transport, command, &error))?;
+    let processes = transport.channels().processes();
+    processes.add(&child);
     let stderr = child.stderr.take();
     // Read all the time: one that complains at length would wait for that.
     let complaints = thread::spawn(move || stderr.map(complaint).unwrap_or_default());
     Ok(Process {
         child,
         complaints: Some(complaints),
+        processes,
         _channel: channel,
     })
 }
@@ -69,7 +74,7 @@ impl Process<'_> {
 
     /// Waits for its end: how that was, and what it complained about.
     pub fn end(&mut self) -> io::Result<(ExitStatus, String)> {
-        let status = self.child.wait()?;
+        let status = self.processes.wait(&mut self.child)?;
         let said = self.complaints.take().map(JoinHandle::join);
         Ok((status, said.and_then(Result::ok).unwrap_or_default()))
     }
@@ -79,7 +84,7 @@ impl Drop for Process<'_> {
     fn drop(&mut self) {
         // It has ended already unless something went wrong.
         let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.processes.wait(&mut self.child);
     }
 }
 
@@ -151,6 +156,10 @@ pub(in crate::endpoint) fn failed_to_run(
     }
 }
 
+/// What to do where sudo cannot be used.
+const WITHOUT_SUDO: &str = "let sudo run zfs there without a password (NOPASSWD), be root@ there, \
+                            or with permissions by zfs allow use --no-privilege-elevation";
+
 /// What a failed command means.
 pub(in crate::endpoint) fn refused(
     transport: &dyn Transport,
@@ -171,12 +180,13 @@ pub(in crate::endpoint) fn refused(
         };
     }
     let hint = match (status.code(), stderr) {
+        (Some(127), text) if text.contains("sudo") => Some(WITHOUT_SUDO),
         (Some(127), _) => Some("is it installed there, and in the PATH of a command?"),
         (_, text) if text.contains("permission denied") || text.contains("Permission denied") => {
             Some("give the user there the permission (zfs allow), or use sudo")
         }
         (_, text) if text.contains("a password is required") || text.contains("a terminal is") => {
-            Some("let sudo run zfs there without a password (NOPASSWD)")
+            Some(WITHOUT_SUDO)
         }
         (_, text) if text.contains("out of space") => {
             Some("`zfs list -o space` there shows what takes it")
@@ -223,6 +233,15 @@ mod tests {
         assert!(full.contains("zfs list -o space"), "{full}");
         assert!(error("exit 255").contains("connection was lost"));
         assert!(error("no-such-program-here").contains("PATH"));
+        for sudo in [
+            "echo 'sudo: a password is required' >&2; exit 1",
+            "echo 'sh: 1: sudo: not found' >&2; exit 127",
+        ] {
+            let text = error(sudo);
+            for way in ["NOPASSWD", "root@", "--no-privilege-elevation"] {
+                assert!(text.contains(way), "{text}");
+            }
+        }
     }
 
     #[test]

@@ -187,10 +187,8 @@ impl Sending for Senders<'_> {
             Err(broken) => return Err(self.broken(running, stream, broken)),
         };
         if head.to_guid != stream.to.guid {
-            return Err(Error::WrongSnapshot {
+            return Err(Error::Destroyed {
                 snapshot: stream.to.name.clone(),
-                expected: stream.to.guid,
-                found: head.to_guid,
             });
         }
         let sent = || {

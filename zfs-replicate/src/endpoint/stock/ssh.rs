@@ -14,6 +14,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
+use super::processes::Processes;
 use super::transport::{Channels, MAX_CHANNELS, Transport};
 use crate::error::Error;
 
@@ -23,6 +24,15 @@ const MAX_FOLDER_BYTES: usize = 60;
 
 /// The most of what ssh says that is kept.
 const MAX_SAID_BYTES: u64 = 16 << 10;
+
+/// A network that is dead is noticed after a minute and not, as TCP has it,
+/// after hours. It stands after what the user says, of which ssh takes the first.
+const KEEP_ALIVE: [&str; 4] = [
+    "-o",
+    "ServerAliveInterval=15",
+    "-o",
+    "ServerAliveCountMax=4",
+];
 
 /// How to reach a system.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,6 +51,7 @@ impl SshOptions {
         let program = self.program.as_deref().unwrap_or(Path::new("ssh"));
         let mut ssh = Command::new(program);
         ssh.arg("-S").arg(socket).args(&self.arguments);
+        ssh.args(KEEP_ALIVE);
         ssh
     }
 }
@@ -70,11 +81,12 @@ impl Ssh {
         }
         let folder =
             folder().map_err(|error| failed(format!("no folder for the socket: {error}")))?;
-        begin(&options, folder.path()).map_err(failed)?;
+        let channels = Channels::new(MAX_CHANNELS);
+        begin(&options, folder.path(), channels.processes()).map_err(failed)?;
         Ok(Ssh {
             options,
             folder,
-            channels: Channels::new(MAX_CHANNELS),
+            channels,
         })
     }
 
@@ -84,11 +96,11 @@ impl Ssh {
 }
 
 /// Starts the client that stays in the background, or says why that failed.
-fn begin(options: &SshOptions, folder: &Path) -> Result<(), String> {
+fn begin(options: &SshOptions, folder: &Path, processes: &Processes) -> Result<(), String> {
     let said = folder.join("said");
     let file = File::create(&said).map_err(|error| format!("no file for messages: {error}"))?;
     // Not a pipe: the client that stays in the background would hold it.
-    let status = options
+    let mut ssh = options
         .ssh(&folder.join("s"))
         .args(["-M", "-N", "-f", "-o", "ControlPersist=60"])
         .arg("--")
@@ -96,8 +108,13 @@ fn begin(options: &SshOptions, folder: &Path) -> Result<(), String> {
         .stdin(Stdio::inherit())
         .stdout(Stdio::null())
         .stderr(file)
-        .status()
-        .map_err(|error| format!("ssh cannot be started: {error}"))?;
+        .spawn()
+        .map_err(|error| {
+            format!("ssh cannot be started (is it installed? openssh-client): {error}")
+        })?;
+    processes.add(&ssh);
+    let status = processes.wait(&mut ssh);
+    let status = status.map_err(|error| format!("ssh cannot be waited for: {error}"))?;
     if !status.success() {
         let mut text = Vec::new();
         if let Ok(file) = File::open(&said) {
@@ -165,9 +182,11 @@ impl Transport for Ssh {
         }
         // What a dead client left would be taken for a live one.
         let _ = fs::remove_file(self.socket());
-        begin(&self.options, self.folder.path()).map_err(|problem| Error::Connect {
-            host: self.options.destination.clone(),
-            problem,
+        begin(&self.options, self.folder.path(), self.channels.processes()).map_err(|problem| {
+            Error::Connect {
+                host: self.options.destination.clone(),
+                problem,
+            }
         })
     }
 }
@@ -216,6 +235,24 @@ mod tests {
         };
         let error = Ssh::connect(options).unwrap_err().to_string();
         assert_eq!(error, "cannot connect to backup: host key is not known");
+    }
+
+    #[test]
+    fn a_dead_network_is_noticed_unless_the_user_says_otherwise() {
+        let folder = tempfile::tempdir().unwrap();
+        let (program, said) = (folder.path().join("ssh"), folder.path().join("said"));
+        let script = format!("#!/bin/sh\necho \"$*\" >> '{}'\n", said.display());
+        write_program(&program, &script);
+        let options = SshOptions {
+            destination: "backup".to_owned(),
+            arguments: ["-o", "ServerAliveInterval=0"].map(str::to_owned).into(),
+            program: Some(program),
+        };
+        let ssh = Ssh::connect(options).unwrap();
+        assert!(ssh.command("true").status().unwrap().success());
+        let ours = "-o ServerAliveInterval=0 -o ServerAliveInterval=15 -o ServerAliveCountMax=4 ";
+        let said = fs::read_to_string(said).unwrap();
+        assert_eq!(said.matches(ours).count(), 2, "{said}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fmt;
 use std::process::Command;
 use std::sync::{Condvar, Mutex, PoisonError};
 
+use super::processes::Processes;
 use crate::error::Error;
 
 /// A way to run commands somewhere.
@@ -69,11 +70,12 @@ impl Transport for Shell {
 /// The most commands that run at once over one connection.
 pub const MAX_CHANNELS: usize = 8;
 
-/// Places for commands that run at once.
+/// Places for commands that run at once, and what runs in them.
 #[derive(Debug)]
 pub struct Channels {
     free: Mutex<usize>,
     freed: Condvar,
+    processes: Processes,
 }
 
 impl Channels {
@@ -82,7 +84,13 @@ impl Channels {
         Channels {
             free: Mutex::new(channels.max(1)),
             freed: Condvar::new(),
+            processes: Processes::new(),
         }
+    }
+
+    /// What runs.
+    pub fn processes(&self) -> &Processes {
+        &self.processes
     }
 
     /// Waits for a place, and keeps it until what is returned is dropped.

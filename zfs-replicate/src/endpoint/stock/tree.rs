@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{MutexGuard, PoisonError};
 
-use zfs_core::DatasetName;
+use zfs_core::{DatasetName, Guid};
 
 use super::{Malformed, Stock, listing, remote};
 use crate::error::Error;
@@ -31,6 +31,17 @@ fn list<'a>(
     let head = ["list", "-Hp", "-r", "-t", kinds, "-o", columns];
     let roots = roots.into_iter().map(DatasetName::as_str);
     head.into_iter().chain(roots)
+}
+
+/// The arguments that list the GUID of a dataset's pool.
+fn pool_of(dataset: &DatasetName) -> [&str; 7] {
+    let pool = dataset.as_str().split('/').next().unwrap_or_default();
+    ["list", "-Hp", "-d", "0", "-o", "guid", pool]
+}
+
+fn number(line: &[u8]) -> Option<Guid> {
+    let text = std::str::from_utf8(line).ok()?;
+    text.parse().ok().map(Guid)
 }
 
 /// Where encryption begins, or the root where that is in too many places to be
@@ -88,10 +99,16 @@ impl Stock {
         let times = if self.times { listing::TIMES } else { "" };
         let columns = format!("{}{times}", listing::POINTS);
         let all = self.zfs(list(ALL, &columns, [root]));
-        let command = self.with_programs(&format!("{datasets} && {all}"));
+        let pool = match &self.pool {
+            // Where there is none, the rest says so as well.
+            Some(_) => format!("{}; ", self.zfs(pool_of(root))),
+            None => String::new(),
+        };
+        let command = self.with_programs(&format!("{pool}{datasets} && {all}"));
         let output = remote::run(&*self.transport, &command)?;
+        let stdout = self.behind_pool(root, &output.stdout);
         if output.status.success() {
-            let listed = listing::parse(&output.stdout, |name| name.is_within(root));
+            let listed = listing::parse(stdout, |name| name.is_within(root));
             let is_whole = |datasets: &Vec<Dataset>| {
                 let first = datasets.first();
                 first.is_some_and(|first| first.name == *root)
@@ -111,6 +128,40 @@ impl Stock {
             status,
             &output.stderr,
         ))
+    }
+
+    /// Takes what is said of the pool from before a listing.
+    fn behind_pool<'o>(&self, root: &DatasetName, output: &'o [u8]) -> &'o [u8] {
+        let end = output.iter().position(|byte| *byte == b'\n');
+        let Some((line, rest)) = end.and_then(|end| output.split_at_checked(end)) else {
+            return output;
+        };
+        // A line of the listing has tabs.
+        match (&self.pool, number(line)) {
+            (Some(pool), Some(guid)) => {
+                let known = (root.pool().to_string(), guid);
+                *pool.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
+                rest.get(1..).unwrap_or_default()
+            }
+            _ => output,
+        }
+    }
+
+    /// The GUID of a pool, of which the last listing may have said it.
+    pub(super) fn known_pool(&self, dataset: &DatasetName) -> Result<Guid, Error> {
+        let pool = dataset.pool().to_string();
+        let known = self.pool.as_ref().and_then(|known| {
+            let known = known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.clone().filter(|(name, _)| *name == pool)
+        });
+        if let Some((_, guid)) = known {
+            return Ok(guid);
+        }
+        let said = self.run(pool_of(dataset))?;
+        number(said.trim_ascii()).ok_or_else(|| {
+            let said = String::from_utf8_lossy(&said);
+            self.malformed(&pool, &format!("{:?} is no GUID", said.trim()))
+        })
     }
 
     /// Runs a listing of several datasets: it fails where one of them is missing,

@@ -1,11 +1,16 @@
 //! What fails, is stopped, or is tried again, and what is kept from being done
 //! then.
 
+use std::process::Command;
+use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use zfs_core::DatasetName;
 
 use super::{Fake, Log, dataset, planned, run};
+use crate::endpoint::stock::{Channels, Transport};
+use crate::endpoint::{Elevation, Endpoint, Stock};
 use crate::error::Error;
 use crate::execute::{Cancel, Executor, Retries};
 use crate::plan::{Action, Step, Why};
@@ -150,7 +155,7 @@ fn a_request_to_stop_ends_a_stream_that_has_no_end() {
     );
     let cancel = Cancel::new();
     let log = Log::default();
-    let outcome = std::thread::scope(|scope| {
+    let outcome = thread::scope(|scope| {
         let running = scope.spawn(|| {
             Executor::new(&source, &target, &log)
                 .cancel(cancel.clone())
@@ -158,10 +163,10 @@ fn a_request_to_stop_ends_a_stream_that_has_no_end() {
         });
         let started = Instant::now();
         while log.0.lock().unwrap().is_empty() && started.elapsed().as_secs() < 60 {
-            std::thread::sleep(Duration::from_millis(5));
+            thread::sleep(Duration::from_millis(5));
         }
         // In its middle.
-        std::thread::sleep(Duration::from_millis(100));
+        thread::sleep(Duration::from_millis(100));
         cancel.cancel();
         running.join().unwrap()
     });
@@ -169,6 +174,53 @@ fn a_request_to_stop_ends_a_stream_that_has_no_end() {
     let log = log.0.into_inner().unwrap();
     assert_eq!(log.len(), 2, "{log:?}");
     assert!(log[1].contains("was stopped on request"), "{log:?}");
+}
+
+/// The way to a system that does not answer any more.
+#[derive(Debug)]
+struct Dead(Channels);
+
+impl Transport for Dead {
+    fn host(&self) -> &'static str {
+        "far"
+    }
+
+    fn command(&self, _: &str) -> Command {
+        let mut command = Command::new("sleep");
+        command.arg("600");
+        command
+    }
+
+    fn channels(&self) -> &Channels {
+        &self.0
+    }
+}
+
+#[test]
+fn a_request_to_stop_ends_what_waits_for_a_dead_connection() {
+    let far = Stock::new(Arc::new(Dead(Channels::new(8))), Elevation::None);
+    let target = Fake::default();
+    let tank: DatasetName = "tank".parse().unwrap();
+    let datasets = vec![dataset("tank", &[1])];
+    let transfer = planned(datasets, "vault/t", false);
+    for is_planned in [false, true] {
+        let (cancel, log) = (Cancel::new(), Log::default());
+        let executor = Executor::new(&far, &target, &log).cancel(cancel.clone());
+        let outcome = thread::scope(|scope| {
+            let running = scope.spawn(|| {
+                executor.run_with_retries(Retries::default(), || {
+                    if is_planned {
+                        return Ok(transfer.clone());
+                    }
+                    far.tree(&tank).map(|_| unreachable!())
+                })
+            });
+            thread::sleep(Duration::from_millis(100));
+            cancel.cancel();
+            running.join().unwrap()
+        });
+        assert!(outcome.unwrap().cancelled, "{:?}", log.0);
+    }
 }
 
 #[test]
@@ -201,6 +253,40 @@ fn what_may_pass_is_tried_again_and_what_will_not_is_not() {
         Err(lost())
     });
     assert!(matches!(outcome, Err(Error::Lost { .. })) && rounds == 4);
+
+    // sanoid prunes while a long plan is carried out: the next plan knows.
+    let pruned: Vec<Error> = vec![
+        Error::Destroyed {
+            snapshot: "tank@1".parse().unwrap(),
+        },
+        Error::Changed {
+            dataset: "vault/t".parse().unwrap(),
+        },
+        Error::NothingPartial {
+            dataset: "vault/t".parse().unwrap(),
+        },
+        Error::Zfs(zfs_core::Error::Zfs(zfs_core::Failure {
+            operation: zfs_core::Operation::Send,
+            name: "tank@1".to_owned(),
+            errno: zfs_core::Errno::ENOENT,
+            detail: None,
+        })),
+        Error::Remote {
+            host: "far".to_owned(),
+            command: "zfs send".to_owned(),
+            problem: "cannot open 'tank@1': dataset does not exist".to_owned(),
+        },
+    ];
+    for error in pruned {
+        let (gone, mut rounds) = (Fake::default(), 0);
+        *gone.fails_once.lock().unwrap() = Some(error);
+        let outcome = Executor::new(&gone, &target, &log).run_with_retries(retries, || {
+            rounds += 1;
+            Ok(planned(vec![dataset("tank", &[1])], "vault/t", false))
+        });
+        let outcome = outcome.unwrap();
+        assert_eq!((outcome.streams, outcome.failed, rounds), (1, 0, 2));
+    }
 
     rounds = 0;
     let stopped = Fake {

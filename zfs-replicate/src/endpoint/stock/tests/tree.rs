@@ -43,6 +43,21 @@ fn a_tree_takes_one_command() {
 }
 
 #[test]
+fn which_pool_it_is_is_asked_with_the_tree() {
+    let again = "tank/a\\t1\\t5\\ntank/a@x\\t2\\t6\\n";
+    let pool = "case \"$*\" in *'-o guid tank') echo 4711 ;; esac; ";
+    let (stock, calls) = stock(&format!("{pool}{}", lists(A, again)));
+    let stock = stock.with_pool();
+    let tree = stock.tree(&name("tank/a")).unwrap();
+    assert_eq!(tree.datasets[0].snapshots.len(), 1);
+    assert_eq!(stock.pool_guid(&name("tank/b")).unwrap(), Some(Guid(4711)));
+    assert_eq!(calls.commands(), 1);
+    // Of another one it is asked by itself, and nothing else is taken for it.
+    assert!(stock.pool_guid(&name("vault")).is_err());
+    assert_eq!(calls.commands(), 2);
+}
+
+#[test]
 fn times_are_asked_for_where_they_are_wanted() {
     let (stock, calls) = stock(&lists(A, "tank/a\\t1\\t5\\t9\\ntank/a@x\\t2\\t6\\t1000\\n"));
     let tree = stock.with_times().tree(&name("tank/a")).unwrap();
