@@ -257,9 +257,11 @@ impl<'a> Options<'a> {
         self
     }
 
-    /// Says whose a dataset of the target is that the source does not have.
-    /// It may be called something else by then; its GUID is the same. Without
-    /// this nothing is known of any, and [`Gone::Destroy`] destroys none.
+    /// Says whose a dataset of the target is that the source does not have, or
+    /// that has nothing but an interrupted receive which tells of no snapshot of
+    /// the source. It may be called something else by then; its GUID is the same.
+    /// Without this nothing is known of any: [`Gone::Destroy`] destroys none, and
+    /// no such receive is given up.
     pub fn provenance(mut self, provenance: &'a Whose<'a>) -> Options<'a> {
         self.provenance = Some(provenance);
         self

@@ -6,7 +6,6 @@
 //! way.
 
 use std::cell::OnceCell;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -112,13 +111,18 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             |dataset: &DatasetName, snapshot: &Snapshot| chosen.contains(dataset, snapshot);
         let datasets = |dataset: &Dataset| is_meant(arguments, &source_root, dataset);
         // Who is who is asked only where something may go because of it.
-        let whose = if arguments.retire && target_tree.get(&target_root).is_some() {
+        let known = OnceCell::new();
+        let ask = || {
             let set = target.properties(&target_root)?;
-            provenance(&source_tree, &target_tree, &set, id)
-        } else {
-            HashMap::new()
+            Ok::<_, zfs_replicate::Error>(provenance(&source_tree, &target_tree, &set, id))
         };
-        let whose = |dataset: &Dataset| whose.get(&dataset.guid).copied().unwrap_or_default();
+        if arguments.retire && target_tree.get(&target_root).is_some() {
+            let _ = known.set(ask()?);
+        }
+        let whose = |dataset: &Dataset| {
+            let known = known.get_or_init(|| ask().unwrap_or_default());
+            known.get(&dataset.guid).copied().unwrap_or_default()
+        };
         let options = options(arguments, id)
             .provenance(&whose)
             .wanted(&wanted)

@@ -8,7 +8,7 @@ use super::base::{self, Common};
 use super::clones::Origin;
 use super::resume::{self, Verdict};
 use super::step::{Action, Base, Range, Refusal, Rollback, Step, Unusable, Why};
-use super::{Diverged, Planner};
+use super::{Diverged, Planner, Provenance};
 use crate::tree::{Dataset, Encryption, Key, Snapshot, StreamForm};
 
 /// Source and target of the dataset at hand; makes its steps.
@@ -253,13 +253,15 @@ impl<'a> Planner<'a> {
         let raw = form.as_ref().is_ok_and(|form| form.raw);
         let base = origin.as_ref().map(|origin| &origin.base);
         match resume::check(partial, pair.source, target, base, &missing, raw) {
-            Verdict::Foreign(refusal) => self.steps.push(pair.refuse(refusal)),
-            Verdict::Abort(reason) => {
-                self.steps
-                    .push(pair.step(Action::Abort, Why::Unusable(reason)));
-                self.view.remove(&pair.target);
-                self.first(pair);
+            // It says itself whose it is, whatever the token tells.
+            Verdict::Foreign(refusal) if self.provenance(&pair.target) != Provenance::Replica => {
+                self.steps.push(pair.refuse(refusal));
             }
+            Verdict::Foreign(Refusal::OtherPartial { name }) => {
+                self.first_anew(pair, Unusable::SnapshotGone { name });
+            }
+            Verdict::Foreign(refusal) => self.steps.push(pair.refuse(refusal)),
+            Verdict::Abort(reason) => self.first_anew(pair, reason),
             Verdict::Resume(point) => match form {
                 Err(refusal) => self.steps.push(pair.refuse(refusal)),
                 Ok(form) => {
@@ -280,6 +282,13 @@ impl<'a> Planner<'a> {
                 }
             },
         }
+    }
+
+    fn first_anew(&mut self, pair: &Pair<'a>, reason: Unusable) {
+        self.steps
+            .push(pair.step(Action::Abort, Why::Unusable(reason)));
+        self.view.remove(&pair.target);
+        self.first(pair);
     }
 
     /// The target does not have the dataset.

@@ -58,7 +58,7 @@ impl Planner<'_> {
     }
 
     /// Whose a dataset is: nobody's but the target's where it does not say.
-    fn provenance(&self, target: &DatasetName) -> Provenance {
+    pub(super) fn provenance(&self, target: &DatasetName) -> Provenance {
         match (self.view.get(target), self.options.provenance) {
             (Some(dataset), Some(provenance)) => provenance(dataset),
             _ => Provenance::Unknown,

@@ -1,7 +1,9 @@
 //! Cases by name: what an interrupted receive left on the target.
 
-use super::{dataset, encrypted, interrupted, name, only_refusal, planned, sentences};
-use crate::plan::{Action, Unusable, Why};
+use super::{
+    dataset, encrypted, interrupted, name, only_refusal, planned, planned_with, sentences,
+};
+use crate::plan::{Action, Options, Provenance, Unusable, Why};
 use crate::tree::{Dataset, Key, Partial};
 
 #[test]
@@ -136,6 +138,13 @@ fn somebody_elses_interrupted_receive_is_left_alone() {
     if let Some(Partial::Token(point)) = &mut foreign.partial {
         point.to_name = "other/b@x".to_owned();
     }
-    let plan = planned(vec![dataset("tank/a", &[("3", 3)])], vec![foreign]);
+    let here = || vec![dataset("tank/a", &[("3", 3)])];
+    let plan = planned(here(), vec![foreign.clone()]);
     assert_eq!(only_refusal(&plan).word(), "other-partial");
+    // What says that it is a replica of this source is begun anew.
+    let whose = |_: &_| Provenance::Replica;
+    let options = Options::new().provenance(&whose);
+    let plan = planned_with(here(), vec![foreign], &options);
+    let words: Vec<_> = plan.steps.iter().map(|step| step.action.word()).collect();
+    assert_eq!(words, ["abort", "full"]);
 }
