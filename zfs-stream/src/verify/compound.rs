@@ -115,10 +115,10 @@ impl Listed {
                 *came = true;
             }
         }
+        let all = self.full && self.recursive;
         let mut missing = Vec::new();
-        for snapshot in self.snapshots.values().filter(|snapshot| !snapshot.came) {
-            let to = *snapshot.name == *self.to;
-            if !to && !(self.full && self.recursive) {
+        for snapshot in self.snapshots.values() {
+            if snapshot.came || !(all || *snapshot.name == *self.to) {
                 continue;
             }
             let dataset = self.datasets.get(snapshot.dataset);

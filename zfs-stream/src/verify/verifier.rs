@@ -397,11 +397,7 @@ impl Verifier {
     ) {
         match record {
             Record::Begin(begin) => self.begin(begin, this),
-            _ if self.is_over() => {
-                if !std::mem::replace(&mut self.told_after_end, true) {
-                    self.find_at(this, Kind::TrailingRecords);
-                }
-            }
+            _ if self.is_over() => self.tell_after_end(this, Kind::TrailingRecords),
             Record::End(end) => {
                 if header.is_final_end() && self.open.is_none() {
                     if !self.in_compound {
@@ -430,11 +426,15 @@ impl Verifier {
                 self.report.streams += u64::from(!open.compound);
                 self.complete |= !self.in_compound;
             }
-            _ if self.open.is_none() && !self.told_after_end => {
-                self.told_after_end = true;
-                self.find_at(this, Kind::AfterEnd);
-            }
+            _ if self.open.is_none() => self.tell_after_end(this, Kind::AfterEnd),
             _ => {}
+        }
+    }
+
+    /// Tells once that something comes where nothing is open.
+    fn tell_after_end(&mut self, this: Previous, kind: Kind) {
+        if !std::mem::replace(&mut self.told_after_end, true) {
+            self.find_at(this, kind);
         }
     }
 
