@@ -4,7 +4,7 @@
 //! No `unsafe` here: `zfs_sys` owns the buffers and checks the addresses.
 
 use std::fs;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use zfs_stream::nvlist::{ByteOrder, Encoding, NvList, Value};
@@ -308,10 +308,7 @@ impl Device {
     /// Writes what changed from snapshot to snapshot into a pipe, as ranges
     /// of objects; returns once all is written.
     pub(crate) fn diff(&self, from: &str, to: &str, pipe: BorrowedFd<'_>) -> Result<(), CallError> {
-        let mut cmd = command(to)?;
-        cmd.set_value(from).map_err(errno)?;
-        cmd.set_cookie(u64::try_from(pipe.as_raw_fd()).unwrap_or(u64::MAX));
-        undisturbed(|| self.request(zfs_ioc_t::ZFS_IOC_DIFF, &mut cmd))
+        undisturbed(|| self.file.diff(from, to, pipe)).map_err(errno)
     }
 
     /// Takes a snapshot that goes when `until_closed` is closed, and answers
