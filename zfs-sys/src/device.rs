@@ -10,6 +10,7 @@ use crate::bindings::cmd::zfs_cmd;
 use crate::bindings::numbers::zfs_ioc_t;
 use crate::cmd::ZfsCmd;
 use crate::error::DeviceError;
+use crate::load::opening;
 
 /// What [`DevZfs::request`] does not make. ERROR_LOG takes the answer's size
 /// for a number of entries, and writes far behind its end. The others read
@@ -63,6 +64,7 @@ impl DevZfs {
     }
 
     fn open_at(path: &Path) -> Result<DevZfs, DeviceError> {
+        let _opening = opening();
         OpenOptions::new()
             .read(true)
             .write(true)
