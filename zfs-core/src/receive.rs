@@ -8,16 +8,15 @@
 //! thing in it that is wrong; what it leaves in the pipe then keeps its
 //! writer waiting until the reading end is closed.
 
-use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::os::unix::fs::FileTypeExt;
 
 use zfs_stream::nvlist::{NvList, Value};
 
 use crate::begin::{BEGIN_RECORD_BYTES, BeginRecord};
 use crate::error::{Errno, Error, Failure, Operation, StreamProblem};
 use crate::ffi::{self, CallError};
+use crate::given::Given;
 use crate::key::{Encryption, NewKey};
 use crate::name::SnapshotName;
 use crate::property::{Moment, Properties, PropertyError, PropertyValue, Source, native};
@@ -300,7 +299,9 @@ impl Zfs {
     /// The kernel reads from pipes and files by itself, to the stream's end
     /// and no further. From anything else (sockets, terminals), where it reads
     /// not at all or only the first bytes, the stream is copied through a
-    /// pipe, as [`Zfs::receive_from`] does, and what follows it is lost.
+    /// pipe, as [`Zfs::receive_from`] does, and what follows it is lost. So it
+    /// is from a pipe with O_NONBLOCK, for which the kernel would not wait.
+    /// Nobody may set that flag while the stream is read.
     ///
     /// # Errors
     ///
@@ -313,20 +314,16 @@ impl Zfs {
         stream: BorrowedFd<'_>,
     ) -> Result<Received, Error> {
         let io_error = |source| request.stream_error(source);
-        let file = stream
-            .try_clone_to_owned()
-            .map(File::from)
-            .map_err(io_error)?;
-        let kind = file.metadata().map_err(io_error)?.file_type();
-        if !kind.is_fifo() && !kind.is_file() {
-            return self.receive_from(request, file);
+        let mut given = Given::new(stream).map_err(io_error)?;
+        if !given.is_for_receive() {
+            return self.receive_from(request, given);
         }
         let read;
         let begin = if let Some(begin) = &request.begin {
             begin
         } else {
             // The duplicate reads from the same place and moves it for both.
-            read = BeginRecord::read(&mut &file).map_err(io_error)?;
+            read = BeginRecord::read(&mut given).map_err(io_error)?;
             &read
         };
         self.receive_begun(request, begin, stream)

@@ -155,8 +155,8 @@ fn a_temporary_hold_ends_while_a_stream_goes_on() {
     let holds = pool.zfs.hold_temporarily([&x], "t").unwrap();
     let (reader, writer) = stream_pipe().unwrap();
     let mut reader = File::from(reader);
+    let request = SendRequest::snapshot(x.clone());
     std::thread::scope(|scope| {
-        let request = SendRequest::snapshot(x.clone());
         let sender = scope.spawn(|| pool.zfs.send(&request, writer.as_fd()));
         // It has begun, and waits for somebody to read the rest.
         reader.read_exact(&mut [0; 4096]).unwrap();
