@@ -234,6 +234,11 @@ impl ReceiveRequest {
                     .map_or(self.snapshot.dataset(), SnapshotName::dataset),
                 self.snapshot.dataset(),
             )),
+            (Errno::EEXIST, _) if self.flags.contains(Flags::FORCE) => Some(format!(
+                "it exists already, or one of the snapshots in its way, which the forced receive \
+                 would have destroyed, has clones (zfs get -t snapshot clones {})",
+                self.snapshot.dataset(),
+            )),
             (Errno::ENOTSUP | Errno::ZFS_ERR_UNKNOWN_SEND_STREAM_FEATURE, _) => Some(format!(
                 "the stream uses {}, and the pool {} or this ZFS lacks one of them \
                  (zpool get all {1}; receive it with a newer ZFS)",
@@ -451,6 +456,25 @@ mod tests {
                 .unwrap(),
             None
         );
+    }
+
+    #[test]
+    fn a_forced_receive_that_finds_something_in_its_way_tells_of_clones() {
+        let mut bytes = [0; BEGIN_RECORD_BYTES];
+        bytes[8..16].copy_from_slice(&0x2_F5ba_cbac_u64.to_ne_bytes());
+        bytes[16..24].copy_from_slice(&1_u64.to_ne_bytes());
+        let begin = BeginRecord::new(bytes).unwrap();
+        let text = |request: ReceiveRequest| {
+            let error = request.error(&begin, CallError::Zfs(Errno::EEXIST));
+            assert!(error.is_exists(), "{error}");
+            error.to_string()
+        };
+        let forced = text(request().force());
+        assert!(
+            forced.ends_with("has clones (zfs get -t snapshot clones tank/a)"),
+            "{forced}"
+        );
+        assert!(!text(request()).contains("clones"));
     }
 
     #[test]
