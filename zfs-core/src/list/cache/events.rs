@@ -77,7 +77,7 @@ impl<'a> Events<'a> {
     pub(super) fn last(&self) -> Option<u64> {
         // The oldest, and from there in longer and longer steps.
         self.device.seek_event(&self.place, 0).ok()?;
-        let oldest = number(&self.next()?)?;
+        let oldest = number(&self.next()??)?;
         let (mut known, mut step) = (oldest, 1);
         while step > 0 {
             match self
@@ -96,7 +96,7 @@ impl<'a> Events<'a> {
         // missing, or behind a higher one: what is behind is read.
         self.device.seek_event(&self.place, known).ok()?;
         for _ in 0..MOST {
-            match self.next() {
+            match self.next()? {
                 Some(event) => known = number(&event)?,
                 None => return Some(known),
             }
@@ -117,7 +117,7 @@ impl<'a> Events<'a> {
             last: event,
         };
         let mut most = event;
-        while let Some(next) = self.next() {
+        while let Some(next) = self.next()? {
             since.count += 1;
             since.last = number(&next)?;
             most = most.max(since.last);
@@ -134,8 +134,10 @@ impl<'a> Events<'a> {
         (most.checked_sub(event)? <= since.count as u64).then_some(since)
     }
 
-    fn next(&self) -> Option<NvList> {
-        self.device.next_event(&self.place).ok().flatten()
+    /// The next event, or that there is none yet. None where it cannot be
+    /// read: then nobody knows what happened.
+    fn next(&self) -> Option<Option<NvList>> {
+        self.device.next_event(&self.place).ok()
     }
 }
 
