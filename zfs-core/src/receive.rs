@@ -461,7 +461,7 @@ mod tests {
     #[test]
     fn a_forced_receive_that_finds_something_in_its_way_tells_of_clones() {
         let mut bytes = [0; BEGIN_RECORD_BYTES];
-        bytes[8..16].copy_from_slice(&0x2_F5ba_cbac_u64.to_ne_bytes());
+        bytes[8..16].copy_from_slice(&0x2_F5BA_CBAC_u64.to_ne_bytes());
         bytes[16..24].copy_from_slice(&1_u64.to_ne_bytes());
         let begin = BeginRecord::new(bytes).unwrap();
         let text = |request: ReceiveRequest| {
