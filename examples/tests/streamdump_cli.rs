@@ -12,6 +12,8 @@ use zfs_stream::token::ResumeToken;
 
 #[path = "streamdump/memory.rs"]
 mod memory;
+#[path = "streamdump/untrusted.rs"]
+mod untrusted;
 
 struct Folder(PathBuf);
 

@@ -322,6 +322,31 @@ fn a_key_that_is_missing_keeps_nothing_else_from_being_mounted() {
 }
 
 #[test]
+fn of_standard_input_each_key_takes_its_line() {
+    let pools = [Pool::new(), Pool::new()];
+    let [one, two] = ["01", "ab"].map(|digits| format!("{}\n", digits.repeat(32)));
+    for pool in &pools {
+        for (file, text) in [
+            ("one", &one),
+            ("two", &two),
+            ("both", &format!("{one}{two}")),
+        ] {
+            fs::write(pool.folder.path().join(file), text).unwrap();
+        }
+    }
+    let lines = [
+        "create -o encryption=on -o keyformat=hex -o keylocation=prompt POOL/e < DIR/one",
+        "create -o encryption=on -o keyformat=hex -o keylocation=prompt POOL/e/own < DIR/two",
+        "unmount POOL/e",
+        "unload-key -r POOL/e",
+        "load-key -r POOL/e < DIR/one",
+        "unload-key -r POOL/e",
+        "load-key -r POOL/e < DIR/both",
+    ];
+    same_on(pools, &lines);
+}
+
+#[test]
 fn keys() {
     same(&[
         "create -o encryption=on -o keyformat=raw -o keylocation=file://DIR/raw.key POOL/e",

@@ -35,6 +35,27 @@ fn versions_are_those_of_zfs() {
 }
 
 #[test]
+fn keys_are_verified_in_the_same_words() {
+    let pool = Pool::new();
+    fs::write(pool.folder.path().join("raw.key"), [5; 32]).unwrap();
+    let before = [
+        "create -o encryption=on -o keyformat=raw -o keylocation=file://DIR/raw.key POOL/e",
+        "create -o encryption=on -o keyformat=raw -o keylocation=file://DIR/raw.key POOL/e/own",
+        "unmount POOL/e",
+        "unload-key POOL/e/own",
+    ];
+    let lines = [
+        "load-key -n POOL/e",
+        "load-key -n POOL/e/own",
+        "load-key -rn POOL/e",
+        "load-key -rn -L file://DIR/missing.key POOL/e",
+        "load-key -n -L file://DIR/missing.key POOL/e",
+        "load-key -rn POOL/nonexistent",
+    ];
+    says_the_same(&pool, &before, &lines);
+}
+
+#[test]
 fn looking_says_the_same() {
     let before = [
         "create POOL/a",

@@ -318,6 +318,21 @@ fn what_the_writer_makes_from_fields_is_received() {
         receive(&pool.dataset(target), &through(&["recompress", to], &all));
         pool.same("source", target);
     }
+    // What comes is what the list tells of, but for what is left out.
+    let last = format!("{source}@3");
+    let told = |args: &[&str]| {
+        let told = through(&["verify", "-"], &send(args));
+        String::from_utf8(told).unwrap()
+    };
+    for from in [["-R", "-I", "@1"], ["-R", "-i", "@2"], ["-p", "-i", "@2"]] {
+        let told = told(&[&from[..], &[&last]].concat());
+        assert_eq!(told.lines().count(), 1, "{from:?}: {told}");
+    }
+    if version() >= (2, 3) {
+        let told = told(&["-R", "-X", &child, &last]);
+        assert!(told.contains(&child) && told.contains("left out"), "{told}");
+        assert_eq!(told.lines().count(), 2, "{told}");
+    }
 }
 
 /// The stream as `zfs send -D` of 0.8 would have made it: blocks that equal one

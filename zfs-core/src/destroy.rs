@@ -27,9 +27,11 @@ impl Zfs {
     ///
     /// # Errors
     ///
-    /// [`Error::Zfs`]: it does not exist, has snapshots, or datasets are below
-    /// it. [`Error::Mount`] where it is mounted and in use, or given to file
-    /// servers ([`Zfs::check_destroy`]). It stays mounted then.
+    /// [`Error::Zfs`]: it does not exist, has snapshots, datasets are below it,
+    /// or it is mounted in more than one place (bind mounts, which nobody could
+    /// make again were it not destroyed). [`Error::Mount`] where it is mounted
+    /// and in use, or given to file servers ([`Zfs::check_destroy`]). It stays
+    /// mounted then.
     pub fn destroy(&self, dataset: &DatasetName) -> Result<(), Error> {
         let destroy = || {
             self.lzc()?

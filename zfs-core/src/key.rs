@@ -35,11 +35,13 @@ const FORCE_INHERIT: u64 = 5;
 /// The 32 bytes that wrap the master keys of an encryption root: the content
 /// of a key file with `keyformat=raw`.
 ///
-/// They are zeroed when this goes, and never shown. libzfs_core and the
-/// kernel make copies of their own, which this crate cannot reach; the
-/// library's are freed unzeroed when the call returns.
-#[derive(Clone)]
-pub struct WrappingKey(Zeroizing<[u8; WRAPPING_KEY_BYTES]>);
+/// They stay at one place in memory, are zeroed when this goes, and never
+/// shown. Of what others do with them no more can be said: libzfs_core and the
+/// kernel make copies of their own, which this crate cannot reach, and the
+/// library's are freed unzeroed when the call returns. Hashing a passphrase
+/// leaves intermediate values on the stack, and so may whoever had the bytes
+/// before.
+pub struct WrappingKey(Box<Zeroizing<[u8; WRAPPING_KEY_BYTES]>>);
 
 impl WrappingKey {
     /// A key of these bytes.
@@ -51,6 +53,13 @@ impl WrappingKey {
         Ok(Key::raw(bytes)?.wrapping_key(0, 0))
     }
 
+    /// One whose bytes `fill` puts into their place, where nothing moves them.
+    fn filled(fill: impl FnOnce(&mut [u8; WRAPPING_KEY_BYTES])) -> WrappingKey {
+        let mut key = WrappingKey(Box::default());
+        fill(&mut key.0);
+        key
+    }
+
     pub(crate) fn bytes(&self) -> &[u8; WRAPPING_KEY_BYTES] {
         &self.0
     }
@@ -58,7 +67,14 @@ impl WrappingKey {
 
 impl From<[u8; WRAPPING_KEY_BYTES]> for WrappingKey {
     fn from(bytes: [u8; WRAPPING_KEY_BYTES]) -> WrappingKey {
-        WrappingKey(Zeroizing::new(bytes))
+        let bytes = Zeroizing::new(bytes);
+        WrappingKey::filled(|key| key.copy_from_slice(&*bytes))
+    }
+}
+
+impl Clone for WrappingKey {
+    fn clone(&self) -> WrappingKey {
+        WrappingKey::filled(|key| key.copy_from_slice(self.bytes()))
     }
 }
 
@@ -408,6 +424,21 @@ mod tests {
             let error = WrappingKey::from_slice(&vec![1; length]).unwrap_err();
             assert!(error.to_string().contains(&length.to_string()), "{error}");
         }
+    }
+
+    #[test]
+    fn a_key_s_bytes_stay_where_they_are_and_are_copied_by_a_clone_alone() {
+        let key = WrappingKey::from([7; 32]);
+        let at = key.bytes().as_ptr();
+        let moved = Key::from(key);
+        let shared = moved.clone();
+        let Key { material, .. } = &moved;
+        let material::Material::Raw(key) = material else {
+            panic!("{moved:?}");
+        };
+        assert_eq!(key.bytes().as_ptr(), at);
+        assert_ne!(shared.wrapping_key(0, 0).bytes().as_ptr(), at);
+        assert_eq!(shared.wrapping_key(0, 0).bytes(), &[7; 32]);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod diff;
 pub mod error;
 mod ffi;
 pub mod functions;
+mod given;
 pub mod guide;
 mod hold;
 mod key;

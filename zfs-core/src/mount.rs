@@ -12,9 +12,10 @@ mod follow;
 mod options;
 mod problem;
 mod table;
+mod unmount;
 
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Operation};
@@ -25,24 +26,13 @@ use crate::property::Source;
 use crate::zfs::{Name, Zfs};
 
 use self::options::Options;
+use self::unmount::refuse_covered;
 
 pub(crate) use follow::Changes;
 pub use follow::Mounts;
 pub use problem::MountProblem;
 pub use table::{Mount, Mounted};
-
-bitflags::bitflags! {
-    /// How to unmount.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-    pub struct UnmountFlags: u8 {
-        /// Although it is in use (`zfs unmount -f`). Linux knows that for few
-        /// filesystems, and ZFS is hardly one of them.
-        const FORCE = 1;
-        /// It disappears from sight now, and is unmounted when nobody uses it
-        /// any more (`umount -l`).
-        const LAZY = 2;
-    }
-}
+pub use unmount::UnmountFlags;
 
 bitflags::bitflags! {
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -151,6 +141,21 @@ fn problem(operation: Operation, name: impl Into<String>, problem: MountProblem)
     }
 }
 
+/// What was not done, and what of the mounts taken down for it is not back.
+fn not_restored(
+    operation: Operation,
+    name: &DatasetName,
+    why: Error,
+    failures: Vec<Error>,
+) -> Error {
+    if failures.is_empty() {
+        return why;
+    }
+    let why = Box::new(why);
+    let both = MountProblem::NotRestored { why, failures };
+    problem(operation, name.as_str(), both)
+}
+
 fn place(dataset: &Dataset) -> Place {
     let mountpoint = dataset
         .properties
@@ -167,9 +172,6 @@ fn place(dataset: &Dataset) -> Place {
 fn number(dataset: &Dataset, property: &str) -> Option<u64> {
     dataset.properties.as_ref()?.number(property)
 }
-
-/// `noauto` of the property `canmount`; 0 is `off`, 1 is `on`.
-const NOAUTO: u64 = 2;
 
 impl Zfs {
     /// All mounts of ZFS that this process can see, in the order in which the
@@ -331,6 +333,7 @@ impl Zfs {
     /// Lets a mounted filesystem take up the properties that belong to the
     /// mount.
     fn remount(&self, mount: &Mount, dataset: &Dataset) -> Result<(), Error> {
+        refuse_covered(Operation::Mount, mount)?;
         let options = self.options(dataset, &[])?;
         ffi::mount::mount(
             dataset.name.as_str(),
@@ -408,138 +411,6 @@ impl Zfs {
         Ok(all)
     }
 
-    /// Unmounts a filesystem, and before it what is mounted of those below it
-    /// (`zfs unmount`). Legacy ones below it stay.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Mount`]: it is not mounted, in use, or `legacy`. Where one of
-    /// several cannot be unmounted, those that were are mounted again.
-    pub fn unmount(&self, dataset: &DatasetName, flags: UnmountFlags) -> Result<(), Error> {
-        let refused = |why| Err(problem(Operation::Unmount, dataset.as_str(), why));
-        if matches!(place(&self.dataset(dataset)?), Place::Legacy) {
-            return refused(MountProblem::Legacy);
-        }
-        let mounts = self.mounted_within(dataset)?;
-        if !mounts
-            .iter()
-            .any(|mount| mount.what.as_str() == dataset.as_str())
-        {
-            return refused(MountProblem::NotMounted);
-        }
-        self.take_down(mounts, flags)?;
-        Ok(())
-    }
-
-    /// Unmounts a snapshot from everywhere it is mounted, below `.zfs/snapshot`
-    /// as well.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Mount`]: it is not mounted, or in use.
-    pub fn unmount_snapshot(
-        &self,
-        snapshot: &SnapshotName,
-        flags: UnmountFlags,
-    ) -> Result<(), Error> {
-        let mounts = self.mounted_at(snapshot)?;
-        if mounts.is_empty() {
-            let why = MountProblem::NotMounted;
-            return Err(problem(Operation::Unmount, snapshot.as_str(), why));
-        }
-        for mount in mounts.iter().rev() {
-            unmount_one(mount, flags)?;
-        }
-        Ok(())
-    }
-
-    /// Unmounts whatever ZFS has mounted on that folder, topmost.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Mount`]: nothing of ZFS is mounted there, or it is in use.
-    pub fn unmount_folder(&self, folder: &Path, flags: UnmountFlags) -> Result<Mounted, Error> {
-        let mounts = self.mounts()?;
-        let mount = mounts.into_iter().rfind(|mount| mount.mountpoint == folder);
-        let Some(mount) = mount else {
-            let name = folder.display().to_string();
-            return Err(problem(Operation::Unmount, name, MountProblem::NotMounted));
-        };
-        unmount_one(&mount, flags)?;
-        Ok(mount.what)
-    }
-
-    /// Unmounts every filesystem of these and below that is neither `legacy`
-    /// nor `canmount=noauto` (`zfs unmount -a`), children first, and goes on
-    /// where one cannot be.
-    ///
-    /// # Errors
-    ///
-    /// Where the mounts cannot be read. What could not be unmounted is in the
-    /// answer.
-    pub fn unmount_all<'a>(
-        &self,
-        roots: impl IntoIterator<Item = &'a DatasetName>,
-        flags: UnmountFlags,
-    ) -> Result<Vec<Error>, Error> {
-        let roots: Vec<&DatasetName> = roots.into_iter().collect();
-        let (mut mounts, mut failed) = (Vec::<Mount>::new(), Vec::new());
-        for mount in self.mounts()? {
-            let Mounted::Filesystem(name) = &mount.what else {
-                continue;
-            };
-            // Of one that is mounted twice the first counts, as for zfs(8).
-            if !roots.iter().any(|root| name.is_within(root))
-                || !mount.is_whole()
-                || mounts.iter().any(|other| other.what == mount.what)
-            {
-                continue;
-            }
-            match self.not_legacy(name) {
-                Ok(Some(of)) if number(&of, "canmount") != Some(NOAUTO) => mounts.push(mount),
-                Ok(_) => {}
-                Err(error) => failed.push(error),
-            }
-        }
-        order(&mut mounts);
-        let unmounted = mounts.iter().map(|mount| unmount_one(mount, flags));
-        failed.extend(unmounted.filter_map(Result::err));
-        Ok(failed)
-    }
-
-    /// Filesystems at and below `dataset` that are mounted as a whole, but for
-    /// legacy ones below it; what has to be unmounted first comes first.
-    fn mounted_within(&self, dataset: &DatasetName) -> Result<Vec<Mount>, Error> {
-        let mut within = Vec::new();
-        for mount in self.mounts()? {
-            let Mounted::Filesystem(name) = &mount.what else {
-                continue;
-            };
-            if !name.is_within(dataset) || !mount.is_whole() {
-                continue;
-            }
-            if name != dataset && self.not_legacy(name)?.is_none() {
-                continue;
-            }
-            // Of one that is mounted twice the first counts, as for zfs(8).
-            if !within.iter().any(|other: &Mount| other.what == mount.what) {
-                within.push(mount);
-            }
-        }
-        order(&mut within);
-        Ok(within)
-    }
-
-    /// A filesystem, unless it is `legacy` or gone.
-    fn not_legacy(&self, name: &DatasetName) -> Result<Option<Dataset>, Error> {
-        match self.dataset(name) {
-            Ok(dataset) if matches!(place(&dataset), Place::Legacy) => Ok(None),
-            Ok(dataset) => Ok(Some(dataset)),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
     fn pool_is_read_only(&self, pool: &PoolName) -> bool {
         let properties = self.device.pool_properties(pool.as_str());
         properties.is_ok_and(|properties| {
@@ -562,33 +433,6 @@ fn key_is_loaded(name: &str, dataset: &Dataset) -> Result<(), Error> {
         name,
         MountProblem::KeyNotLoaded { root },
     ))
-}
-
-/// Deepest first; of two on one folder the upper one.
-fn order(mounts: &mut [Mount]) {
-    mounts.sort_by(|one, other| one.mountpoint.cmp(&other.mountpoint));
-    mounts.reverse();
-}
-
-fn unmount_one(mount: &Mount, flags: UnmountFlags) -> Result<(), Error> {
-    let refused = |why| Err(problem(Operation::Unmount, mount.what.as_str(), why));
-    let at = || mount.mountpoint.clone();
-    // The kernel unmounts what lies on top, whatever that is.
-    if let Ok(metadata) = fs::symlink_metadata(&mount.mountpoint) {
-        let device = metadata.dev();
-        if (libc::major(device), libc::minor(device)) != mount.device {
-            return refused(MountProblem::Covered { at: at() });
-        }
-    }
-    let force = flags.contains(UnmountFlags::FORCE);
-    let lazy = flags.contains(UnmountFlags::LAZY);
-    match ffi::mount::unmount(&mount.mountpoint, force, lazy) {
-        Ok(()) => Ok(()),
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-            refused(MountProblem::NotMounted)
-        }
-        Err(error) => refused(MountProblem::of_system(at(), error)),
-    }
 }
 
 /// One that cannot be read counts as empty: the mount says what is wrong.

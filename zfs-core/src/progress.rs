@@ -22,8 +22,9 @@ impl Zfs {
     /// where no such send is running (yet, or any more).
     ///
     /// The kernel finds the send by the descriptor's number and the process:
-    /// it must be the very descriptor that the send was given, and another
-    /// process' sends cannot be asked about.
+    /// it must be the very descriptor that the send was given, a pipe that the
+    /// kernel writes into by itself ([`Zfs::send`]), and another process' sends
+    /// cannot be asked about.
     ///
     /// # Errors
     ///

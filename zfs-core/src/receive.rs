@@ -8,16 +8,15 @@
 //! thing in it that is wrong; what it leaves in the pipe then keeps its
 //! writer waiting until the reading end is closed.
 
-use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::os::unix::fs::FileTypeExt;
 
 use zfs_stream::nvlist::{NvList, Value};
 
 use crate::begin::{BEGIN_RECORD_BYTES, BeginRecord};
 use crate::error::{Errno, Error, Failure, Operation, StreamProblem};
 use crate::ffi::{self, CallError};
+use crate::given::Given;
 use crate::key::{Encryption, NewKey};
 use crate::name::SnapshotName;
 use crate::property::{Moment, Properties, PropertyError, PropertyValue, Source, native};
@@ -235,6 +234,11 @@ impl ReceiveRequest {
                     .map_or(self.snapshot.dataset(), SnapshotName::dataset),
                 self.snapshot.dataset(),
             )),
+            (Errno::EEXIST, _) if self.flags.contains(Flags::FORCE) => Some(format!(
+                "it exists already, or one of the snapshots in its way, which the forced receive \
+                 would have destroyed, has clones (zfs get -t snapshot clones {})",
+                self.snapshot.dataset(),
+            )),
             (Errno::ENOTSUP | Errno::ZFS_ERR_UNKNOWN_SEND_STREAM_FEATURE, _) => Some(format!(
                 "the stream uses {}, and the pool {} or this ZFS lacks one of them \
                  (zpool get all {1}; receive it with a newer ZFS)",
@@ -300,7 +304,9 @@ impl Zfs {
     /// The kernel reads from pipes and files by itself, to the stream's end
     /// and no further. From anything else (sockets, terminals), where it reads
     /// not at all or only the first bytes, the stream is copied through a
-    /// pipe, as [`Zfs::receive_from`] does, and what follows it is lost.
+    /// pipe, as [`Zfs::receive_from`] does, and what follows it is lost. So it
+    /// is from a pipe with O_NONBLOCK, for which the kernel would not wait.
+    /// Nobody may set that flag while the stream is read.
     ///
     /// # Errors
     ///
@@ -313,20 +319,16 @@ impl Zfs {
         stream: BorrowedFd<'_>,
     ) -> Result<Received, Error> {
         let io_error = |source| request.stream_error(source);
-        let file = stream
-            .try_clone_to_owned()
-            .map(File::from)
-            .map_err(io_error)?;
-        let kind = file.metadata().map_err(io_error)?.file_type();
-        if !kind.is_fifo() && !kind.is_file() {
-            return self.receive_from(request, file);
+        let mut given = Given::new(stream).map_err(io_error)?;
+        if !given.is_for_receive() {
+            return self.receive_from(request, given);
         }
         let read;
         let begin = if let Some(begin) = &request.begin {
             begin
         } else {
             // The duplicate reads from the same place and moves it for both.
-            read = BeginRecord::read(&mut &file).map_err(io_error)?;
+            read = BeginRecord::read(&mut given).map_err(io_error)?;
             &read
         };
         self.receive_begun(request, begin, stream)
@@ -454,6 +456,25 @@ mod tests {
                 .unwrap(),
             None
         );
+    }
+
+    #[test]
+    fn a_forced_receive_that_finds_something_in_its_way_tells_of_clones() {
+        let mut bytes = [0; BEGIN_RECORD_BYTES];
+        bytes[8..16].copy_from_slice(&0x2_F5BA_CBAC_u64.to_ne_bytes());
+        bytes[16..24].copy_from_slice(&1_u64.to_ne_bytes());
+        let begin = BeginRecord::new(bytes).unwrap();
+        let text = |request: ReceiveRequest| {
+            let error = request.error(&begin, CallError::Zfs(Errno::EEXIST));
+            assert!(error.is_exists(), "{error}");
+            error.to_string()
+        };
+        let forced = text(request().force());
+        assert!(
+            forced.ends_with("has clones (zfs get -t snapshot clones tank/a)"),
+            "{forced}"
+        );
+        assert!(!text(request()).contains("clones"));
     }
 
     #[test]

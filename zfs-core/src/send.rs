@@ -9,13 +9,12 @@
 //! is cancelled. SIGPIPE is held off meanwhile. What is no pipe gets one in
 //! front of it: `pump.rs`.
 
-use std::fs::File;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::os::unix::fs::FileTypeExt;
 
 use crate::error::{Errno, Error, Failure, Operation};
 use crate::ffi::{self, CallError};
+use crate::given::Given;
 use crate::name::{BookmarkName, DatasetName, SnapshotName, SnapshotOrBookmark};
 use crate::zfs::Zfs;
 
@@ -245,7 +244,9 @@ impl Zfs {
     /// The kernel writes into a pipe by itself. Into anything else the stream
     /// is copied through a pipe, as [`Zfs::send_to`] does: not all versions of
     /// ZFS and Linux write to other kinds of file (`/dev/null` for one), and
-    /// they do not end in the same way.
+    /// they do not end in the same way. So it is into a pipe with O_NONBLOCK,
+    /// for which the kernel would not wait. Nobody may set that flag while
+    /// the stream is written.
     ///
     /// # Errors
     ///
@@ -254,13 +255,9 @@ impl Zfs {
     /// error [is interrupted](Error::is_interrupted). [`Error::Io`]: the
     /// descriptor cannot be written to.
     pub fn send(&self, request: &SendRequest, stream: BorrowedFd<'_>) -> Result<(), Error> {
-        let file = stream
-            .try_clone_to_owned()
-            .map(File::from)
-            .and_then(|file| Ok((file.metadata()?.file_type().is_fifo(), file)));
-        match file {
-            Ok((true, _)) => self.send_into_pipe(request, stream),
-            Ok((false, file)) => self.send_to(request, file).map(drop),
+        match Given::new(stream) {
+            Ok(given) if given.is_for_send() => self.send_into_pipe(request, stream),
+            Ok(given) => self.send_to(request, given).map(drop),
             Err(source) => Err(Error::Io {
                 operation: Operation::Send,
                 name: request.name().into(),
@@ -314,6 +311,7 @@ pub fn stream_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::io::{Read, Write};
 
     use zfs_sys::lzc_send_flags as Theirs;

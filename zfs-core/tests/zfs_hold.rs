@@ -2,10 +2,15 @@
 
 mod fixture;
 
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant, SystemTime};
 
 use fixture::Pool;
-use zfs_core::{DatasetName, Defer, ErrorKind, Failure, Operation, SnapshotName};
+use zfs_core::{
+    DatasetName, Defer, ErrorKind, Failure, Operation, SendRequest, SnapshotName, stream_pipe,
+};
 
 fn tags(pool: &Pool, snapshot: &SnapshotName) -> Vec<String> {
     let holds = pool.zfs.holds(snapshot).unwrap();
@@ -138,6 +143,29 @@ fn temporary_holds_end_with_their_value() {
     drop(holds);
     come_to(&pool, &names[0], &[]);
     pool.zfs.destroy_snapshots(&names, Defer::No).unwrap();
+}
+
+/// The stream's thread has a table of open files of its own.
+#[test]
+fn a_temporary_hold_ends_while_a_stream_goes_on() {
+    let pool = Pool::new();
+    let a = pool.filesystem("a");
+    pool.write(&a, "file", &fixture::noise(1, 8 << 20));
+    let x = pool.take("a@x");
+    let holds = pool.zfs.hold_temporarily([&x], "t").unwrap();
+    let (reader, writer) = stream_pipe().unwrap();
+    let mut reader = File::from(reader);
+    let request = SendRequest::snapshot(x.clone());
+    std::thread::scope(|scope| {
+        let sender = scope.spawn(|| pool.zfs.send(&request, writer.as_fd()));
+        // It has begun, and waits for somebody to read the rest.
+        reader.read_exact(&mut [0; 4096]).unwrap();
+        drop(holds);
+        come_to(&pool, &x, &[]);
+        assert!(!sender.is_finished());
+        drop(reader);
+        assert!(sender.join().unwrap().unwrap_err().is_interrupted());
+    });
 }
 
 #[test]

@@ -195,6 +195,11 @@ fn a_filesystem_s_deleted_files_are_waited_for() {
         .wait_filesystem(&a, FilesystemActivity::DeleteQueue)
         .unwrap();
     pool.unmount(&a);
+    // In what is not mounted nothing goes on.
+    let waited = pool
+        .zfs
+        .wait_filesystem(&a, FilesystemActivity::DeleteQueue);
+    assert!(!waited.unwrap());
     let error = pool
         .zfs
         .wait_filesystem(&pool.dataset("missing"), FilesystemActivity::DeleteQueue)

@@ -182,6 +182,29 @@ fn a_socket_carries_a_stream() {
     assert!(ground.read("copy", "second") == noise(2, SECOND_BYTES));
 }
 
+#[test]
+fn pipes_that_do_not_wait_carry_a_whole_stream_both_ways() {
+    let (ground, snapshot) = long();
+    let request = SendRequest::snapshot(snapshot);
+    let (out, into) = stream_pipe().unwrap();
+    let (from, feed) = stream_pipe().unwrap();
+    for end in [&into, &from] {
+        rustix::io::ioctl_fionbio(end, true).unwrap();
+    }
+    thread::scope(|scope| {
+        let zfs = &ground.zfs;
+        scope.spawn(move || zfs.send(&request, into.as_fd()).unwrap());
+        // Slower than either side at first.
+        scope.spawn(move || {
+            thread::sleep(Duration::from_millis(300));
+            io::copy(&mut File::from(out), &mut File::from(feed)).unwrap()
+        });
+        let received = zfs.receive(&ground.to("copy@x"), from.as_fd()).unwrap();
+        assert!(received.bytes_read > BYTES as u64);
+    });
+    assert!(ground.read("copy", "file") == noise(1, BYTES));
+}
+
 /// Says that something came, and takes nothing more before it is told to.
 struct Slow {
     came: mpsc::Sender<()>,

@@ -188,6 +188,7 @@ fn a_cloned_snapshot_in_the_way_stays_with_all_changes() {
     let error = receive(&ground.zfs, &to, &streams().incremental).unwrap_err();
     let kinds = [ErrorKind::Exists, ErrorKind::HasClones];
     assert!(kinds.contains(&error.kind()), "{error}");
+    assert!(error.to_string().contains("has clones (zfs get"), "{error}");
     assert!(ground.exists("copy@one"));
     assert!(ground.exists("copy@newer"));
     assert!(!ground.exists("copy@two"));

@@ -23,6 +23,7 @@ pub mod compress;
 mod error;
 pub mod fletcher;
 pub mod nvlist;
+mod printable;
 #[cfg(feature = "stream")]
 pub mod record;
 #[cfg(feature = "stream")]
@@ -37,6 +38,7 @@ pub mod token;
 pub mod verify;
 
 pub use error::{Error, Result};
+pub use printable::Printable;
 
 #[doc = include_str!("../README.md")]
 #[cfg(all(doctest, feature = "compress"))]

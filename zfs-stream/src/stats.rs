@@ -41,6 +41,8 @@ pub struct Stream {
     pub nvlist: Option<NvList>,
     /// Its END came.
     pub ended: bool,
+    /// How far its blocks go: the last object, and where in that.
+    pub reached: (u64, u64),
 }
 
 /// How much of a compression was met.
@@ -114,7 +116,11 @@ impl Statistics {
             count.records += 1;
             count.payload_bytes += payload_bytes;
         }
-        match record.parse() {
+        let parsed = record.parse();
+        if let Some(stream) = self.streams.last_mut() {
+            stream.reached = stream.reached.max(reached(&parsed));
+        }
+        match parsed {
             Record::Begin(begin) => {
                 self.finish_object();
                 let nvlist = NvList::decode(record.payload).ok();
@@ -124,6 +130,7 @@ impl Statistics {
                     begin,
                     nvlist,
                     ended: false,
+                    reached: (0, 0),
                 });
             }
             Record::End(_) => {
@@ -211,6 +218,19 @@ impl Statistics {
         let mut largest = self.largest.clone();
         insert_largest(&mut largest, self.current);
         largest
+    }
+}
+
+/// How far a record goes. FREEs do not count: that of a new object goes to its
+/// end before its blocks come.
+fn reached(record: &Record) -> (u64, u64) {
+    match record {
+        Record::Write(one) => (one.object, one.offset.saturating_add(one.logical_size)),
+        Record::WriteByref(one) => (one.object, one.offset.saturating_add(one.length)),
+        Record::WriteEmbedded(one) => (one.object, one.offset.saturating_add(one.length)),
+        Record::Object(one) => (one.object, 0),
+        Record::Spill(one) => (one.object, 0),
+        _ => (0, 0),
     }
 }
 

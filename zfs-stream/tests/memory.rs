@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use peak_alloc::PeakAlloc;
 use zfs_stream::change;
 use zfs_stream::compress::Compression;
-use zfs_stream::nvlist::ByteOrder;
+use zfs_stream::nvlist::{ByteOrder, Encoding, NvList};
 use zfs_stream::record::{
     Begin, End, Features, HEADER_LEN, Object, Reader, Record, SliceReader, Write, Writer,
 };
@@ -94,12 +94,12 @@ fn hostile_sizes_take_no_memory() {
 }
 
 /// A stream of so many objects of one short block each.
-fn many(blocks: u64) -> Vec<u8> {
+fn many(blocks: u64, features: Features) -> Vec<u8> {
     let to_guid = 5;
     let mut writer = Writer::new(Vec::new(), ByteOrder::Little);
     let mut write = |record, payload: &[u8]| writer.write(&record, payload).unwrap();
     let begin = Begin {
-        version_info: Begin::make_version_info(false, Features::default()),
+        version_info: Begin::make_version_info(false, features),
         objset_type: 2,
         to_guid,
         to_name: b"tank/many@1".to_vec(),
@@ -138,7 +138,10 @@ fn redup_takes_what_it_says_for_each_block_and_statistics_take_nothing_for_objec
     let _alone = alone();
     let mut counted = Vec::new();
     for blocks in [BLOCKS, 2 * BLOCKS] {
-        let stream = many(blocks as u64);
+        let plain = many(blocks as u64, Features::default());
+        let nothing = peak(|| assert!(change::redup(&plain[..], io::sink()).is_ok()));
+        assert!(nothing < 2 << 20, "{nothing}");
+        let stream = many(blocks as u64, Features::DEDUP);
         let redup = peak(|| assert!(change::redup(&stream[..], io::sink()).is_ok()));
         counted.push(peak(|| {
             let mut statistics = Statistics::default();
@@ -155,4 +158,19 @@ fn redup_takes_what_it_says_for_each_block_and_statistics_take_nothing_for_objec
     // What the test's own harness takes meanwhile is counted as well.
     assert!(counted[0].abs_diff(counted[1]) < 8 << 10, "{counted:?}");
     assert!(counted.iter().all(|bytes| *bytes < 16 << 10), "{counted:?}");
+}
+
+#[test]
+fn a_list_takes_what_is_said_of_its_length() {
+    let _alone = alone();
+    // The shortest pairs there are take the most for their length.
+    let mut list = NvList::new();
+    for number in 0..100_000 {
+        list.insert_flag(format!("{number:x}")).unwrap();
+    }
+    let packed = list.encode(Encoding::Native, ByteOrder::Little).unwrap();
+    drop(list);
+    let decoded = peak(|| assert!(NvList::decode(&packed).is_ok()));
+    println!("{} bytes took {decoded}", packed.len());
+    assert!(decoded < 12 * packed.len(), "{decoded} of {}", packed.len());
 }

@@ -10,6 +10,32 @@ use crate::bindings::cmd::zfs_cmd;
 use crate::bindings::numbers::zfs_ioc_t;
 use crate::cmd::ZfsCmd;
 use crate::error::DeviceError;
+use crate::load::opening;
+
+/// What [`DevZfs::request`] does not make. ERROR_LOG takes the answer's size
+/// for a number of entries, and writes far behind its end. The others read
+/// from a descriptor, write into one or wait for its end, and all that they
+/// have of it is a number in the command or its list, which may be another
+/// file's by then.
+const NOT_FOR_EVERYBODY: [zfs_ioc_t; 7] = [
+    zfs_ioc_t::ZFS_IOC_ERROR_LOG,
+    zfs_ioc_t::ZFS_IOC_SEND,
+    zfs_ioc_t::ZFS_IOC_SEND_NEW,
+    zfs_ioc_t::ZFS_IOC_RECV,
+    zfs_ioc_t::ZFS_IOC_RECV_NEW,
+    zfs_ioc_t::ZFS_IOC_DIFF,
+    zfs_ioc_t::ZFS_IOC_HOLD,
+];
+
+/// Whether a request reads and writes nothing but the buffers of its command:
+/// of those that later releases have nobody knows.
+fn is_contained(request: zfs_ioc_t) -> bool {
+    let [first, last] = [zfs_ioc_t::ZFS_IOC_FIRST, zfs_ioc_t::ZFS_IOC_DDT_PRUNE];
+    let [platform, end] = [zfs_ioc_t::ZFS_IOC_PLATFORM, zfs_ioc_t::ZFS_IOC_LAST];
+    let is_known =
+        (first.0..=last.0).contains(&request.0) || (platform.0 + 1..end.0).contains(&request.0);
+    is_known && !NOT_FOR_EVERYBODY.contains(&request)
+}
 
 /// The device's path.
 pub const DEV_ZFS: &str = "/dev/zfs";
@@ -38,6 +64,7 @@ impl DevZfs {
     }
 
     fn open_at(path: &Path) -> Result<DevZfs, DeviceError> {
+        let _opening = opening();
         OpenOptions::new()
             .read(true)
             .write(true)
@@ -56,12 +83,35 @@ impl DevZfs {
     ///
     /// # Errors
     ///
-    /// The kernel's errno, ZFS' own numbers (1024 and up) among them.
+    /// The kernel's errno, ZFS' own numbers (1024 and up) among them; `EINVAL`
+    /// for what is not asked in this way: ERROR_LOG ([`DevZfs::error_log`]),
+    /// DIFF ([`DevZfs::diff`]), SEND, RECV and HOLD, which take the bare number
+    /// of a descriptor, and requests that this crate does not know. For those
+    /// there is [`DevZfs::ioctl`].
     pub fn request(&self, request: zfs_ioc_t, cmd: &mut ZfsCmd) -> Result<(), i32> {
+        if !is_contained(request) {
+            return Err(libc::EINVAL);
+        }
         cmd.request(|raw| {
             // SAFETY: every address in a ZfsCmd is that of a buffer it owns,
-            // and every size is that buffer's.
+            // every size is that buffer's, and this request takes both so.
             unsafe { self.ioctl(request, raw) }
+        })
+    }
+
+    /// Writes what changed from one snapshot to another into `pipe`, as ranges
+    /// of objects (dmu_diff_record_t); returns once all is written.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's errno, or that of [`ZfsCmd::new`].
+    pub fn diff(&self, from: &str, to: &str, pipe: BorrowedFd<'_>) -> Result<(), i32> {
+        let mut cmd = ZfsCmd::new(to)?;
+        cmd.set_value(from)?;
+        cmd.set_cookie(u64::try_from(pipe.as_raw_fd()).map_err(|_| libc::EBADF)?);
+        cmd.request(|raw| {
+            // SAFETY: as in `request`; the descriptor is borrowed for the call.
+            unsafe { self.ioctl(zfs_ioc_t::ZFS_IOC_DIFF, raw) }
         })
     }
 
@@ -86,7 +136,9 @@ impl DevZfs {
     ///
     /// Every address in `cmd` (zc_nvlist_src, zc_nvlist_dst, zc_nvlist_conf,
     /// zc_history, those in zc_share) is 0 or that of memory of the size
-    /// beside it which the kernel may read or write.
+    /// beside it, in the unit of the request, which the kernel may read or
+    /// write. Every number of a descriptor in it or in its list is that of a
+    /// file that the caller may use so.
     ///
     /// # Errors
     ///
@@ -135,6 +187,33 @@ mod tests {
             device.request(zfs_ioc_t::ZFS_IOC_OBJSET_STATS, &mut cmd),
             Err(libc::ENOTTY)
         );
+    }
+
+    #[test]
+    fn what_reaches_beyond_the_command_is_refused_before_the_kernel_sees_it() {
+        let device = DevZfs::open_at(Path::new("/dev/null")).unwrap();
+        let answer = |request| device.request(request, &mut ZfsCmd::new("tank").unwrap());
+        for request in NOT_FOR_EVERYBODY {
+            assert_eq!(answer(request), Err(libc::EINVAL), "{request:?}");
+        }
+        for unknown in [
+            0,
+            zfs_ioc_t::ZFS_IOC_DDT_PRUNE.0 + 1,
+            zfs_ioc_t::ZFS_IOC_PLATFORM.0,
+            zfs_ioc_t::ZFS_IOC_LAST.0,
+        ] {
+            assert_eq!(answer(zfs_ioc_t(unknown)), Err(libc::EINVAL), "{unknown}");
+        }
+        for known in [
+            zfs_ioc_t::ZFS_IOC_POOL_CREATE,
+            zfs_ioc_t::ZFS_IOC_DDT_PRUNE,
+            zfs_ioc_t::ZFS_IOC_EVENTS_NEXT,
+            zfs_ioc_t::ZFS_IOC_GET_BOOTENV,
+        ] {
+            assert_eq!(answer(known), Err(libc::ENOTTY), "{known:?}");
+        }
+        let pipe = device.as_fd();
+        assert_eq!(device.diff("tank@a", "tank@b", pipe), Err(libc::ENOTTY));
     }
 
     #[test]

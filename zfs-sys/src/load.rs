@@ -1,7 +1,10 @@
 //! libzfs_core and libnvpair, found when they are needed.
 
+use std::fs;
+use std::os::fd::RawFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use libloading::Library;
 use libloading::os::unix::{Library as UnixLibrary, RTLD_LOCAL, RTLD_NOW};
@@ -29,9 +32,17 @@ pub struct Lib {
     pub v2_3: V2_3,
     /// What of libnvpair it takes to hand nvlists over and back.
     pub nvpair: NvPair,
+    device: Option<RawFd>,
 }
 
 static READY: Mutex<Option<&'static Lib>> = Mutex::new(None);
+
+/// Held by whoever opens /dev/zfs, so that what is new while libzfs_core is
+/// initialised is libzfs_core's.
+pub(crate) fn opening() -> MutexGuard<'static, ()> {
+    static OPENING: Mutex<()> = Mutex::new(());
+    OPENING.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl Lib {
     /// Loads both libraries and initialises libzfs_core, once per process;
@@ -52,10 +63,16 @@ impl Lib {
         if let Some(lib) = *ready {
             return Ok(lib);
         }
-        let lib = Lib::find()?;
+        let mut lib = Lib::find()?;
+        let opening = opening();
+        let before = descriptors_of(Path::new("/dev/zfs"));
         // SAFETY: takes nothing; the lock keeps it to one call at a time.
-        match unsafe { lib.core.libzfs_core_init() } {
+        let errno = unsafe { lib.core.libzfs_core_init() };
+        let after = descriptors_of(Path::new("/dev/zfs"));
+        drop(opening);
+        match errno {
             0 => {
+                lib.device = the_new_one(&before, &after);
                 let lib: &'static Lib = Box::leak(Box::new(lib));
                 *ready = Some(lib);
                 Ok(lib)
@@ -73,6 +90,13 @@ impl Lib {
     /// As [`Lib::load`], but for /dev/zfs.
     pub fn load_from(folder: &Path) -> Result<Lib, LoadError> {
         Lib::open(Some(folder))
+    }
+
+    /// The number of the descriptor of /dev/zfs that libzfs_core has opened
+    /// for all of its calls; none where that could not be found out, for want
+    /// of /proc or because another library had initialised it before.
+    pub fn device(&self) -> Option<RawFd> {
+        self.device
     }
 
     #[cfg(not(feature = "linked"))]
@@ -94,6 +118,7 @@ impl Lib {
             v2_2,
             v2_3,
             nvpair: NvPair::linked(),
+            device: None,
         })
     }
 
@@ -110,12 +135,37 @@ impl Lib {
                 core: V2_1::load(&core_library, LIBZFS_CORE)?,
                 v2_2: V2_2::load(&core_library),
                 v2_3: V2_3::load(&core_library),
+                device: None,
             }
         };
         // The tables are Copy and hold bare pointers: what they point to must
         // stay for as long as the process lives.
         std::mem::forget((nvpair_library, core_library));
         Ok(lib)
+    }
+}
+
+/// The descriptors of this process that are that character device.
+fn descriptors_of(device: &Path) -> Vec<RawFd> {
+    let (Ok(device), Ok(files)) = (fs::metadata(device), fs::read_dir("/proc/self/fd")) else {
+        return Vec::new();
+    };
+    let is_one = |file: &fs::DirEntry| {
+        fs::metadata(file.path())
+            .is_ok_and(|file| file.file_type().is_char_device() && file.rdev() == device.rdev())
+    };
+    files
+        .flatten()
+        .filter(is_one)
+        .filter_map(|file| file.file_name().to_str()?.parse().ok())
+        .collect()
+}
+
+fn the_new_one(before: &[RawFd], after: &[RawFd]) -> Option<RawFd> {
+    let mut new = after.iter().filter(|number| !before.contains(number));
+    match (new.next(), new.next()) {
+        (Some(number), None) => Some(*number),
+        _ => None,
     }
 }
 
@@ -132,7 +182,28 @@ fn open_library(folder: Option<&Path>, name: &'static str) -> Result<Library, Lo
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::os::fd::AsRawFd;
+
     use super::*;
+
+    #[test]
+    fn what_was_opened_meanwhile_is_told_from_what_was_open_before() {
+        // A device that nothing else in here opens.
+        let device = Path::new("/dev/full");
+        let (before, _other) = (
+            File::open(device).unwrap(),
+            File::open("/dev/zero").unwrap(),
+        );
+        let found = descriptors_of(device);
+        assert_eq!(found, [before.as_raw_fd()]);
+        let new = File::open(device).unwrap();
+        let after = descriptors_of(device);
+        assert_eq!(the_new_one(&found, &after), Some(new.as_raw_fd()));
+        assert_eq!(the_new_one(&after, &after), None);
+        assert_eq!(the_new_one(&[], &after), None);
+        assert_eq!(descriptors_of(Path::new("/no/such/device")), [0; 0]);
+    }
 
     #[test]
     fn the_tables_hold_the_exported_functions_and_no_unstable_one() {

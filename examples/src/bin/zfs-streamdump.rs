@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Read};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,10 +12,11 @@ use clap::{Parser, Subcommand};
 use examples::completions::{self, Shell};
 use examples::exit::{self, Exit, UsageError};
 use examples::println;
+use examples::streamdump::chain;
 use examples::streamdump::change::{self, Chosen, Which};
 use examples::streamdump::dump::{self, Detail, Dump};
 use zfs_stream::compress::Compression;
-use zfs_stream::token::ResumeToken;
+use zfs_stream::token::{MAX_TEXT, ResumeToken};
 
 /// What is in a ZFS send stream, and whether it is whole; needs no ZFS
 #[derive(Debug, Parser)]
@@ -50,11 +51,19 @@ Examples:
   Without one file's blocks:
       zfs-streamdump drop 128 < monday.zfs > without.zfs
 
-Exit codes: 0 intact or done, 1 damaged, broken or failed, 2 unreadable, 64 wrong usage.";
+Exit codes: 0 intact or done, 1 damaged, broken or failed, 2 unreadable or no stream
+(an empty file is none), 64 wrong usage.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Show what is in a stream, in zstream dump's words, and check it
+    #[command(after_help = "\
+Examples:
+  zfs send tank/data@monday | zfs-streamdump dump
+  zfs-streamdump dump -v monday.zfs | grep 'object = 128 '
+  zfs-streamdump dump --json monday.zfs | jq '.largest_objects'
+
+Exit codes: 0 intact, 1 damaged, 2 unreadable or no stream.")]
     Dump {
         /// The stream; - or nothing is standard input
         file: Option<PathBuf>,
@@ -72,6 +81,13 @@ enum Command {
         no_check: bool,
     },
     /// Check streams, with a line for each finding
+    #[command(after_help = "\
+Examples:
+  zfs-streamdump verify *.zfs
+  ssh backup cat monday.zfs | zfs-streamdump verify -
+  zfs-streamdump verify --json *.zfs | jq 'select(.intact | not) | .file'
+
+Exit codes: 0 all intact, 1 one is damaged, 2 one is unreadable or no stream.")]
     Verify {
         /// The streams; - is standard input
         #[arg(required = true)]
@@ -82,8 +98,13 @@ enum Command {
         json: bool,
     },
     /// Show what is in a resume token
+    #[command(after_help = "\
+Examples:
+  zfs-streamdump token \"$(zfs get -Ho value receive_resume_token tank/data)\"
+  ssh backup zfs get -Ho value receive_resume_token tank/data | zfs-streamdump token -")]
     Token {
-        /// The token, as the property receive_resume_token has it
+        /// The token, as the property receive_resume_token has it; - is
+        /// standard input
         token: String,
 
         /// One JSON object
@@ -91,10 +112,20 @@ enum Command {
         json: bool,
     },
     /// Tell whether streams, received in this order, lead from nothing to the last
+    #[command(after_help = "\
+Examples:
+  zfs-streamdump chain full.zfs monday.zfs tuesday.zfs
+  zfs-streamdump chain --json *.zfs | jq -r '.breaks[].message'
+
+Exit codes: 0 unbroken, 1 broken or damaged, 2 one is unreadable or no stream.")]
     Chain {
         /// The streams; - is standard input
         #[arg(required = true)]
         files: Vec<PathBuf>,
+
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
     },
     /// Decompress blocks from standard input to standard output: all, or only those named
     #[command(after_help = "\
@@ -199,8 +230,14 @@ fn run(args: Args) -> anyhow::Result<Exit> {
             }
             dump::verify_files(&files, json)
         }
+        Command::Token { token, json } if token == "-" => show_token(&typed_token()?, json),
         Command::Token { token, json } => show_token(&token, json),
-        Command::Chain { files } => dump::chain(&files),
+        Command::Chain { files, json } => {
+            for file in &files {
+                refuse_terminal(file)?;
+            }
+            chain::chain(&files, json)
+        }
         Command::Decompress { blocks, verbose } => {
             refuse_terminals()?;
             change::decompress(&blocks, verbose)
@@ -252,6 +289,17 @@ fn refuse_terminal_out() -> Result<(), UsageError> {
 fn refuse_terminals() -> Result<(), UsageError> {
     refuse_terminal(Path::new("-"))?;
     refuse_terminal_out()
+}
+
+/// The token on standard input, of which no more is read than one may have.
+fn typed_token() -> anyhow::Result<String> {
+    let mut text = String::new();
+    let most = MAX_TEXT as u64 + 2;
+    io::stdin()
+        .take(most)
+        .read_to_string(&mut text)
+        .context("cannot read the token")?;
+    Ok(text)
 }
 
 fn show_token(text: &str, json: bool) -> anyhow::Result<Exit> {

@@ -42,16 +42,21 @@ impl LoadKey {
             .map(KeyLocation::parse)
             .transpose()?;
         let roots = roots(act, self.name.as_ref(), self.all)?;
-        if !self.recursive && !self.all {
-            for root in &roots {
-                load(act, root, location.as_ref(), self.check)?;
-            }
-            return Ok(());
+        let load =
+            |act: &mut Act, root: &DatasetName| load(act, root, location.as_ref(), self.check);
+        let done = if self.check { "verified" } else { "loaded" };
+        if self.recursive || self.all {
+            let roots = encryption_roots(act, &roots, KeyStatus::Unavailable)?;
+            return many(act, &roots, done, load);
         }
-        let roots = encryption_roots(act, &roots, KeyStatus::Unavailable)?;
-        many(act, &roots, "loaded", |act, root| {
-            load(act, root, location.as_ref(), self.check)
-        })
+        for root in &roots {
+            let outcome = load(act, root);
+            if self.check {
+                tell(act, usize::from(outcome.is_ok()), 1, done);
+            }
+            outcome?;
+        }
+        Ok(())
     }
 }
 
@@ -70,13 +75,18 @@ fn many(
             failed += 1;
         }
     }
-    let tried = roots.len();
-    if !act.is_json() {
-        println!("{} / {tried} key(s) successfully {done}", tried - failed);
+    if !roots.is_empty() || done == "verified" {
+        tell(act, roots.len() - failed, roots.len(), done);
     }
     match failed {
         0 => Ok(()),
         count => bail!("{count} keys could not be {done}"),
+    }
+}
+
+fn tell(act: &Act, successful: usize, tried: usize, done: &str) {
+    if !act.is_json() {
+        println!("{successful} / {tried} key(s) successfully {done}");
     }
 }
 
@@ -219,16 +229,12 @@ pub fn load(
             })
         });
         match done {
-            Ok(()) => break,
+            Ok(()) => return Ok(()),
             Err(error) if attempt < attempts => eprintln!("{error}"),
             Err(error) => return Err(error.into()),
         }
         attempt += 1;
     }
-    if check && !act.is_json() {
-        println!("1 / 1 key(s) successfully verified");
-    }
-    Ok(())
 }
 
 fn roots(act: &Act, name: Option<&DatasetName>, all: bool) -> Result<Vec<DatasetName>> {
@@ -261,8 +267,8 @@ fn encryption_roots(
     Ok(found)
 }
 
-/// Asks for a key on the terminal, without echo; or takes what stands on
-/// standard input. A new one is asked for twice.
+/// Asks for a key on the terminal, without echo; or takes the next line of
+/// standard input, or all of it where the key is a raw one. A new one is asked for twice.
 pub fn ask(format: KeyFormat, name: Option<&DatasetName>, new: bool) -> Result<Key, Error> {
     let failed = |source| Error::KeyFile {
         path: "-".into(),

@@ -14,6 +14,7 @@ pub mod mount;
 pub mod name;
 pub mod new_key;
 pub mod program;
+mod progress;
 mod prompt;
 pub mod property;
 mod reservation;

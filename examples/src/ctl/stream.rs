@@ -15,6 +15,7 @@ use super::act::Act;
 use super::dataset::{create_above, mount_new};
 use super::name::{Any, assignment};
 use super::new_key::{NewKey, split_key};
+use super::progress::telling;
 use super::usage;
 
 /// Write a snapshot, or what changed up to it, to standard output
@@ -44,7 +45,7 @@ pub struct Send {
     /// Send nothing, and with -v or -P tell how much it would be
     #[arg(short = 'n', long = "dryrun")]
     dry: bool,
-    /// Tell how much it is
+    /// Tell how much it is, and each second how much of it is written
     #[arg(short, long)]
     verbose: bool,
     /// Tell it for programs
@@ -139,7 +140,14 @@ impl Send {
         if output.is_terminal() {
             bail!("stream can not be written to a terminal: redirect standard output");
         }
-        Ok(act.zfs.send(&request, output.as_fd())?)
+        if !self.verbose {
+            return Ok(act.zfs.send(&request, output.as_fd())?);
+        }
+        let file = File::from(output.as_fd().try_clone_to_owned()?);
+        telling(&name, self.parsable, file, |counted| {
+            act.zfs.send_to(&request, counted).map(drop)
+        })??;
+        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use zfs_stream::change::{self, Block, Changes};
 use zfs_stream::compress::{Compression, Level};
-use zfs_stream::record::RawRecord;
+use zfs_stream::record::{RawRecord, Record};
 use zfs_stream::source::StreamFile;
 
 use super::dump::{UNREADABLE, say};
@@ -70,9 +70,12 @@ impl FromStr for Which {
 }
 
 impl Which {
+    /// What is about a range of objects is about others, too: without a
+    /// FREEOBJECTS they would stay where they are to go.
     fn is(self, record: &RawRecord<'_>) -> bool {
         let record = record.parse();
-        record.object() == Some(self.object)
+        !matches!(record, Record::FreeObjects(_) | Record::ObjectRange(_))
+            && record.object() == Some(self.object)
             && (self.offset.is_none() || self.offset == record.offset())
     }
 }

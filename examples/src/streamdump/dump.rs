@@ -1,16 +1,17 @@
-//! `dump`, `verify` and `chain`: reading streams through.
+//! `dump` and `verify`: reading streams through.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde_json::{Value, json};
-use zfs_stream::Error;
 use zfs_stream::nvlist::NvList;
 use zfs_stream::record::{Problem, RawRecord, Reader, RecordType};
-use zfs_stream::stats::{self, Statistics, compression_name};
-use zfs_stream::verify::{self, Finding, Kind, Report, Severity};
+use zfs_stream::stats::{Statistics, compression_name};
+use zfs_stream::verify::{self, Kind, Report};
+use zfs_stream::{Error, Printable};
 
 use super::{Source, records, report};
 use crate::exit::Exit;
@@ -63,7 +64,9 @@ pub fn dump(path: &Path, how: Dump) -> anyhow::Result<Exit> {
     let visit = |record: &RawRecord<'_>| {
         statistics.record(record);
         if !how.json && failed.is_ok() {
-            failed = show(&mut out, record, how.detail);
+            let list = statistics.streams.last();
+            let list = list.and_then(|stream| stream.nvlist.as_ref());
+            failed = show(&mut out, record, list, how.detail);
             unwanted.set(failed.is_err());
         }
     };
@@ -78,20 +81,17 @@ pub fn dump(path: &Path, how: Dump) -> anyhow::Result<Exit> {
         Err(error) => (found_before(&error), Some(error)),
     };
     // What there is of a stream is summed up; what is none has no summary.
-    if let Some(error) = error.as_ref().filter(|_| statistics.records() == 0) {
-        say(path, error);
-        return Ok(UNREADABLE);
+    if statistics.records() == 0 {
+        return no_record(path, &found, error);
     }
     if how.json {
-        let mut value = report::statistics_json(&statistics);
         // Of what was not checked only its failing is known.
-        value["intact"] = match error {
-            Some(_) => json!(false),
-            None if how.unchecked => Value::Null,
-            None => json!(found.is_intact()),
+        let intact = match error {
+            Some(_) => Some(false),
+            None if how.unchecked => None,
+            None => Some(found.is_intact()),
         };
-        value["findings"] = found.findings.iter().map(report::finding_json).collect();
-        writeln!(out, "{value}").context("cannot write")?;
+        report::statistics_json(&mut out, &statistics, &found, intact).context("cannot write")?;
     } else {
         records::summary(&mut out, &statistics)
             .and_then(|()| more(&mut out, &statistics))
@@ -113,8 +113,19 @@ pub fn dump(path: &Path, how: Dump) -> anyhow::Result<Exit> {
     })
 }
 
+/// Tells why there is nothing to show.
+fn no_record(path: &Path, found: &Report, error: Option<Error>) -> anyhow::Result<Exit> {
+    report::findings(&mut io::stderr(), &name(path), found).context("cannot write")?;
+    match error {
+        Some(error) => say(path, &error),
+        None if found.findings.is_empty() => eprintln!("{}: {}", name(path), Kind::Empty),
+        None => return Ok(exit(found)),
+    }
+    Ok(UNREADABLE)
+}
+
 /// What was found before reading failed.
-fn found_before(error: &Error) -> Report {
+pub(super) fn found_before(error: &Error) -> Report {
     match error {
         Error::Unreadable { report, .. } => (**report).clone(),
         _ => Report::default(),
@@ -152,12 +163,19 @@ fn read_through(
     Ok(Report::default())
 }
 
-fn show(out: &mut impl Write, record: &RawRecord<'_>, detail: Detail) -> io::Result<()> {
+/// Shows a record; of a BEGIN also its list, which was decoded already.
+fn show(
+    out: &mut impl Write,
+    record: &RawRecord<'_>,
+    list: Option<&NvList>,
+    detail: Detail,
+) -> io::Result<()> {
     records::line(out, record, detail)?;
     if record.record_type() == RecordType::Begin && !record.payload.is_empty() {
-        match NvList::decode(record.payload) {
-            Ok(list) => write!(out, "{list}")?,
-            Err(error) => writeln!(out, "{error}")?,
+        if let Some(list) = list {
+            write!(out, "{list}")?;
+        } else if let Err(error) = NvList::decode(record.payload) {
+            writeln!(out, "{error}")?;
         }
     }
     Ok(())
@@ -208,7 +226,7 @@ pub fn verify_files(paths: &[PathBuf], json: bool) -> anyhow::Result<Exit> {
         let name = name(path);
         let mut out = io::stdout().lock();
         let told = if json {
-            let value = verdict_json(&name, &found, error.as_deref());
+            let value = verdict_json(&file_name(path), &found, error.as_deref());
             writeln!(out, "{value}")
         } else {
             verdict(&mut out, &name, &found, error.is_none())
@@ -274,69 +292,7 @@ fn checked(source: Source, path: &Path) -> (Report, Option<String>) {
     }
 }
 
-/// Tells whether stream files, received in that order, lead from nothing to
-/// the last.
-pub fn chain(paths: &[PathBuf]) -> anyhow::Result<Exit> {
-    let mut streams = Vec::new();
-    let mut whole = true;
-    let mut out = io::stdout().lock();
-    for path in paths {
-        let Some(source) = opened(path) else {
-            return Ok(UNREADABLE);
-        };
-        let mut statistics = Statistics::default();
-        let reader = Reader::new(source.reader());
-        let found = match verify::verify_with(reader, |record| statistics.record(record)) {
-            Ok(found) => found,
-            Err(error) => {
-                report::findings(&mut out, &name(path), &found_before(&error))
-                    .context("cannot write")?;
-                say(path, &error);
-                return Ok(UNREADABLE);
-            }
-        };
-        if exit(&found).code() == UNREADABLE.code() {
-            report::findings(&mut io::stderr(), &name(path), &found).context("cannot write")?;
-            return Ok(UNREADABLE);
-        }
-        // Of what was only cut off the chain tells, if nothing resumes it.
-        let cut = statistics.streams.last().is_some_and(|last| !last.ended);
-        let damaged = |finding: &Finding| {
-            finding.severity() == Severity::Fatal && !(cut && finding.kind.is_cut())
-        };
-        if found.findings.iter().any(damaged) {
-            report::findings(&mut out, &name(path), &found).context("cannot write")?;
-            whole = false;
-        }
-        for stream in statistics.streams {
-            let begin = &stream.begin;
-            if begin.is_compound() {
-                continue;
-            }
-            writeln!(
-                out,
-                "{} {}: {} -> {} {}",
-                streams.len(),
-                name(path),
-                begin.from_guid,
-                begin.to_guid,
-                String::from_utf8_lossy(&begin.to_name)
-            )
-            .context("cannot write")?;
-            streams.push(stream);
-        }
-    }
-    let breaks = stats::chain(&streams);
-    for one in &breaks {
-        writeln!(out, "{one}").context("cannot write")?;
-    }
-    let whole = whole && breaks.is_empty() && !streams.is_empty();
-    let verdict = if whole { "unbroken" } else { "broken" };
-    writeln!(out, "{verdict}: {} streams", streams.len()).context("cannot write")?;
-    Ok(Exit::done_if(whole))
-}
-
-fn opened(path: &Path) -> Option<Source> {
+pub(super) fn opened(path: &Path) -> Option<Source> {
     Source::open(path).map_err(|error| say(path, &error)).ok()
 }
 
@@ -351,26 +307,33 @@ fn words(error: &dyn std::error::Error) -> String {
     }
 }
 
-fn name(path: &Path) -> String {
+/// What a file is called in a line.
+pub(super) fn name(path: &Path) -> String {
+    Printable(file_name(path).as_bytes()).to_string()
+}
+
+fn file_name(path: &Path) -> Cow<'_, str> {
     if path == Path::new("-") {
-        return "standard input".to_owned();
+        return Cow::Borrowed("standard input");
     }
-    path.display().to_string()
+    path.to_string_lossy()
 }
 
 /// 0 intact, 1 damaged, 2 no stream at all.
-fn exit(found: &Report) -> Exit {
+pub(super) fn exit(found: &Report) -> Exit {
     let no_stream = found.records == 0
         && found.findings.iter().any(|finding| {
-            matches!(
-                finding.kind,
-                Kind::Empty
-                    | Kind::NotARecord(
-                        Problem::NotAStream { .. }
-                            | Problem::BadMagic
-                            | Problem::TruncatedHeader { .. }
-                    )
-            )
+            // What begins as a BEGIN does is one that was cut off.
+            finding.record_type.is_none()
+                && matches!(
+                    finding.kind,
+                    Kind::Empty
+                        | Kind::NotARecord(
+                            Problem::NotAStream { .. }
+                                | Problem::BadMagic
+                                | Problem::TruncatedHeader { .. }
+                        )
+                )
         });
     if no_stream {
         UNREADABLE

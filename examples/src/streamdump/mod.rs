@@ -1,6 +1,7 @@
 //! zfs-streamdump's parts: where streams come from, and how what is in them is
 //! shown.
 
+pub mod chain;
 pub mod change;
 pub mod dump;
 pub mod nvlist;

@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 
+use zfs_stream::Printable;
 use zfs_stream::record::{MAGIC, RawRecord, Record, RecordType};
 use zfs_stream::stats::Statistics;
 
@@ -13,7 +14,7 @@ pub fn line(out: &mut impl Write, raw: &RawRecord<'_>, detail: Detail) -> io::Re
     let record = raw.parse();
     match &record {
         Record::Begin(begin) => {
-            let toname = String::from_utf8_lossy(&begin.to_name);
+            let toname = Printable(&begin.to_name);
             writeln!(out, "BEGIN record")?;
             writeln!(out, "\thdrtype = {}", begin.header_type())?;
             writeln!(out, "\tfeatures = {:x}", begin.features().bits())?;
@@ -199,13 +200,6 @@ pub fn summary(out: &mut impl Write, statistics: &Statistics) -> io::Result<()> 
     ] {
         line(out, record_type)?;
     }
-    // zstream does not tell of these; scripts that know it never see them
-    // where there are none.
-    for record_type in [RecordType::ObjectRange, RecordType::Redact] {
-        if statistics.count(record_type).records > 0 {
-            line(out, record_type)?;
-        }
-    }
     let [payload, header, stream] = [
         statistics.payload_bytes(),
         statistics.header_bytes(),
@@ -214,5 +208,12 @@ pub fn summary(out: &mut impl Write, statistics: &Statistics) -> io::Result<()> 
     writeln!(out, "\tTotal records = {}", statistics.records())?;
     writeln!(out, "\tTotal payload size = {payload} ({payload:#x})")?;
     writeln!(out, "\tTotal header overhead = {header} ({header:#x})")?;
-    writeln!(out, "\tTotal stream length = {stream} ({stream:#x})")
+    writeln!(out, "\tTotal stream length = {stream} ({stream:#x})")?;
+    // zstream does not tell of these, so they stand after its lines.
+    for record_type in [RecordType::ObjectRange, RecordType::Redact] {
+        if statistics.count(record_type).records > 0 {
+            line(out, record_type)?;
+        }
+    }
+    Ok(())
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 use zfs_stream::record::RecordType;
-use zfs_stream::stats::{Statistics, compression_name};
+use zfs_stream::stats::{Statistics, Stream, compression_name};
 use zfs_stream::verify::{Finding, Report, Severity};
 
 use super::nvlist::{Names, list_json};
@@ -43,9 +43,50 @@ pub fn finding_json(finding: &Finding) -> Value {
     })
 }
 
-/// The totals as JSON. GUIDs are strings: they do not fit what many readers of
-/// JSON take for numbers.
-pub fn statistics_json(statistics: &Statistics) -> Value {
+/// Writes the totals as one JSON object. GUIDs are strings: they do not fit what
+/// many readers of JSON take for numbers. Of streams there may be very many, so
+/// each is written before the next is put together.
+pub fn statistics_json(
+    out: &mut impl Write,
+    statistics: &Statistics,
+    found: &Report,
+    intact: Option<bool>,
+) -> io::Result<()> {
+    let totals = totals_json(statistics).to_string();
+    let totals = totals.strip_suffix('}').unwrap_or_default();
+    let findings: Vec<_> = found.findings.iter().map(finding_json).collect();
+    write!(out, "{totals},\"intact\":{}", json!(intact))?;
+    write!(out, ",\"findings\":{},\"streams\":[", json!(findings))?;
+    let names = Names::of(&statistics.streams);
+    for (number, stream) in statistics.streams.iter().enumerate() {
+        let comma = if number > 0 { "," } else { "" };
+        write!(out, "{comma}{}", stream_json(stream, &names))?;
+    }
+    writeln!(out, "]}}")
+}
+
+fn stream_json(stream: &Stream, names: &Names) -> Value {
+    let begin = &stream.begin;
+    let from_guid = (begin.from_guid != 0).then(|| begin.from_guid.to_string());
+    json!({
+        "offset": stream.offset,
+        "compound": begin.is_compound(),
+        "byte_order": format!("{:?}", stream.order).to_lowercase(),
+        "to_name": String::from_utf8_lossy(&begin.to_name),
+        "to_guid": begin.to_guid.to_string(),
+        "from_guid": from_guid,
+        "from_name": names.source(stream),
+        "creation_time": begin.creation_time,
+        "objset_type": begin.objset_type,
+        "features": begin.features().names().collect::<Vec<_>>(),
+        "feature_bits": format!("{:#x}", begin.features().bits()),
+        "flags": begin.flags.names().collect::<Vec<_>>(),
+        "nvlist": stream.nvlist.as_ref().map(list_json),
+        "ended": stream.ended,
+    })
+}
+
+fn totals_json(statistics: &Statistics) -> Value {
     let records: serde_json::Map<_, _> = RecordType::ALL
         .into_iter()
         .map(|record_type| {
@@ -55,31 +96,6 @@ pub fn statistics_json(statistics: &Statistics) -> Value {
                 "payload_bytes": count.payload_bytes,
             });
             (record_type.name().to_owned(), count)
-        })
-        .collect();
-    let names = Names::of(&statistics.streams);
-    let streams: Vec<_> = statistics
-        .streams
-        .iter()
-        .map(|stream| {
-            let begin = &stream.begin;
-            let from_guid = (begin.from_guid != 0).then(|| begin.from_guid.to_string());
-            json!({
-                "offset": stream.offset,
-                "compound": begin.is_compound(),
-                "byte_order": format!("{:?}", stream.order).to_lowercase(),
-                "to_name": String::from_utf8_lossy(&begin.to_name),
-                "to_guid": begin.to_guid.to_string(),
-                "from_guid": from_guid,
-                "from_name": names.source(stream),
-                "creation_time": begin.creation_time,
-                "objset_type": begin.objset_type,
-                "features": begin.features().names().collect::<Vec<_>>(),
-                "feature_bits": format!("{:#x}", begin.features().bits()),
-                "flags": begin.flags.names().collect::<Vec<_>>(),
-                "nvlist": stream.nvlist.as_ref().map(list_json),
-                "ended": stream.ended,
-            })
         })
         .collect();
     let compression: serde_json::Map<_, _> = statistics
@@ -108,7 +124,6 @@ pub fn statistics_json(statistics: &Statistics) -> Value {
         })
         .collect();
     json!({
-        "streams": streams,
         "records_by_type": records,
         "records": statistics.records(),
         "payload_bytes": statistics.payload_bytes(),

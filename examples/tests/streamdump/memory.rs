@@ -125,6 +125,33 @@ fn long_streams_take_less_than_32_mib() {
     }
 }
 
+/// Each of which is a line for `dump`, and stays for its JSON.
+#[test]
+fn many_substreams_take_less_than_a_kilobyte_each() {
+    const SUBSTREAMS: u64 = 40_000;
+    let output = within_mib(40, "dump --json", |sink| {
+        let mut sink = io::BufWriter::new(sink);
+        for guid in 1..=SUBSTREAMS {
+            let mut writer = Writer::new(&mut sink, ByteOrder::Little);
+            let begin = Begin {
+                version_info: Begin::make_version_info(false, Features::default()),
+                objset_type: 2,
+                to_guid: guid,
+                from_guid: guid - 1,
+                to_name: format!("tank/home/user@{guid}").into_bytes(),
+                ..Begin::default()
+            };
+            let end = End {
+                to_guid: guid,
+                ..End::default()
+            };
+            let _ = writer.write(&Record::Begin(begin), &[]);
+            let _ = writer.write(&Record::End(end), &[]);
+        }
+    });
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
 /// Blocks that are next to nothing until they are decompressed.
 #[test]
 fn blocks_of_next_to_nothing_are_changed_within_32_mib() {

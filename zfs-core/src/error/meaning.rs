@@ -50,6 +50,8 @@ fn by_operation(operation: Operation, errno: Errno) -> Option<Meaning> {
         Operation::SetProperty | Operation::InheritProperty => of_property(errno),
         Operation::Diff | Operation::GetAllow => pool::of_reading(operation, errno),
         Operation::PoolStatus
+        | Operation::GetVdevProperties
+        | Operation::SetVdevProperties
         | Operation::Sync
         | Operation::Reopen
         | Operation::Checkpoint

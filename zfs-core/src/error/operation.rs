@@ -38,6 +38,10 @@ operations! {
     SetProperty = "set properties of", None;
     /// Giving a property back to inheritance.
     InheritProperty = "inherit properties on", None;
+    /// Reading the properties of a device of a pool.
+    GetVdevProperties = "read the properties of a device of pool", None;
+    /// Setting properties of a device of a pool.
+    SetVdevProperties = "set properties of a device of pool", None;
     /// Reading the state of a pool.
     PoolStatus = "read the state of pool", None;
     /// Creating a filesystem or volume.
@@ -100,8 +104,10 @@ operations! {
     Initialize = "initialize", None;
     /// Starting or stopping to trim devices.
     Trim = "trim", None;
-    /// Waiting until something has come to its end.
-    Wait = "wait for", None;
+    /// Waiting until something in a pool has come to its end.
+    Wait = "wait for activity in pool", None;
+    /// Waiting until the deleted files of a filesystem are freed.
+    WaitFilesystem = "wait for the delete queue of", None;
     /// Reading what a pool keeps for boot loaders.
     GetBootenv = "read the boot environment of pool", None;
     /// Writing what a pool keeps for boot loaders.

@@ -14,10 +14,7 @@
 //! no such circle. It also keeps no other file open for longer than its owner
 //! wants.
 
-use std::fs;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
-use std::os::unix::fs::MetadataExt;
-use std::sync::OnceLock;
 use std::{mem, panic, ptr, thread};
 
 use super::signal::undisturbed;
@@ -29,21 +26,27 @@ const THREAD: &str = "zfs-stream";
 /// anything is closed in it.
 const CLOSE_RANGE_UNSHARE: libc::c_uint = 1 << 1;
 
-/// Calls `function`, which needs no files but `end` and /dev/zfs, on a thread
-/// that has no others and is interrupted by no signal.
+/// Calls `function`, which needs no files but `end` and libzfs_core's own
+/// `device`, on a thread that has no others and is interrupted by no signal.
+/// What else is open of /dev/zfs is not for it: a temporary hold would last
+/// for as long as the stream.
 ///
-/// Where there can be no such thread or table (Linux before 5.9) it is called
-/// all the same, as it would be without this.
-pub(crate) fn alone<T>(end: BorrowedFd<'_>, mut function: impl FnMut() -> T) -> T {
+/// Where there can be no such thread or table (Linux before 5.9), or it is not
+/// known which file libzfs_core has, it is called all the same, as it would be
+/// without this.
+pub(crate) fn alone<T>(
+    end: BorrowedFd<'_>,
+    device: Option<RawFd>,
+    mut function: impl FnMut() -> T,
+) -> T {
     let answer = thread::scope(|scope| {
         let carried = Carried(&mut function);
         let thread = thread::Builder::new()
             .name(THREAD.to_owned())
             .spawn_scoped(scope, move || {
                 hold_off_all_signals();
-                // Without /proc it is unknown which files libzfs_core needs.
-                if let Some(devices) = Devices::get() {
-                    close_all_but(end.as_raw_fd(), devices);
+                if let Some(device) = device {
+                    close_all_but(end.as_raw_fd(), device);
                 }
                 Carried(carried.call())
             })
@@ -83,61 +86,14 @@ fn hold_off_all_signals() {
     }
 }
 
-/// The numbers that were /dev/zfs' when they were looked for.
-struct Devices {
-    /// The device itself, as stat(2) tells it.
-    rdev: u64,
-    numbers: Vec<RawFd>,
-}
-
-impl Devices {
-    /// libzfs_core does not tell which one is its own. It opened it before
-    /// anything could be asked of it, and never closes it; others may have been
-    /// closed since, and the number be a pipe's by now.
-    fn get() -> Option<&'static Devices> {
-        static DEVICES: OnceLock<Option<Devices>> = OnceLock::new();
-        DEVICES.get_or_init(Devices::look).as_ref()
-    }
-
-    fn look() -> Option<Devices> {
-        let rdev = fs::metadata("/dev/zfs").ok()?.rdev();
-        let mut devices = Devices {
-            rdev,
-            numbers: Vec::new(),
-        };
-        for file in fs::read_dir("/proc/self/fd").ok()?.flatten() {
-            let number = file.file_name().to_str().and_then(|it| it.parse().ok());
-            devices
-                .numbers
-                .extend(number.filter(|number| devices.is_one(*number)));
-        }
-        (!devices.numbers.is_empty()).then_some(devices)
-    }
-
-    fn is_one(&self, number: RawFd) -> bool {
-        let mut found = mem::MaybeUninit::<libc::stat>::uninit();
-        // SAFETY: fstat writes what it found where it succeeds, and only then
-        // is it read.
-        unsafe {
-            if libc::fstat(number, found.as_mut_ptr()) != 0 {
-                return false;
-            }
-            let found = found.assume_init();
-            found.st_mode & libc::S_IFMT == libc::S_IFCHR && found.st_rdev == self.rdev
-        }
-    }
-}
-
 /// Makes the table the thread's own, and closes all in it but this end and
-/// /dev/zfs.
-fn close_all_but(end: RawFd, devices: &Devices) {
+/// the device.
+fn close_all_but(end: RawFd, device: RawFd) {
     // From here on nobody else changes what the numbers stand for.
     if !close_range(RawFd::MAX, RawFd::MAX) {
         return;
     }
-    let devices_now = devices.numbers.iter().copied();
-    let mut kept = vec![0, 1, 2, end];
-    kept.extend(devices_now.filter(|number| devices.is_one(*number)));
+    let mut kept = [0, 1, 2, end, device];
     kept.sort_unstable();
     let mut first = 0;
     for file in kept {
@@ -173,7 +129,7 @@ mod tests {
         let mut writer = File::from(writer);
         let end = writer.try_clone().unwrap();
         let mut calls = 0;
-        let error = alone(end.as_fd(), || {
+        let error = alone(end.as_fd(), None, || {
             calls += 1;
             writer.write_all(b"x").unwrap_err()
         });
@@ -184,22 +140,19 @@ mod tests {
     #[test]
     fn what_is_closed_there_stays_open_here() {
         let (reader, writer) = stream_pipe().unwrap();
-        let device = File::open("/dev/null").unwrap();
+        let file = File::open("/dev/null").unwrap();
+        let another = file.try_clone().unwrap();
         let is_open = |file: RawFd| {
             // SAFETY: a number alone.
             unsafe { libc::fcntl(file, libc::F_GETFD) >= 0 }
         };
-        let [end, other, device] = [reader.as_raw_fd(), writer.as_raw_fd(), device.as_raw_fd()];
-        let devices = Devices {
-            rdev: fs::metadata("/dev/null").unwrap().rdev(),
-            // One of them was a device's before it was the pipe's.
-            numbers: vec![device, other],
-        };
+        let [end, other] = [reader.as_raw_fd(), writer.as_raw_fd()];
+        let [device, hold] = [file.as_raw_fd(), another.as_raw_fd()];
         let seen = thread::spawn(move || {
-            close_all_but(end, &devices);
-            [end, other, device].map(is_open)
+            close_all_but(end, device);
+            [end, other, device, hold].map(is_open)
         });
-        assert_eq!(seen.join().unwrap(), [true, false, true]);
-        assert!(is_open(other));
+        assert_eq!(seen.join().unwrap(), [true, false, true, false]);
+        assert!(is_open(other) && is_open(hold));
     }
 }

@@ -4,7 +4,8 @@
 //! No `unsafe` here: `zfs_sys` owns the buffers and checks the addresses.
 
 use std::fs;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 use std::sync::Arc;
 
 use zfs_stream::nvlist::{ByteOrder, Encoding, NvList, Value};
@@ -42,10 +43,9 @@ pub(crate) struct ObjectStats {
 
 impl Device {
     pub(crate) fn open() -> Result<Device, Error> {
-        let version = fs::read_to_string("/sys/module/zfs/version").unwrap_or_default();
         Ok(Device {
             file: Arc::new(DevZfs::open()?),
-            version: version.parse().unwrap_or(Version::NEWEST),
+            version: module_version(Path::new("/sys/module/zfs/version")),
         })
     }
 
@@ -308,10 +308,7 @@ impl Device {
     /// Writes what changed from snapshot to snapshot into a pipe, as ranges
     /// of objects; returns once all is written.
     pub(crate) fn diff(&self, from: &str, to: &str, pipe: BorrowedFd<'_>) -> Result<(), CallError> {
-        let mut cmd = command(to)?;
-        cmd.set_value(from).map_err(errno)?;
-        cmd.set_cookie(u64::try_from(pipe.as_raw_fd()).unwrap_or(u64::MAX));
-        undisturbed(|| self.request(zfs_ioc_t::ZFS_IOC_DIFF, &mut cmd))
+        undisturbed(|| self.file.diff(from, to, pipe)).map_err(errno)
     }
 
     /// Takes a snapshot that goes when `until_closed` is closed, and answers
@@ -384,6 +381,14 @@ impl Device {
     }
 }
 
+/// The module's version. Where it cannot be read, the oldest: what that one
+/// answers all of them do, and an older one leaves out of some answers what a
+/// newer one has in them.
+fn module_version(file: &Path) -> Version {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    text.parse().unwrap_or(Version::OLDEST)
+}
+
 /// A request about `name`, without an answer asked for.
 pub(crate) fn command(name: &str) -> Result<ZfsCmd, CallError> {
     ZfsCmd::new(name).map_err(errno)
@@ -420,4 +425,18 @@ pub(crate) fn origin(stats: &dmu_objset_stats) -> Option<String> {
         .take_while(|letter| *letter != 0)
         .collect();
     (!bytes.is_empty()).then(|| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_that_cannot_be_read_is_the_oldest() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert_eq!(module_version(file.path()), Version::OLDEST);
+        fs::write(file.path(), "2.3.9-0+deb13u1\n").unwrap();
+        assert_eq!(module_version(file.path()), Version::new(2, 3));
+        assert_eq!(module_version(Path::new("/no/such")), Version::OLDEST);
+    }
 }

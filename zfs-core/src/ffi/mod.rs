@@ -32,7 +32,7 @@ pub(crate) use pipe::{plain_pipe, stream_pipe};
 pub(crate) use pool::{Limits, Trim};
 pub(crate) use signal::{undisturbed, uninterrupted};
 pub(crate) use stream::{Receive, Send};
-pub(crate) use wait::{Wait, set_nonblocking, wait};
+pub(crate) use wait::{Wait, is_nonblocking, set_nonblocking, wait, wait_for};
 
 /// Why a call did not succeed, before it is known on what it was.
 #[derive(Debug)]

@@ -45,7 +45,7 @@ impl Lzc {
         let (object, offset) = send.resume;
         // SAFETY: the strings outlive the call, null ones are none, and
         // the descriptor is open for as long as it is borrowed.
-        CallError::check(alone(fd, || unsafe {
+        CallError::check(alone(fd, self.lib.device(), || unsafe {
             self.lib.core.lzc_send_resume_redacted(
                 name.as_ptr(),
                 pointer(from.as_ref()),
@@ -116,7 +116,7 @@ impl Lzc {
             // ones are none; the places for numbers and list are ours; the
             // descriptor is open for as long as it is borrowed. The begin
             // record has C's size and alignment.
-            alone(fd, || unsafe {
+            alone(fd, self.lib.device(), || unsafe {
                 match heal {
                     None => self.lib.core.lzc_receive_with_cmdprops(
                         snapshot.as_ptr(),

@@ -1,7 +1,7 @@
 //! Waiting for a pipe, or for the word to give up.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 /// What a pipe is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,8 +15,19 @@ pub(crate) enum Wait {
 /// Waits until `pipe` is ready, which answers true, or `give_up` is at its
 /// end, which answers false and goes first.
 pub(crate) fn wait(pipe: BorrowedFd<'_>, what: Wait, give_up: BorrowedFd<'_>) -> io::Result<bool> {
-    let entry = |fd: BorrowedFd<'_>, events| libc::pollfd {
-        fd: fd.as_raw_fd(),
+    poll(pipe, what, give_up.as_raw_fd())
+}
+
+/// Waits until `file` is ready, however long that takes.
+pub(crate) fn wait_for(file: BorrowedFd<'_>, what: Wait) -> io::Result<()> {
+    /// To poll(2), nothing.
+    const NEVER: RawFd = -1;
+    poll(file, what, NEVER).map(drop)
+}
+
+fn poll(pipe: BorrowedFd<'_>, what: Wait, give_up: RawFd) -> io::Result<bool> {
+    let entry = |fd, events| libc::pollfd {
+        fd,
         events,
         revents: 0,
     };
@@ -24,10 +35,10 @@ pub(crate) fn wait(pipe: BorrowedFd<'_>, what: Wait, give_up: BorrowedFd<'_>) ->
         Wait::Read => libc::POLLIN,
         Wait::Write => libc::POLLOUT,
     };
-    let mut entries = [entry(give_up, 0), entry(pipe, events)];
+    let mut entries = [entry(give_up, 0), entry(pipe.as_raw_fd(), events)];
     loop {
         // SAFETY: the entries are ours, two in number, and hold open
-        // descriptors.
+        // descriptors or none.
         let ready = unsafe { libc::poll(entries.as_mut_ptr(), 2, -1) };
         if ready < 0 {
             let error = io::Error::last_os_error();
@@ -43,6 +54,15 @@ pub(crate) fn wait(pipe: BorrowedFd<'_>, what: Wait, give_up: BorrowedFd<'_>) ->
         if ready {
             return Ok(true);
         }
+    }
+}
+
+/// Whether reads and writes answer at once (O_NONBLOCK).
+pub(crate) fn is_nonblocking(file: BorrowedFd<'_>) -> io::Result<bool> {
+    // SAFETY: takes an open descriptor and a plain number.
+    match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFL) } {
+        -1 => Err(io::Error::last_os_error()),
+        flags => Ok(flags & libc::O_NONBLOCK != 0),
     }
 }
 
@@ -95,7 +115,9 @@ mod tests {
     #[test]
     fn a_full_pipe_answers_at_once() {
         let (_reader, writer) = stream_pipe().unwrap();
+        assert!(!is_nonblocking(writer.as_fd()).unwrap());
         set_nonblocking(writer.as_fd()).unwrap();
+        assert!(is_nonblocking(writer.as_fd()).unwrap());
         let error = File::from(writer).write_all(&vec![0; 2 << 20]).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
     }

@@ -23,15 +23,15 @@ impl Zfs {
     /// # Errors
     ///
     /// As [`Zfs::hold`]; [`Error::is_not_found`] where no dataset of the tree
-    /// has such a snapshot.
+    /// has such a snapshot. One that is destroyed just now is passed over.
     pub fn hold_recursively(
         &self,
         snapshot: &SnapshotName,
         tag: &str,
     ) -> Result<Vec<SnapshotName>, Error> {
         let snapshots = self.in_tree(snapshot)?;
-        self.hold(&snapshots, tag)?;
-        Ok(snapshots)
+        let held = self.hold(&snapshots, tag);
+        without_gone(snapshots, held)
     }
 
     /// Takes the hold of that tag from a snapshot and from those of the same
@@ -54,8 +54,8 @@ impl Zfs {
             // Says that there is no such snapshot, or no such hold on it.
             self.release([snapshot], tag)?;
         }
-        self.release(&snapshots, tag)?;
-        Ok(snapshots)
+        let released = self.release(&snapshots, tag);
+        without_gone(snapshots, released)
     }
 
     /// The holds on a snapshot and on those of the same name of all datasets
@@ -122,5 +122,46 @@ impl Zfs {
             self.holds(snapshot)?;
         }
         Ok(snapshots)
+    }
+}
+
+/// Those of the snapshots on which it was done: some may have been destroyed
+/// since they were listed, and it was done on the others all the same.
+fn without_gone(
+    mut snapshots: Vec<SnapshotName>,
+    done: Result<(), Error>,
+) -> Result<Vec<SnapshotName>, Error> {
+    let Err(error) = done else {
+        return Ok(snapshots);
+    };
+    let gone = error.failures();
+    if !error.is_not_found() || gone.len() >= snapshots.len() {
+        return Err(error);
+    }
+    snapshots.retain(|snapshot| gone.iter().all(|gone| gone.name != snapshot.as_str()));
+    Ok(snapshots)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{Errno, Failure, Operation};
+
+    #[test]
+    fn what_is_gone_is_passed_over_and_any_other_failure_is_one() {
+        let names = ["tank@x", "tank/a@x", "tank/b@x"].map(|name| name.parse().unwrap());
+        let outcome = |errnos: &[Errno]| {
+            let of = |(name, errno): (&SnapshotName, &Errno)| {
+                Failure::new(Operation::Hold, name.as_str(), *errno)
+            };
+            let failures = names.iter().zip(errnos).map(of).collect();
+            without_gone(names.to_vec(), Err(Error::Several { failures, more: 0 }))
+        };
+        assert_eq!(outcome(&[Errno::ENOENT]).unwrap(), names[1..]);
+        assert_eq!(outcome(&[Errno::ENOENT; 2]).unwrap(), names[2..]);
+        assert!(outcome(&[Errno::ENOENT; 3]).unwrap_err().is_not_found());
+        assert!(outcome(&[Errno::EEXIST]).unwrap_err().is_exists());
+        outcome(&[Errno::ENOENT, Errno::EEXIST]).unwrap_err();
+        assert_eq!(without_gone(names.to_vec(), Ok(())).unwrap(), names);
     }
 }

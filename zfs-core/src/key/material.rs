@@ -10,12 +10,12 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
 use pbkdf2::pbkdf2_hmac;
 use sha1::Sha1;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::{WRAPPING_KEY_BYTES, WrappingKey};
 use crate::error::Error;
@@ -99,12 +99,12 @@ impl fmt::Display for KeyFormat {
 /// ```
 #[derive(Clone)]
 pub struct Key {
-    material: Material,
+    pub(super) material: Material,
     iterations: u64,
 }
 
 #[derive(Clone)]
-enum Material {
+pub(super) enum Material {
     Raw(WrappingKey),
     Hex(WrappingKey),
     Passphrase(Zeroizing<Vec<u8>>),
@@ -140,8 +140,9 @@ impl Key {
         Key::checked(KeyFormat::Passphrase, text.as_ref(), &Origin::Given)
     }
 
-    /// Reads a key of that format to the end of `reader`: a raw key is all of
-    /// it, of anything else the first line counts.
+    /// Reads a key of that format from `reader`: a raw key is all of it, to its
+    /// end. Of anything else the first line counts, and nothing behind it is
+    /// read: the next line can be the next key.
     ///
     /// # Errors
     ///
@@ -205,39 +206,32 @@ impl Key {
     pub(super) fn wrapping_key(&self, salt: u64, iterations: u32) -> WrappingKey {
         match &self.material {
             Material::Raw(key) | Material::Hex(key) => key.clone(),
-            Material::Passphrase(text) => {
-                let mut key = Zeroizing::new([0; WRAPPING_KEY_BYTES]);
-                pbkdf2_hmac::<Sha1>(text, &salt.to_le_bytes(), iterations, key.as_mut());
-                WrappingKey(key)
-            }
+            Material::Passphrase(text) => WrappingKey::filled(|key| {
+                pbkdf2_hmac::<Sha1>(text, &salt.to_le_bytes(), iterations, key);
+            }),
         }
     }
 
     fn read_from(format: KeyFormat, reader: impl Read, origin: &Origin<'_>) -> Result<Key, Error> {
         // As long as it may become, so that growing leaves no copy behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(READ_BYTES + 1));
-        reader
-            .take(READ_BYTES as u64)
-            .read_to_end(&mut bytes)
-            .map_err(|source| Error::KeyFile {
-                path: origin.path(),
-                source,
-            })?;
-        let line = match format {
-            KeyFormat::Raw => bytes.as_slice(),
-            KeyFormat::Hex | KeyFormat::Passphrase => bytes
-                .split(|byte| *byte == b'\n')
-                .next()
-                .unwrap_or_default(),
-        };
-        Key::checked(format, line, origin)
+        let reader = reader.take(READ_BYTES as u64);
+        match format {
+            KeyFormat::Raw => read_all(reader, &mut bytes),
+            KeyFormat::Hex | KeyFormat::Passphrase => read_line(reader, &mut bytes),
+        }
+        .map_err(|source| Error::KeyFile {
+            path: origin.path(),
+            source,
+        })?;
+        Key::checked(format, &bytes, origin)
     }
 
     fn checked(format: KeyFormat, bytes: &[u8], origin: &Origin<'_>) -> Result<Key, Error> {
         let material = match format {
-            KeyFormat::Raw => <[u8; WRAPPING_KEY_BYTES]>::try_from(bytes)
-                .ok()
-                .map(|key| Material::Raw(key.into())),
+            KeyFormat::Raw => (bytes.len() == WRAPPING_KEY_BYTES)
+                .then(|| WrappingKey::filled(|key| key.copy_from_slice(bytes)))
+                .map(Material::Raw),
             KeyFormat::Hex => from_hex(bytes).map(Material::Hex),
             KeyFormat::Passphrase => {
                 let fits = PASSPHRASE_BYTES.contains(&bytes.len()) && !bytes.contains(&0);
@@ -304,20 +298,35 @@ impl fmt::Display for Origin<'_> {
     }
 }
 
+fn read_all(mut reader: impl Read, into: &mut Vec<u8>) -> io::Result<()> {
+    reader.read_to_end(into).map(drop)
+}
+
+/// Reads a line without its end, a byte at a time: what is taken from a pipe
+/// cannot be given back.
+fn read_line(mut reader: impl Read, into: &mut Vec<u8>) -> io::Result<()> {
+    let mut byte = Zeroizing::new([0]);
+    loop {
+        match reader.read(&mut *byte) {
+            Ok(0) => return Ok(()),
+            Ok(_) if *byte == *b"\n" => return Ok(()),
+            Ok(_) => into.extend_from_slice(&*byte),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 fn from_hex(digits: &[u8]) -> Option<WrappingKey> {
-    if digits.len() != 2 * WRAPPING_KEY_BYTES {
+    if digits.len() != 2 * WRAPPING_KEY_BYTES || !digits.iter().all(u8::is_ascii_hexdigit) {
         return None;
     }
-    let mut key = Zeroizing::new([0_u8; WRAPPING_KEY_BYTES]);
-    for (byte, pair) in key.iter_mut().zip(digits.chunks_exact(2)) {
-        let mut value = 0;
-        for digit in pair {
-            value = value << 4 | char::from(*digit).to_digit(16)? as u8;
+    let value = |digit: u8| char::from(digit).to_digit(16).unwrap_or_default() as u8;
+    Some(WrappingKey::filled(|key| {
+        for (byte, pair) in key.iter_mut().zip(digits.chunks_exact(2)) {
+            *byte = pair.iter().fold(0, |high, low| high << 4 | value(*low));
         }
-        *byte = value;
-        value.zeroize();
-    }
-    Some(WrappingKey(key))
+    }))
 }
 
 /// What is there in place of a key, without a byte of it.
@@ -486,10 +495,14 @@ mod tests {
     const EXPECTED: &str = "e2e4d2de6c62e56d64cd62dd127df4d29e97ea3a7a8471d3ac55db6d4ae6f6c5";
 
     #[test]
-    fn only_the_first_line_of_a_passphrase_counts() {
-        let one = Key::read(KeyFormat::Passphrase, &b"correct horse\nbattery\n"[..]).unwrap();
-        let other = Key::passphrase("correct horse").unwrap();
-        assert_eq!(bytes(&one), bytes(&other));
+    fn a_passphrase_ends_with_its_line_and_the_next_line_is_the_next_one() {
+        let mut reader = &b"correct horse\nbattery staple"[..];
+        for text in ["correct horse", "battery staple"] {
+            let read = Key::read(KeyFormat::Passphrase, &mut reader).unwrap();
+            assert_eq!(bytes(&read), bytes(&Key::passphrase(text).unwrap()));
+        }
+        let error = Key::read(KeyFormat::Passphrase, &mut reader).unwrap_err();
+        assert!(error.to_string().contains("0 bytes"), "{error}");
     }
 
     #[test]

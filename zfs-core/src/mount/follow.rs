@@ -11,9 +11,10 @@
 use std::fs;
 
 use super::options::IN_MOUNT;
+use super::unmount::{order, unmount_one};
 use super::{
-    Mount, MountProblem, MountRequest, Mounted, Place, UnmountFlags, is_inherited, order, place,
-    problem, unmount_one,
+    Mount, MountProblem, MountRequest, Mounted, Place, UnmountFlags, is_inherited, not_restored,
+    place, problem,
 };
 use crate::error::{Errno, Error, Operation};
 use crate::list::{Dataset, DatasetKinds, ListDatasets};
@@ -100,25 +101,27 @@ impl Zfs {
         for (count, mount) in mounts.iter().enumerate() {
             if let Err(error) = unmount_one(mount, flags) {
                 let done = mounts.iter().take(count).cloned().collect();
-                self.put_back(&TakenDown { mounts: done });
-                return Err(error);
+                let failures = self.put_back(&TakenDown { mounts: done });
+                let name = mount.what.dataset();
+                return Err(not_restored(Operation::Unmount, name, error, failures));
             }
         }
         Ok(TakenDown { mounts })
     }
 
-    /// Mounts again where it was. That nothing can be done about it if this
-    /// fails too is why nothing is said.
-    fn put_back(&self, down: &TakenDown) {
+    /// Mounts again where it was, and answers what could not be.
+    fn put_back(&self, down: &TakenDown) -> Vec<Error> {
+        let mut failures = Vec::new();
         for mount in down.mounts.iter().rev() {
             if let Mounted::Filesystem(name) = &mount.what {
                 let request = MountRequest::filesystem(name.clone())
                     .at(&mount.mountpoint)
                     .overlay()
                     .redacted();
-                let _ = self.mount(&request);
+                failures.extend(self.mount(&request).err());
             }
         }
+        failures
     }
 
     /// Mounts these filesystems where they belong now, parents first.
@@ -200,7 +203,9 @@ impl Zfs {
             let _ = fs::remove_dir(folder);
         }
         let mut failures = self.mount_again(&again);
-        outcome?;
+        if let Err(error) = outcome {
+            return Err(not_restored(operation, name, error, failures));
+        }
         if !changes.in_mount.is_empty() {
             failures.extend(self.take_up(name, &changes.in_mount)?);
         }
@@ -351,8 +356,8 @@ impl Zfs {
         }
         let down = self.take_down_for(Operation::Rename, from, mounts, flags)?;
         if let Err(error) = change() {
-            self.put_back(&down);
-            return Err(error);
+            let failures = self.put_back(&down);
+            return Err(not_restored(Operation::Rename, from, error, failures));
         }
         for folder in old_folders {
             let _ = fs::remove_dir(folder);
@@ -383,9 +388,14 @@ impl Zfs {
         busy: Error,
         destroy: impl FnOnce() -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let mut mounts = self.mounted_at(name)?;
+        let mounts = self.mounted_at(name)?;
         if mounts.is_empty() || self.has_snapshots(name)? {
             return Err(busy);
+        }
+        // Were it not destroyed then, only one mount of the whole could be
+        // made again as it was. zfs(8) unmounts no other either.
+        if mounts.len() > 1 || !mounts.iter().all(Mount::is_whole) {
+            return Err(mounted_elsewhere(busy, &mounts));
         }
         // To the kernel that it is mounted goes before that, and it would be
         // unmounted for nothing.
@@ -393,12 +403,11 @@ impl Zfs {
         if self.list_datasets(name, children).nth(1).is_some() {
             return Err(Error::zfs(Operation::Destroy, name.as_str(), Errno::EEXIST));
         }
-        mounts.reverse();
         let dataset = self.dataset(name)?;
         let down = self.take_down_for(Operation::Destroy, name, mounts, UnmountFlags::empty())?;
         if let Err(error) = destroy() {
-            self.put_back(&down);
-            return Err(error);
+            let failures = self.put_back(&down);
+            return Err(not_restored(Operation::Destroy, name, error, failures));
         }
         if is_inherited(&dataset, "mountpoint") {
             for mount in &down.mounts {
@@ -416,14 +425,34 @@ impl Zfs {
     }
 }
 
-/// The mountpoint is the one that it has already, set here.
+/// That it is busy, with all the places where it is mounted.
+fn mounted_elsewhere(busy: Error, mounts: &[Mount]) -> Error {
+    let Error::Zfs(mut failure) = busy else {
+        return busy;
+    };
+    let places: Vec<String> = mounts
+        .iter()
+        .map(|mount| mount.mountpoint.display().to_string())
+        .collect();
+    let places = places.join(" ");
+    failure.detail = Some(format!(
+        "it is mounted in more than one place, or a part of it is (umount {places})"
+    ));
+    Error::Zfs(failure)
+}
+
+/// The mountpoint is the one that it has already, set here, and nothing else
+/// unmounts it.
 fn is_same(dataset: &Dataset, changes: &Changes) -> bool {
     let NewMountpoint::Set(wanted) = &changes.mountpoint else {
         return false;
     };
     let properties = dataset.properties.as_ref();
     let now = properties.and_then(|properties| properties.str("mountpoint"));
-    now == Some(wanted) && !is_inherited(dataset, "mountpoint") && !changes.zoned
+    now == Some(wanted)
+        && !is_inherited(dataset, "mountpoint")
+        && !changes.canmount_off
+        && !changes.zoned
 }
 
 /// The property that gives it to a file server.

@@ -122,6 +122,18 @@ pub enum MountProblem {
     /// again.
     #[error("that was done, but not everything is mounted again: {}", joined(.0))]
     NotRemounted(Vec<Error>),
+    /// It was not done, and then not all of what had been unmounted for it
+    /// could be mounted again.
+    #[error(
+        "{why}; nothing was changed, but not everything is mounted again: {}",
+        joined(failures)
+    )]
+    NotRestored {
+        /// Why it was not done.
+        why: Box<Error>,
+        /// What could not be mounted.
+        failures: Vec<Error>,
+    },
 }
 
 fn joined(errors: &[Error]) -> String {
@@ -140,7 +152,9 @@ impl MountProblem {
             | MountProblem::Busy { .. } => ErrorKind::Busy,
             MountProblem::NotMounted => ErrorKind::NotFound,
             MountProblem::NotPermitted => ErrorKind::PermissionDenied,
-            MountProblem::Blocked(error) => error.kind(),
+            MountProblem::Blocked(error) | MountProblem::NotRestored { why: error, .. } => {
+                error.kind()
+            }
             MountProblem::Folder { .. }
             | MountProblem::System { .. }
             | MountProblem::Table(_)
@@ -172,5 +186,39 @@ impl MountProblem {
             Some(libc::EPERM) => MountProblem::NotPermitted,
             _ => MountProblem::System { at, source },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{Errno, Operation};
+    use crate::mount::{not_restored, problem};
+
+    #[test]
+    fn what_was_not_done_is_told_with_what_is_not_mounted_any_more() {
+        let busy = Error::zfs(Operation::Rename, "tank/a", Errno::EBUSY);
+        let why = MountProblem::NotMounted;
+        let failure = problem(Operation::Mount, "tank/a/b", why);
+        let both = not_restored(
+            Operation::Rename,
+            &"tank/a".parse().unwrap(),
+            busy,
+            vec![failure],
+        );
+        assert_eq!(both.kind(), ErrorKind::Busy);
+        assert_eq!(
+            both.to_string(),
+            "cannot rename tank/a: cannot rename tank/a: it is in use; nothing was changed, but \
+             not everything is mounted again: cannot mount tank/a/b: it is not mounted"
+        );
+    }
+
+    #[test]
+    fn an_error_stays_as_it_is_where_everything_is_mounted_again() {
+        let busy = || Error::zfs(Operation::Rename, "tank/a", Errno::EBUSY);
+        let name = "tank/a".parse().unwrap();
+        let alone = not_restored(Operation::Rename, &name, busy(), Vec::new());
+        assert_eq!(alone.to_string(), busy().to_string());
     }
 }

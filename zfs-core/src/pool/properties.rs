@@ -236,11 +236,10 @@ impl Zfs {
     pub fn vdev_properties(&self, pool: &PoolName, device: Guid) -> Result<VdevProperties, Error> {
         const WHAT: &str = "reading the properties of a device";
         self.needs_kernel(WHAT, "2.2")?;
-        let name = || format!("device {device} of pool {pool}");
         let on = |error: CallError| {
             error
                 .or_unsupported(WHAT, "2.2")
-                .on(Operation::GetProperties, name())
+                .on(Operation::GetVdevProperties, pool.as_str())
         };
         let lzc = self.lzc()?;
         let ask = |names: &[&str]| -> Result<NvList, CallError> {
@@ -292,11 +291,10 @@ impl Zfs {
     ) -> Result<(), Error> {
         const WHAT: &str = "setting the properties of a device";
         self.needs_kernel(WHAT, "2.2")?;
-        let name = || format!("device {device} of pool {pool}");
         let on = |error: CallError| {
             error
                 .or_unsupported(WHAT, "2.2")
-                .on(Operation::SetProperty, name())
+                .on(Operation::SetVdevProperties, pool.as_str())
         };
         let mut what = NvList::new();
         what.insert("vdevprops_set_vdev", device.0)

@@ -110,20 +110,18 @@ impl Zfs {
         }
         self.lzc()?
             .wait(pool.as_str(), activity.number(), device)
-            .map_err(|error| {
-                error.on(
-                    Operation::Wait,
-                    format!("the {} of pool {pool}", activity.as_str()),
-                )
-            })
+            .map_err(|error| error.on(Operation::Wait, pool.as_str()))
     }
 
     /// Waits until `activity` has come to its end in a mounted filesystem.
-    /// Answers whether there was anything to wait for.
+    /// Answers whether there was anything to wait for: in one that is not
+    /// mounted, or is read-only, nothing goes on, whatever is left to be done.
     ///
     /// # Errors
     ///
-    /// [`Error::Zfs`]: it does not exist, or is not mounted.
+    /// [`Error::is_not_found`] where it does not exist,
+    /// [`Error::is_interrupted`] where a signal came or it was unmounted
+    /// meanwhile.
     pub fn wait_filesystem(
         &self,
         dataset: &DatasetName,
@@ -132,6 +130,6 @@ impl Zfs {
         let FilesystemActivity::DeleteQueue = activity;
         self.lzc()?
             .wait_fs(dataset.as_str(), 0)
-            .map_err(|error| error.on(Operation::Wait, format!("the delete queue of {dataset}")))
+            .map_err(|error| error.on(Operation::WaitFilesystem, dataset.as_str()))
     }
 }

@@ -112,6 +112,16 @@ fn canmount_off_unmounts_and_on_mounts_nothing() {
     let (name, at) = mounted(&pool, "a");
     let child = pool.filesystem("a/b");
     pool.zfs.mount_all([&name]).unwrap();
+    // The mountpoint is the one that it has, and hides nothing of the rest.
+    let off = Properties::new()
+        .with("mountpoint", at.to_str().unwrap())
+        .with("canmount", "off");
+    pool.zfs.set_properties(&name, &off).unwrap();
+    assert_eq!(place(&name), None);
+    assert_eq!(place(&child), Some(at.join("b")));
+    set(&pool, &name, "canmount", "on");
+    pool.zfs.unmount(&child, UnmountFlags::empty()).unwrap();
+    pool.zfs.mount_all([&name]).unwrap();
     set(&pool, &name, "canmount", "off");
     assert_eq!(place(&name), None);
     assert_eq!(place(&child), Some(at.join("b")));

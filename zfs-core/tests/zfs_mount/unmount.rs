@@ -1,9 +1,11 @@
 //! Unmounting: children, what is covered, and what is to be destroyed.
 
+use std::fs;
+
 use zfs_core::{Defer, ErrorKind, MountRequest, UnmountFlags};
 
 use super::{Busy, mounted, place, placed};
-use crate::fixture::{Pool, get};
+use crate::fixture::{Pool, get, run};
 
 #[test]
 fn children_are_unmounted_first_and_come_back_where_one_is_busy() {
@@ -66,6 +68,34 @@ fn a_mounted_filesystem_is_unmounted_to_be_destroyed() {
     }
     pool.zfs.destroy(&name).unwrap();
     assert!(!pool.zfs.exists(&name).unwrap());
+}
+
+#[test]
+fn what_is_mounted_in_several_places_is_not_destroyed_and_stays_there() {
+    let pool = Pool::new();
+    let (name, at) = mounted(&pool, "a");
+    let bound = pool.path().join("bound");
+    for folder in [&bound, &at.join("part")] {
+        fs::create_dir(folder).unwrap();
+    }
+    for part in ["", "part"] {
+        let source = at.join(part);
+        run(&[
+            "mount",
+            "--bind",
+            source.to_str().unwrap(),
+            bound.to_str().unwrap(),
+        ]);
+        let error = pool.zfs.destroy(&name).unwrap_err();
+        assert!(error.is_busy(), "{error}");
+        for place in [&at, &bound] {
+            let place = place.to_str().unwrap();
+            assert!(error.to_string().contains(place), "{error}");
+            run(&["mountpoint", "-q", place]);
+        }
+        run(&["umount", bound.to_str().unwrap()]);
+    }
+    pool.zfs.destroy(&name).unwrap();
 }
 
 #[test]

@@ -62,7 +62,9 @@ const BESIDES: usize = 1 << 20;
 /// below 32 MiB with blocks of up to 1 MiB, whatever the algorithm: zstd-19 takes
 /// 18 MiB in one thread for those. Longer blocks take what they must: those of
 /// 16 MiB up to 112 MiB, and with the highest levels of zstd up to 208 MiB. The
-/// nvlist of a BEGIN, which may have 64 MiB, is in memory up to four times.
+/// nvlist of a BEGIN, which may have 64 MiB, is in memory up to four times as it
+/// is, and while it is checked as what is read out of it: up to ten times its
+/// length where it is of very short pairs.
 ///
 /// # Errors
 ///

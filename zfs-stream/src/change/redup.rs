@@ -23,7 +23,8 @@ pub const BYTES_PER_BLOCK: usize = 24;
 ///
 /// It goes back for the equal blocks, so the stream must be one that can be read
 /// from any place: a [`StreamFile`](crate::source::StreamFile), best. Memory:
-/// [`BYTES_PER_BLOCK`] for each block, and the longest of them.
+/// [`BYTES_PER_BLOCK`] for each block of a deduplicated stream, and the longest
+/// of them.
 ///
 /// # Errors
 ///
@@ -32,6 +33,7 @@ pub const BYTES_PER_BLOCK: usize = 24;
 pub fn redup(stream: &(impl ReadAt + ?Sized), sink: impl Sink) -> Result<Changes> {
     let mut change = Redup {
         stream,
+        deduplicated: false,
         blocks: BTreeMap::new(),
         payload: Vec::new(),
     };
@@ -49,6 +51,8 @@ struct Place {
 
 struct Redup<'a, S: ?Sized> {
     stream: &'a S,
+    /// The stream or substream is deduplicated.
+    deduplicated: bool,
     /// By the GUID of the snapshot; each in the order of object and offset.
     blocks: BTreeMap<u64, Vec<Place>>,
     /// Of the block that was found last.
@@ -110,6 +114,7 @@ impl<W: Sink, S: ReadAt + ?Sized> Change<W> for Redup<'_, S> {
         let order = record.header.order();
         match record.parse() {
             Record::Begin(mut begin) => {
+                self.deduplicated = begin.features().contains(Features::DEDUP);
                 let bits = <Self as Change<W>>::REMOVES.bits() << 2;
                 if begin.version_info & bits == 0 {
                     writer.rewrite(record)?;
@@ -126,8 +131,10 @@ impl<W: Sink, S: ReadAt + ?Sized> Change<W> for Redup<'_, S> {
                     offset: write.offset,
                     at: record.offset,
                 };
-                self.note(write.to_guid, place)
-                    .map_err(|problem| impossible(record, problem))?;
+                if self.deduplicated {
+                    self.note(write.to_guid, place)
+                        .map_err(|problem| impossible(record, problem))?;
+                }
                 writer.rewrite(record)?;
                 Ok(0)
             }

@@ -12,7 +12,7 @@ use crate::record::{
     Writer,
 };
 use crate::stats::Statistics;
-use crate::verify;
+use crate::verify::{self, Kind};
 
 const ORDERS: [ByteOrder; 2] = [ByteOrder::Little, ByteOrder::Big];
 
@@ -461,6 +461,68 @@ fn a_reference_to_nothing_is_an_error() {
     else {
         panic!("{problem:?}");
     };
+}
+
+/// The deduplicated stream with its references changed.
+fn deduplicated_with(change: impl Fn(&mut WriteByref)) -> Vec<u8> {
+    let mut writer = Writer::new(Vec::new(), ByteOrder::Little);
+    for record in SliceReader::new(&deduplicated(ByteOrder::Little)) {
+        let record = record.unwrap();
+        if let Record::WriteByref(mut byref) = record.parse() {
+            change(&mut byref);
+            writer.write(&Record::WriteByref(byref), &[]).unwrap();
+        } else {
+            writer.rewrite(&record).unwrap();
+        }
+    }
+    writer.into_inner()
+}
+
+#[test]
+fn a_reference_of_which_no_block_can_be_made_is_refused() {
+    let refused =
+        |change: fn(&mut WriteByref)| match redup(&deduplicated_with(change)[..], Vec::new()) {
+            Err(Error::Damaged { finding }) => finding.kind,
+            other => panic!("{other:?}"),
+        };
+    assert_eq!(refused(|byref| byref.object = 7), Kind::UnknownObject);
+    let (object, offset) = (5, 4096);
+    assert_eq!(
+        refused(|byref| (byref.object, byref.offset) = (5, 0)),
+        Kind::OutOfOrder { object, offset }
+    );
+    for (change, name) in [
+        ((|byref| byref.object = 0) as fn(&mut WriteByref), "object"),
+        (|byref| byref.offset = u64::MAX - 511, "offset"),
+        (|byref| byref.length = 0, "length"),
+        (|byref| byref.length = 32 << 20, "length"),
+    ] {
+        let found = refused(change);
+        assert!(
+            matches!(found, Kind::BadField { field, .. } if field == name),
+            "{name}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn redup_lets_through_what_is_not_deduplicated() {
+    let write = Record::Write(Write {
+        object: 5,
+        object_type: 19,
+        logical_size: 4096,
+        to_guid: TO_GUID,
+        ..Write::default()
+    });
+    let mut begin = begin();
+    begin.version_info = Begin::make_version_info(false, Features::default());
+    // One block twice: of no use, but received.
+    let block = (write, vec![9; 4096]);
+    let records = [(file_of(4096), Vec::new()), block.clone(), block];
+    let stream = stream_of(ByteOrder::Little, begin, &[], &records);
+    let mut out = Vec::new();
+    assert_eq!(redup(&stream[..], &mut out).unwrap().blocks, 0);
+    assert!(out == stream);
 }
 
 #[test]

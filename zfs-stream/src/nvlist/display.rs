@@ -2,11 +2,13 @@
 
 use std::fmt;
 
-use super::{NvList, Value};
+use super::{NvList, NvString, Value};
+use crate::Printable;
 
 impl fmt::Display for NvList {
     /// One pair a line as `name: value`, the pairs of embedded lists indented
-    /// by four, array elements as `name[0]: value`.
+    /// by four, array elements as `name[0]: value`. Names and strings are
+    /// [`Printable`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         show(self, f, 0)
     }
@@ -14,6 +16,7 @@ impl fmt::Display for NvList {
 
 fn show(list: &NvList, f: &mut fmt::Formatter<'_>, indent: usize) -> fmt::Result {
     for (name, value) in list {
+        let name = Printable(name.as_bytes());
         let mut line = |index: Option<usize>, text: &dyn fmt::Display| match index {
             Some(index) => writeln!(f, "{:indent$}{name}[{index}]: {text}", ""),
             None => writeln!(f, "{:indent$}{name}: {text}", ""),
@@ -37,7 +40,7 @@ fn show(list: &NvList, f: &mut fmt::Formatter<'_>, indent: usize) -> fmt::Result
             Value::Uint64(number) => line(None, number)?,
             Value::Double(number) => line(None, number)?,
             Value::BooleanValue(truth) => line(None, truth)?,
-            Value::String(string) => line(None, &format_args!("'{string}'"))?,
+            Value::String(string) => line(None, &quoted(string))?,
             Value::ByteArray(array) | Value::Uint8Array(array) => lines!(array),
             Value::Int8Array(array) => lines!(array),
             Value::Int16Array(array) => lines!(array),
@@ -49,7 +52,7 @@ fn show(list: &NvList, f: &mut fmt::Formatter<'_>, indent: usize) -> fmt::Result
             Value::BooleanArray(array) => lines!(array),
             Value::StringArray(array) => {
                 for (index, string) in array.iter().enumerate() {
-                    line(Some(index), &format_args!("'{string}'"))?;
+                    line(Some(index), &quoted(string))?;
                 }
             }
             Value::NvList(list) => {
@@ -65,4 +68,8 @@ fn show(list: &NvList, f: &mut fmt::Formatter<'_>, indent: usize) -> fmt::Result
         }
     }
     Ok(())
+}
+
+fn quoted(string: &NvString) -> String {
+    format!("'{}'", Printable(string.as_bytes()))
 }

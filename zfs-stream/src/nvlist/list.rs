@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 
 use super::{DataType, MAX_NAME_LEN, NvString, Value};
 use crate::{Error, Result};
@@ -46,12 +47,28 @@ impl NvFlags {
 pub struct NvList {
     flags: NvFlags,
     pairs: Vec<(NvString, Value)>,
-    /// The first pair of each name; made once there are `INDEX_FROM` pairs.
-    #[expect(
-        clippy::box_collection,
-        reason = "most lists have none, and arrays hold many lists"
-    )]
-    index: Option<Box<HashMap<NvString, usize>>>,
+    /// Made once there are `INDEX_FROM` pairs. In a box because most lists have
+    /// none, and arrays hold many lists.
+    index: Option<Box<Index>>,
+}
+
+/// Where the pairs are, by the hash of what is looked for: the names themselves
+/// stand in the list. Of several pairs with one hash it has the first.
+#[derive(Clone, Debug, Default)]
+struct Index {
+    hasher: RandomState,
+    places: HashMap<u64, usize>,
+}
+
+impl Index {
+    /// The hash of a name, or of a name and a type.
+    fn key(&self, name: &[u8], data_type: Option<DataType>) -> u64 {
+        self.hasher.hash_one((name, data_type))
+    }
+
+    fn add(&mut self, key: u64, at: usize) {
+        self.places.entry(key).or_insert(at);
+    }
 }
 
 impl Default for NvList {
@@ -244,40 +261,55 @@ impl NvList {
     pub(super) fn clash(&self, name: &NvString, data_type: DataType) -> Option<usize> {
         if self.flags.contains(NvFlags::UNIQUE_NAME) {
             self.position(name.as_bytes())
-        } else if self.flags.contains(NvFlags::UNIQUE_NAME_TYPE) {
-            let first = self.position(name.as_bytes())?;
-            let rest = self.pairs.iter().enumerate().skip(first);
-            rest.filter(|(_, (other, value))| other == name && value.data_type() == data_type)
-                .map(|(at, _)| at)
-                .next()
+        } else if self.by_type() {
+            self.find(name.as_bytes(), Some(data_type))
         } else {
             None
         }
     }
 
+    /// Whether pairs are told apart by their types, too.
+    fn by_type(&self) -> bool {
+        self.flags.contains(NvFlags::UNIQUE_NAME_TYPE) && !self.flags.contains(NvFlags::UNIQUE_NAME)
+    }
+
     /// Adds a pair at the end without asking the flags.
     pub(super) fn push(&mut self, name: NvString, value: Value) {
-        if self.index.is_none() && self.pairs.len() + 1 >= INDEX_FROM {
-            let mut index = HashMap::with_capacity(2 * INDEX_FROM);
-            for (at, (name, _)) in self.pairs.iter().enumerate() {
-                index.entry(name.clone()).or_insert(at);
-            }
-            self.index = Some(Box::new(index));
-        }
-        if let Some(index) = &mut self.index {
-            index.entry(name.clone()).or_insert(self.pairs.len());
-        }
         self.pairs.push((name, value));
+        let new = match self.index {
+            // All of them, the first time.
+            None if self.pairs.len() >= INDEX_FROM => 0,
+            None => return,
+            Some(_) => self.pairs.len() - 1,
+        };
+        let by_type = self.by_type();
+        let index = self.index.get_or_insert_default();
+        for (at, (name, value)) in self.pairs.iter().enumerate().skip(new) {
+            index.add(index.key(name.as_bytes(), None), at);
+            if by_type {
+                let data_type = Some(value.data_type());
+                index.add(index.key(name.as_bytes(), data_type), at);
+            }
+        }
     }
 
     fn position(&self, name: &[u8]) -> Option<usize> {
-        match &self.index {
-            Some(index) => index.get(name).copied(),
-            None => self
-                .pairs
-                .iter()
-                .position(|(other, _)| other.as_bytes() == name),
+        self.find(name, None)
+    }
+
+    /// The first pair of that name, and of that type if one is given.
+    fn find(&self, name: &[u8], data_type: Option<DataType>) -> Option<usize> {
+        let is = |(other, value): &(NvString, Value)| {
+            other.as_bytes() == name && data_type.is_none_or(|wanted| wanted == value.data_type())
+        };
+        if let Some(index) = &self.index {
+            let at = *index.places.get(&index.key(name, data_type))?;
+            if self.pairs.get(at).is_some_and(is) {
+                return Some(at);
+            }
+            // Another one has the same hash.
         }
+        self.pairs.iter().position(is)
     }
 }
 

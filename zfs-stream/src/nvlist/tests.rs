@@ -130,6 +130,61 @@ fn header_tells_encoding_order_and_length() {
     assert_eq!(decoded.length, NATIVE_BIG.len());
 }
 
+/// A list of that many names, each with two types.
+fn twice_each(flags: NvFlags, names: u32) -> NvList {
+    let mut list = NvList::with_flags(flags);
+    for name in 0..names {
+        list.insert(name.to_string(), name).unwrap();
+    }
+    for name in 0..names {
+        list.insert(name.to_string(), u64::from(name)).unwrap();
+    }
+    list
+}
+
+#[test]
+fn long_lists_tell_pairs_apart_as_short_ones_do() {
+    for names in [7, 9, 1_000] {
+        let by_type = twice_each(NvFlags::UNIQUE_NAME_TYPE, names);
+        assert_eq!(by_type.len() as u32, 2 * names);
+        let mut by_name = twice_each(NvFlags::UNIQUE_NAME, names);
+        assert_eq!(by_name.len() as u32, names);
+        assert_eq!(twice_each(NvFlags::NONE, names).len() as u32, 2 * names);
+        for name in 0..names {
+            // The first of them.
+            assert_eq!(by_type.get_u32(name.to_string()), Some(name));
+            assert_eq!(by_name.get_u64(name.to_string()), Some(u64::from(name)));
+        }
+        assert!(by_name.remove("3").is_some());
+        by_name.insert("new", 1_u64).unwrap();
+        assert_eq!(by_name.get_u64("new"), Some(1));
+        assert_eq!(by_name.get_u64("6"), Some(6));
+        assert!(by_name.get("3").is_none() && by_name.get("none").is_none());
+        // Twice one name and one type.
+        let mut again = by_type.clone();
+        again.push(NvString::new("5").unwrap(), Value::Uint64(5));
+        let packed = again.encode(Encoding::Xdr, ByteOrder::Little).unwrap();
+        assert_eq!(problem(&packed), Problem::DuplicateName);
+    }
+}
+
+#[test]
+fn long_lists_of_unique_names_and_types_are_read_in_linear_time() {
+    let list = twice_each(NvFlags::UNIQUE_NAME_TYPE, 60_000);
+    let packed = list.encode(Encoding::Native, ByteOrder::Little).unwrap();
+    let start = std::time::Instant::now();
+    assert!(NvList::decode(&packed).unwrap() == list);
+    // Quadratic, it takes minutes.
+    assert!(start.elapsed().as_secs() < 15, "{:?}", start.elapsed());
+}
+
+#[test]
+fn what_could_forge_a_line_is_shown_escaped() {
+    let mut list = NvList::new();
+    list.insert_str("a\nb", "x'\u{1b}[2J").unwrap();
+    assert_eq!(list.to_string(), "a\\nb: 'x'\\u{1b}[2J'\n");
+}
+
 #[test]
 fn every_truncation_is_an_error() {
     for whole in [NATIVE_LITTLE, NATIVE_BIG, XDR, NATIVE_NESTED] {

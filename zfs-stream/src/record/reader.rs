@@ -283,8 +283,19 @@ impl<R: Read> Reader<R> {
         header_at(&self.buffer, self.start + HEADER_LEN + length).map(Some)
     }
 
+    /// Whether a payload of that length is there.
+    pub(crate) fn has_payload(&mut self, length: usize) -> Result<bool> {
+        self.fill(HEADER_LEN + length)
+    }
+
+    /// What was read and is not yet known to be a record.
+    pub(crate) fn unread(&self) -> &[u8] {
+        self.buffer.get(self.start..self.end).unwrap_or_default()
+    }
+
     /// Leaves out what is there up to the next header that the function
-    /// accepts, and tells how many bytes that was; `None` if there is none.
+    /// accepts, and tells how many bytes that was; `None` if there is none. It
+    /// counts as one record.
     pub(crate) fn skip_until(
         &mut self,
         mut accepts: impl FnMut(&[u8; HEADER_LEN]) -> bool,
@@ -292,6 +303,7 @@ impl<R: Read> Reader<R> {
         // All that ZFS writes is a multiple of four bytes long.
         let step = 4;
         let mut skipped = 0;
+        self.position.number += 1;
         loop {
             self.kept = self.start;
             if !self.fill(step + HEADER_LEN)? {
@@ -325,17 +337,8 @@ impl<R: Read> Reader<R> {
             if self.at_end {
                 return Ok(false);
             }
-            if self.kept > 0 {
-                self.buffer.copy_within(self.kept..self.end, 0);
-                self.end -= self.kept;
-                self.start -= self.kept;
-                self.kept = 0;
-            }
-            if self.end == self.buffer.len() {
-                // Doubling, not jumping to what a header claims.
-                let needed = (self.start + wanted).next_multiple_of(BUFFER);
-                let size = (2 * self.buffer.len()).min(needed);
-                self.buffer.resize(size, 0);
+            if self.start + wanted > self.buffer.len() {
+                self.make_room(wanted);
             }
             let free = self.buffer.get_mut(self.end..).unwrap_or_default();
             match self.source.read(free) {
@@ -346,6 +349,27 @@ impl<R: Read> Reader<R> {
             }
         }
         Ok(true)
+    }
+
+    /// Moves what is kept to the buffer's beginning, and makes that larger if
+    /// there is little room behind it. There is to be room for more than is
+    /// wanted: else a row of headers that claim much would each move all of it to
+    /// read a few bytes. It doubles at most, and does not jump to what a header
+    /// claims.
+    fn make_room(&mut self, wanted: usize) {
+        if self.kept > 0 {
+            self.buffer.copy_within(self.kept..self.end, 0);
+            self.end -= self.kept;
+            self.start -= self.kept;
+            self.kept = 0;
+        }
+        let length = self.buffer.len();
+        let needed = (self.start + wanted).next_multiple_of(BUFFER) + BUFFER;
+        let size = needed.min(2 * length);
+        if size > length && length - self.end < BUFFER / 2 {
+            self.buffer.reserve_exact(size - length);
+            self.buffer.resize(size, 0);
+        }
     }
 }
 
@@ -363,4 +387,38 @@ fn header_at(buffer: &[u8], start: usize) -> Result<&Bytes> {
     let rest = buffer.get(start..).unwrap_or_default();
     let missing = || Error::Io(ErrorKind::UnexpectedEof.into());
     rest.first_chunk().ok_or_else(missing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::tests::sample;
+
+    /// A source that counts how often it is read.
+    struct Counted<'a>(&'a [u8], u32);
+
+    impl Read for Counted<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            self.1 += 1;
+            self.0.read(buffer)
+        }
+    }
+
+    #[test]
+    fn a_row_of_headers_that_claim_much_is_read_in_large_pieces() {
+        // What is looked at each time would fill the buffer exactly.
+        const CLAIMED: usize = (16 << 20) - 3 * HEADER_LEN;
+        let mut stream = sample(ByteOrder::Little);
+        stream.resize(20 << 20, 0);
+        let mut source = Counted(&stream, 0);
+        let mut reader = Reader::new(&mut source);
+        assert!(reader.next_record().unwrap().is_some());
+        for _ in 0..1_000 {
+            reader.kept = reader.start;
+            assert!(reader.peek_after(CLAIMED).unwrap().is_some());
+            reader.start += HEADER_LEN;
+        }
+        drop(reader);
+        assert!(source.1 < 20, "{} times", source.1);
+    }
 }

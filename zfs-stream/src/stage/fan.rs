@@ -248,9 +248,9 @@ impl<W> FanOut<W> {
         self.check()
     }
 
-    fn any_idle(&self) -> bool {
+    fn all_idle(&self) -> bool {
         let mut branches = self.branches.iter();
-        branches.any(|branch| branch.waiting.load(Ordering::Acquire) == 0)
+        branches.all(|branch| branch.queue.is_none() || branch.waiting.load(Ordering::Acquire) == 0)
     }
 }
 
@@ -260,8 +260,9 @@ impl<W> Write for FanOut<W> {
         let (now, _) = bytes.split_at(bytes.len().min(room));
         self.block.reserve_exact(room);
         self.block.extend_from_slice(now);
-        // A sink that has nothing gets what there is.
-        if self.block.len() >= BLOCK || self.any_idle() {
+        // Where none has anything to do, they get what there is. Where one has,
+        // its queue is not to be filled with less than whole blocks.
+        if self.block.len() >= BLOCK || self.all_idle() {
             self.hand_over()?;
         }
         Ok(now.len())
@@ -439,6 +440,27 @@ mod tests {
         open.store(true, Ordering::Release);
         assert_eq!(writer.join().unwrap().len(), 2);
         assert_eq!(slow_taken.load(Ordering::Acquire), 27 * BLOCK);
+    }
+
+    #[test]
+    fn small_writes_do_not_fill_a_slow_sinks_buffer_sooner() {
+        let (slow, quick) = (Gate::new(false), Gate::new(true));
+        let (open, taken) = (Arc::clone(&slow.open), Arc::clone(&quick.taken));
+        let mut fan = FanOut::new([slow, quick], 8 * BLOCK, OnError::Stop).unwrap();
+        let (through, is_through) = channel();
+        thread::spawn(move || {
+            for piece in bytes(7 * BLOCK).chunks(8 << 10) {
+                fan.write_all(piece).unwrap();
+                // Time for the quick one to have nothing to do.
+                thread::yield_now();
+            }
+            fan.flush().unwrap();
+            through.send(fan).unwrap();
+        });
+        let fan = is_through.recv_timeout(Duration::from_secs(20));
+        wait_for(|| taken.load(Ordering::Acquire) == 7 * BLOCK);
+        open.store(true, Ordering::Release);
+        fan.unwrap().finish().unwrap();
     }
 
     #[test]

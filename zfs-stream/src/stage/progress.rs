@@ -28,7 +28,7 @@ pub struct Progress {
     /// What the whole is said to be, in bytes. Estimates of `zfs send` may be
     /// wrong by more than a tenth, in both directions.
     pub estimate: Option<u64>,
-    /// The time since the first byte was asked for.
+    /// The time since the stage was made.
     pub elapsed: Duration,
     /// The present rate, in bytes per second.
     pub rate: f64,

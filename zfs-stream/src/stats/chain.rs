@@ -1,10 +1,10 @@
 //! Whether streams follow each other.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::Stream;
-use crate::record::Features;
+use crate::record::{Begin, Features};
 
 /// Why streams do not follow each other. Streams are counted from 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +37,47 @@ pub enum Break {
         /// Which stream it is.
         stream: usize,
     },
+    /// A stream that resumes another at a place that that one does not reach.
+    ResumesBeyond {
+        /// Which stream it is.
+        stream: usize,
+        /// The object and offset where it goes on.
+        place: (u64, u64),
+        /// How far the one before goes.
+        reached: (u64, u64),
+    },
+    /// A raw incremental stream whose source is not from a raw one.
+    RawOntoOther {
+        /// Which stream it is.
+        stream: usize,
+    },
+    /// A raw incremental stream of which the source was encrypted otherwise:
+    /// their IV set GUIDs differ, or one has none.
+    OtherIvSet {
+        /// Which stream it is.
+        stream: usize,
+    },
+    /// A stream from a redacted source that needs what was left out there.
+    RedactedSource {
+        /// Which stream it is.
+        stream: usize,
+    },
+}
+
+impl Break {
+    /// Which stream it is about.
+    pub fn stream(&self) -> usize {
+        match *self {
+            Self::NeedsSource { stream, .. }
+            | Self::Gap { stream, .. }
+            | Self::Cut { stream }
+            | Self::ResumesNothing { stream }
+            | Self::ResumesBeyond { stream, .. }
+            | Self::RawOntoOther { stream }
+            | Self::OtherIvSet { stream }
+            | Self::RedactedSource { stream } => stream,
+        }
+    }
 }
 
 impl fmt::Display for Break {
@@ -70,6 +111,27 @@ impl fmt::Display for Break {
                 f,
                 "stream {stream} resumes one that was interrupted, and the one before it was not"
             ),
+            Self::ResumesBeyond {
+                stream,
+                place,
+                reached,
+            } => write!(
+                f,
+                "stream {stream} goes on at object {}, offset {}, but the one before ends at object {}, offset {}",
+                place.0, place.1, reached.0, reached.1
+            ),
+            Self::RawOntoOther { stream } => write!(
+                f,
+                "stream {stream} is a raw one, and its source is from one that is not"
+            ),
+            Self::OtherIvSet { stream } => write!(
+                f,
+                "stream {stream} is a raw one, and its source is not the same encrypted data (IV set GUID)"
+            ),
+            Self::RedactedSource { stream } => write!(
+                f,
+                "stream {stream} starts from a redacted snapshot, and is neither redacted alike nor made for it"
+            ),
         }
     }
 }
@@ -78,7 +140,9 @@ impl fmt::Display for Break {
 /// last: what breaks the chains of their GUIDs. Each dataset has a chain of its
 /// own, which begins with a full stream, or, of a clone, with one from a
 /// snapshot of another. A stream that was cut off is continued by one that
-/// resumes it. Compound streams' own BEGINs are left out.
+/// resumes it, no further than it reaches. A raw stream goes onto the same
+/// encrypted data, and what starts from a redacted snapshot is made for that.
+/// Compound streams' own BEGINs are left out.
 pub fn chain<'a>(streams: impl IntoIterator<Item = &'a Stream>) -> Vec<Break> {
     let mut received = Received::default();
     let mut breaks = Vec::new();
@@ -96,8 +160,8 @@ pub fn chain<'a>(streams: impl IntoIterator<Item = &'a Stream>) -> Vec<Break> {
 /// What is there after so many streams.
 #[derive(Default)]
 struct Received<'a> {
-    /// The GUIDs of all snapshots.
-    snapshots: BTreeSet<u64>,
+    /// The streams of all snapshots, by their GUIDs.
+    snapshots: BTreeMap<u64, &'a Stream>,
     /// That of each dataset's last, by the dataset's name.
     last: BTreeMap<&'a [u8], u64>,
     /// A stream that was not received to its end.
@@ -116,17 +180,21 @@ impl<'a> Received<'a> {
         if let (Some((stream, _)), None) = (cut, resumed) {
             breaks.push(Break::Cut { stream });
         }
-        let name = begin.to_name.split(|&byte| byte == b'@').next();
-        let name = name.unwrap_or_default();
-        if resumes && resumed.is_none() {
+        let name = dataset(begin);
+        if let Some((_, part)) = resumed {
+            breaks.extend(goes_on(number, part, stream));
+        } else if resumes {
             breaks.push(Break::ResumesNothing { stream: number });
-        } else if !resumes {
-            breaks.extend(self.source(number, name, begin.from_guid));
+        } else {
+            let missing = self.source(number, name, begin.from_guid);
+            let base = self.snapshots.get(&begin.from_guid);
+            let unfit = base.and_then(|base| unfit(number, base, stream));
+            breaks.extend(missing.or(unfit));
         }
         if !stream.ended {
             self.cut = Some((number, stream));
         }
-        self.snapshots.insert(begin.to_guid);
+        self.snapshots.insert(begin.to_guid, stream);
         self.last.insert(name, begin.to_guid);
     }
 
@@ -138,7 +206,7 @@ impl<'a> Received<'a> {
                 from_guid,
                 previous,
             }),
-            None if from_guid != 0 && !self.snapshots.contains(&from_guid) => {
+            None if from_guid != 0 && !self.snapshots.contains_key(&from_guid) => {
                 Some(Break::NeedsSource { stream, from_guid })
             }
             _ => None,
@@ -146,11 +214,89 @@ impl<'a> Received<'a> {
     }
 }
 
+/// The name of a stream's dataset.
+fn dataset(begin: &Begin) -> &[u8] {
+    let name = begin.to_name.split(|&byte| byte == b'@').next();
+    name.unwrap_or_default()
+}
+
+/// Where a stream resumes another.
+fn place(stream: &Stream) -> Option<(u64, u64)> {
+    let list = stream.nvlist.as_ref()?;
+    let object = list.get_u64("resume_object")?;
+    Some((object, list.get_u64("resume_offset")?))
+}
+
+/// Whether the part before reaches to where a stream goes on. That may itself
+/// be a rest of which nothing came.
+fn goes_on(number: usize, part: &Stream, rest: &Stream) -> Option<Break> {
+    let reached = part.reached.max(place(part).unwrap_or_default());
+    let place = place(rest).filter(|&place| place > reached)?;
+    Some(Break::ResumesBeyond {
+        stream: number,
+        place,
+        reached,
+    })
+}
+
+/// Why a stream cannot be received onto its source, though it is there.
+/// Sources: `recv_begin_check_existing_impl` and `redact_check` in
+/// `module/zfs/dmu_recv.c`, `dsl_crypto_recv_raw_objset_check` in
+/// `module/zfs/dsl_crypt.c`.
+fn unfit(number: usize, base: &Stream, stream: &Stream) -> Option<Break> {
+    let raw = |stream: &Stream| stream.begin.features().contains(Features::RAW);
+    // What a clone comes from is not compared.
+    let same_dataset = dataset(&base.begin) == dataset(&stream.begin);
+    if raw(stream) && same_dataset {
+        if !raw(base) {
+            return Some(Break::RawOntoOther { stream: number });
+        }
+        let (from, to) = ("from_ivset_guid", "to_ivset_guid");
+        let source = iv_set(stream, from).filter(|&guid| guid != 0);
+        if source.is_none() || source != iv_set(base, to) {
+            return Some(Break::OtherIvSet { stream: number });
+        }
+    }
+    let snaps = guids(base, "redact_snaps");
+    let redacted = base.begin.features().contains(Features::REDACTED);
+    (redacted && !fits_redaction(snaps, stream)).then_some(Break::RedactedSource { stream: number })
+}
+
+fn iv_set(stream: &Stream, name: &str) -> Option<u64> {
+    let key = stream.nvlist.as_ref()?.get_nvlist("crypt_keydata")?;
+    key.get_u64(name)
+}
+
+fn guids<'a>(stream: &'a Stream, name: &str) -> &'a [u64] {
+    let list = stream.nvlist.as_ref();
+    list.and_then(|list| list.get_u64_array(name))
+        .unwrap_or_default()
+}
+
+/// Whether a stream needs nothing that a source lacks which is redacted with
+/// respect to those snapshots.
+fn fits_redaction(snaps: &[u64], stream: &Stream) -> bool {
+    let has = |name| {
+        stream
+            .nvlist
+            .as_ref()
+            .is_some_and(|list| list.contains(name))
+    };
+    let wanted = if has("redact_from_snaps") {
+        guids(stream, "redact_from_snaps")
+    } else if stream.begin.features().contains(Features::REDACTED) {
+        guids(stream, "redact_snaps")
+    } else {
+        // One of those is a snapshot of a clone that was redacted for.
+        &[stream.begin.to_guid]
+    };
+    wanted.iter().all(|guid| snaps.contains(guid))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nvlist::ByteOrder;
-    use crate::record::Begin;
+    use crate::nvlist::{ByteOrder, NvList, Value};
     use crate::record::tests::begin;
 
     fn link(name: &str, from_guid: u64, to_guid: u64) -> Stream {
@@ -164,6 +310,7 @@ mod tests {
             begin,
             nvlist: None,
             ended: true,
+            reached: (0, 0),
         }
     }
 
@@ -238,5 +385,102 @@ mod tests {
             Break::ResumesNothing { stream: 2 },
         ];
         assert_eq!(chain([&full, &part, &other]), both);
+    }
+
+    fn with(mut stream: Stream, features: Features, list: &[(&str, Value)]) -> Stream {
+        stream.begin.version_info = Begin::make_version_info(false, features);
+        let mut nvlist = NvList::new();
+        for (name, value) in list {
+            nvlist.insert(name, value.clone()).unwrap();
+        }
+        stream.nvlist = Some(nvlist);
+        stream
+    }
+
+    fn resumed_at(stream: &Stream, object: u64, offset: u64) -> Stream {
+        let place = [
+            ("resume_object", object.into()),
+            ("resume_offset", offset.into()),
+        ];
+        with(stream.clone(), Features::RESUMING, &place)
+    }
+
+    #[test]
+    fn a_rest_goes_on_where_the_part_before_ends() {
+        let full = link("a", 0, 1);
+        let mut part = cut(full.clone());
+        part.reached = (5, 8192);
+        for (object, offset) in [(4, 1 << 30), (5, 0), (5, 8192)] {
+            let rest = resumed_at(&full, object, offset);
+            assert_eq!(chain([&part, &rest]), []);
+            // One between, of which nothing came.
+            assert_eq!(chain([&part, &cut(rest.clone()), &rest]), []);
+        }
+        for place in [(5, 8704), (6, 0)] {
+            let beyond = Break::ResumesBeyond {
+                stream: 1,
+                place,
+                reached: (5, 8192),
+            };
+            let rest = resumed_at(&full, place.0, place.1);
+            assert_eq!(chain([&part, &rest]), [beyond]);
+        }
+    }
+
+    #[test]
+    fn raw_streams_go_onto_the_same_encrypted_data() {
+        let raw = |stream: Stream, from: u64, to: u64| {
+            let mut key = NvList::new();
+            key.insert("from_ivset_guid", from).unwrap();
+            key.insert("to_ivset_guid", to).unwrap();
+            with(stream, Features::RAW, &[("crypt_keydata", key.into())])
+        };
+        let (full, second) = (link("a", 0, 1), link("a", 1, 2));
+        let base = raw(full.clone(), 0, 7);
+        assert_eq!(chain([&base, &raw(second.clone(), 7, 8)]), []);
+        // With the key it can be received; a raw one onto that cannot.
+        assert_eq!(chain([&base, &second]), []);
+        assert_eq!(
+            chain([&full, &raw(second.clone(), 7, 8)]),
+            [Break::RawOntoOther { stream: 1 }]
+        );
+        for from in [0, 9] {
+            assert_eq!(
+                chain([&base, &raw(second.clone(), from, 8)]),
+                [Break::OtherIvSet { stream: 1 }]
+            );
+        }
+        // A clone.
+        assert_eq!(chain([&base, &raw(link("b", 1, 2), 9, 8)]), []);
+    }
+
+    #[test]
+    fn a_redacted_source_has_not_all_that_others_need() {
+        let redacted = |stream: Stream, snaps: &[u64]| {
+            let snaps = ("redact_snaps", snaps.to_vec().into());
+            with(stream, Features::REDACTED, &[snaps])
+        };
+        let base = redacted(link("a", 0, 1), &[50, 60]);
+        let from = |snaps: &[u64]| {
+            let snaps = ("redact_from_snaps", snaps.to_vec().into());
+            with(link("a", 1, 2), Features::default(), &[snaps])
+        };
+        for fits in [
+            redacted(link("a", 1, 2), &[60]),
+            from(&[50]),
+            // A snapshot that it is redacted with respect to.
+            link("b", 1, 50),
+        ] {
+            assert_eq!(chain([&base, &fits]), []);
+        }
+        for unfit in [
+            link("a", 1, 2),
+            link("b", 1, 2),
+            redacted(link("a", 1, 2), &[60, 70]),
+            from(&[70]),
+        ] {
+            let redacted = Break::RedactedSource { stream: 1 };
+            assert_eq!(chain([&base, &unfit]), [redacted]);
+        }
     }
 }

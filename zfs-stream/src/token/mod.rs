@@ -41,7 +41,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::nvlist::{ByteOrder, Encoding, NvList};
-use crate::{Error, Result};
+use crate::{Error, Printable, Result};
 
 /// The longest token read, in bytes of text. ZFS hands tokens out as a property
 /// of at most 8 KiB; redacted sends with very many snapshots may exceed that.
@@ -82,13 +82,19 @@ pub enum Problem {
     /// The payload is not zlib data.
     #[error("its payload cannot be decompressed")]
     Compression,
-    /// The payload holds another number of bytes than the token says.
+    /// The payload holds fewer bytes than the token says.
     #[error("it claims a list of {stated} bytes, but holds {found}")]
     Length {
         /// What the token says.
         stated: u64,
         /// What its payload has.
         found: usize,
+    },
+    /// The payload holds more bytes than the token says; how many is not tried.
+    #[error("it claims a list of {stated} bytes, but holds more")]
+    Longer {
+        /// What the token says.
+        stated: u64,
     },
     /// The snapshot's name is not text.
     #[error("its snapshot name is not UTF-8")]
@@ -387,9 +393,10 @@ impl FromStr for ResumeToken {
 }
 
 impl fmt::Display for ResumeToken {
-    /// Explains the token in a few lines.
+    /// Explains the token in a few lines, the name [`Printable`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "sends      {} (GUID {})", self.to_name, self.to_guid)?;
+        let name = Printable(self.to_name.as_bytes());
+        writeln!(f, "sends      {name} (GUID {})", self.to_guid)?;
         match self.from_guid {
             Some(guid) => writeln!(f, "from       the snapshot or bookmark with GUID {guid}")?,
             None => writeln!(f, "from       nothing: a full stream")?,

@@ -102,7 +102,11 @@ fn a_stated_length_must_be_true() {
     for stated in [0, 1, length - 1, length + 1, MAX_UNPACKED as u64] {
         let other = format!("1-{}-{stated:x}-{}", parts[1], parts[3]);
         assert!(
-            matches!(problem(&other), Problem::Length { .. }),
+            match problem(&other) {
+                Problem::Longer { .. } => stated < length,
+                Problem::Length { found, .. } => stated > length && found as u64 == length,
+                _ => false,
+            },
             "{stated}"
         );
     }
@@ -118,10 +122,8 @@ fn a_decompression_bomb_stops_at_the_stated_length() {
         hex
     });
     let checksum = crate::fletcher::checksum(&zeros, ByteOrder::Little).0[0];
-    let Problem::Length { found, .. } = problem(&format!("1-{checksum:x}-100-{hex}")) else {
-        panic!("refused for another reason");
-    };
-    assert!(found <= 0x100);
+    let bomb = format!("1-{checksum:x}-100-{hex}");
+    assert_eq!(problem(&bomb), Problem::Longer { stated: 0x100 });
     let long = "1-0-0-".to_owned() + &"0".repeat(MAX_TEXT);
     assert_eq!(problem(&long), Problem::TextTooLong(MAX_TEXT + 6));
 }
@@ -262,6 +264,16 @@ fn explanation_names_what_would_be_sent() {
     ] {
         assert!(text.contains(part), "{part} in\n{text}");
     }
+}
+
+#[test]
+fn no_name_forges_a_line_of_the_explanation() {
+    let mut token = sample();
+    token.to_name = "a@b\nflags      none\u{1b}[8m".to_owned();
+    let text = token.to_string();
+    let first = "sends      a@b\\nflags      none\\u{1b}[8m (GUID ";
+    assert!(text.starts_with(first), "{text}");
+    assert_eq!(text.matches("\nflags").count(), 1);
 }
 
 prop_compose! {

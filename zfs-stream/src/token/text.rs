@@ -44,16 +44,14 @@ pub(super) fn unwrap(text: &str) -> Result<Vec<u8>, Problem> {
         let computed = little;
         return Err(Problem::Checksum { stated, computed });
     }
-    let wrong_length = |found| Problem::Length {
-        stated: length,
-        found,
-    };
+    let stated = length;
     match decompress_to_vec_zlib_with_limit(&compressed, limit) {
         Ok(packed) if packed.len() == limit => Ok(packed),
-        Ok(packed) => Err(wrong_length(packed.len())),
-        Err(error) if error.status == TINFLStatus::HasMoreOutput => {
-            Err(wrong_length(error.output.len()))
+        Ok(packed) => {
+            let found = packed.len();
+            Err(Problem::Length { stated, found })
         }
+        Err(error) if error.status == TINFLStatus::HasMoreOutput => Err(Problem::Longer { stated }),
         Err(_) => Err(Problem::Compression),
     }
 }

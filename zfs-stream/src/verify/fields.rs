@@ -3,11 +3,13 @@
 use super::finding::Kind;
 use crate::record::{
     Features, Free, FreeObjects, MAX_BLOCK, Object, ObjectRange, Record, Redact, Spill, Write,
-    WriteEmbedded, flags, is_metadata,
+    WriteByref, WriteEmbedded, flags, is_metadata,
 };
 
 /// What a value is said to be that the kernel takes but no sender writes.
 pub(super) const UNUSUAL: &str = "not what a sender writes";
+/// A bonus buffer of more bytes than the dnode's slots have room for.
+pub(super) const BEYOND_DNODE: &str = "more than its slots have room for";
 const TOO_LARGE: &str = "too large";
 const TOO_SMALL: &str = "too small";
 const UNKNOWN: &str = "unknown";
@@ -117,8 +119,7 @@ pub(super) fn check(record: &Record, context: Context, found: &mut dyn FnMut(Kin
         Record::WriteEmbedded(record) => embedded(&mut rules, record, context),
         Record::ObjectRange(record) => object_range(&mut rules, record, context),
         Record::Redact(record) => redact(&mut rules, record, context),
-        // With the feature, what is wrong with a WRITE_BYREF is told of the BEGIN.
-        Record::WriteByref(_) => rules.needs(context, Features::DEDUP, true),
+        Record::WriteByref(record) => byref(&mut rules, record, context),
         Record::Begin(_) | Record::End(_) => {}
     }
 }
@@ -147,6 +148,7 @@ fn object(rules: &mut Rules<'_>, record: &Object, context: Context) {
     let largest = DNODE_SLOTS * 512 - DNODE_HEAD;
     let bonus = u64::from(record.bonus_len);
     rules.refuse(bonus > largest, "bonus length", bonus, TOO_LARGE);
+    let room = (slots.min(DNODE_SLOTS) * 512).saturating_sub(DNODE_HEAD);
     let raw_bonus = u64::from(record.raw_bonus_len);
     if context.raw() {
         let (first, count) = context.range;
@@ -158,7 +160,6 @@ fn object(rules: &mut Rules<'_>, record: &Object, context: Context) {
             "outside the last OBJECT_RANGE",
         );
         rules.refuse(raw_bonus < bonus, "raw bonus length", raw_bonus, TOO_SMALL);
-        let room = (slots.min(DNODE_SLOTS) * 512).saturating_sub(DNODE_HEAD);
         rules.refuse(raw_bonus > room, "raw bonus length", raw_bonus, TOO_LARGE);
         for (field, value, most) in [
             ("indirect block shift", record.indirect_block_shift, 24),
@@ -168,6 +169,8 @@ fn object(rules: &mut Rules<'_>, record: &Object, context: Context) {
             rules.refuse(value > most, field, u64::from(value), TOO_LARGE);
         }
     } else {
+        let beyond = (room + 1..=largest).contains(&bonus);
+        rules.refuse(beyond, "bonus length", bonus, BEYOND_DNODE);
         rules.refuse(raw_bonus != 0, "raw bonus length", raw_bonus, NOT_RAW);
         for (field, value) in [
             ("indirect block shift", record.indirect_block_shift),
@@ -222,6 +225,17 @@ fn write(rules: &mut Rules<'_>, record: &Write, context: Context) {
         };
         rules.refuse(length % 8 != 0, "payload length", length, UNUSUAL);
     }
+}
+
+/// What `redup` makes of it is a WRITE.
+fn byref(rules: &mut Rules<'_>, record: &WriteByref, context: Context) {
+    rules.needs(context, Features::DEDUP, true);
+    rules.object(record.object);
+    rules.range(record.offset, record.length);
+    let size = record.length;
+    rules.refuse(size == 0, "length", size, TOO_SMALL);
+    rules.refuse(size > MAX_BLOCK, "length", size, TOO_LARGE);
+    rules.needs(context, Features::LARGE_BLOCKS, size > OLD_MAX_BLOCK);
 }
 
 fn free(rules: &mut Rules<'_>, record: &Free) {

@@ -114,6 +114,9 @@ pub enum Kind {
     /// A record after the END.
     #[error("a record after the stream's END")]
     AfterEnd,
+    /// Records after the stream's end, and no BEGIN among them.
+    #[error("records follow the stream's end, and do not begin another")]
+    TrailingRecords,
     /// Bytes after the stream's end, too few for a record.
     #[error("{bytes} bytes follow the stream's end")]
     TrailingBytes {
@@ -148,6 +151,31 @@ pub enum Kind {
         name: &'static str,
         /// What is wrong with it.
         rule: &'static str,
+    },
+    /// A snapshot that is in the list of a compound stream and of which no
+    /// substream came.
+    #[error("{snapshot:?} is in the stream's list, and did not come")]
+    MissingSubstream {
+        /// Its name.
+        snapshot: String,
+        /// No sender leaves it out; else it may be one that was meant to be left
+        /// out.
+        certain: bool,
+    },
+    /// An incremental substream whose source did not come before it, nor is one
+    /// that the list says is there.
+    #[error("its source, the snapshot with GUID {guid}, did not come before it")]
+    MissingSource {
+        /// The GUID of that source.
+        guid: u64,
+        /// The list is that of a full stream, so that it cannot be there.
+        certain: bool,
+    },
+    /// A substream that came before.
+    #[error("its snapshot came before")]
+    DoubledSubstream {
+        /// It is a full one.
+        full: bool,
     },
     /// The name in a BEGIN is not a snapshot's.
     #[error("its name {0:?} is not that of a snapshot")]
@@ -211,6 +239,9 @@ impl Kind {
             | Self::MissingFeature(_)
             | Self::OtherSnapshot { .. }
             | Self::CompressedMetadata(_)
+            | Self::MissingSubstream { certain: false, .. }
+            | Self::MissingSource { certain: false, .. }
+            | Self::DoubledSubstream { full: false }
             | Self::BadField {
                 rule: super::fields::UNUSUAL,
                 ..
@@ -242,8 +273,24 @@ impl Kind {
             | Self::AfterEnd
             | Self::NestedCompound
             | Self::UnknownHeaderType(_) => "zfs receive refuses the stream here",
-            Self::TrailingBytes { .. } => "the stream before them is whole; they are no part of it",
+            Self::TrailingBytes { .. } | Self::TrailingRecords => {
+                "the stream before them is whole; they are no part of it"
+            }
             Self::TrailingStream => "one zfs receive reads only the first stream",
+            Self::MissingSubstream { certain: true, .. } => {
+                "zfs receive takes the others, and does not tell that it is missing"
+            }
+            Self::MissingSubstream { .. } => {
+                "it was left out (zfs send -X), or is lost: zfs receive does not tell"
+            }
+            Self::MissingSource { certain: true, .. } => {
+                "zfs receive does not take it without its source, nor what comes after it"
+            }
+            Self::MissingSource { .. } => "zfs receive takes it only where its source is",
+            Self::DoubledSubstream { full: true } => {
+                "zfs receive refuses a full stream of what is there"
+            }
+            Self::DoubledSubstream { .. } => "zfs receive leaves out what is there",
             Self::UnsupportedFeatures(features) if features.contains(Features::DEDUP) => {
                 "no OpenZFS since 2.0 receives it until it is redupped"
             }
@@ -261,6 +308,12 @@ impl Kind {
                 rule: super::fields::UNUSUAL,
                 ..
             } => "zfs receive takes it, but newer receivers may refuse it",
+            Self::BadField {
+                rule: super::fields::BEYOND_DNODE,
+                ..
+            } => {
+                "OpenZFS up to 2.4 does not refuse it, and writes beyond the object in the kernel's memory: never give it to zfs receive"
+            }
             Self::BadField { .. } | Self::OutOfOrder { .. } | Self::UnknownObject => {
                 "zfs receive fails at this record (invalid argument)"
             }

@@ -40,20 +40,23 @@
 //! OpenZFS.
 
 mod begin;
+mod compound;
 mod fields;
 mod finding;
 mod known;
 mod nvlist;
 mod parallel;
+mod report;
 mod scan;
 mod stage;
 mod verifier;
 
 pub use finding::{Finding, Kind, Severity};
 pub use parallel::verify_at;
+pub use report::Report;
 pub use scan::{verify, verify_with};
 pub use stage::VerifyingReader;
-pub use verifier::{Report, Verifier};
+pub use verifier::Verifier;
 
 #[cfg(test)]
 mod damage;

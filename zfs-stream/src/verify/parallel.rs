@@ -17,8 +17,9 @@ use std::num::NonZero;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use super::report::Report;
 use super::scan::verify;
-use super::verifier::{Report, Verifier};
+use super::verifier::Verifier;
 use crate::fletcher::{self, Checksum};
 use crate::nvlist::ByteOrder;
 use crate::record::{CHECKSUM_AT, HEADER_LEN, Header, Position, RecordType};

@@ -3,7 +3,8 @@
 use std::io::Read;
 
 use super::finding::{Finding, Kind};
-use super::verifier::{Report, Verifier};
+use super::report::Report;
+use super::verifier::Verifier;
 use crate::nvlist::ByteOrder;
 use crate::record::{HEADER_LEN, Header, MAGIC, RawRecord, Reader, RecordType};
 use crate::{Error, Result};
@@ -53,7 +54,7 @@ fn scan<R: Read>(
             Ok(Some(framed)) => framed,
             Ok(None) => return Ok(()),
             Err(error) => {
-                note(verifier, error)?;
+                note(verifier, error, reader.unread())?;
                 false
             }
         };
@@ -65,7 +66,7 @@ fn scan<R: Read>(
                     continue;
                 }
                 Ok(None) => return Ok(()),
-                Err(error) => note(verifier, error)?,
+                Err(error) => note(verifier, error, reader.unread())?,
             }
         }
         // What does not even begin as a stream is not searched for one.
@@ -111,12 +112,15 @@ fn look_ahead<R: Read>(
     // A header that cannot be trusted may tell a wrong length: then what comes
     // after that many bytes is no record.
     let guids = [verifier.guid(), own_guid];
-    let next = reader.peek_after(length)?;
-    Ok(Some(next.is_none_or(|next| plausible(next, order, guids))))
+    if let Some(next) = reader.peek_after(length)? {
+        return Ok(Some(plausible(next, order, guids)));
+    }
+    // So may one that leads past the stream's end.
+    reader.has_payload(length).map(Some)
 }
 
-/// Makes a finding of what is wrong with the stream.
-fn note(verifier: &mut Verifier, error: Error) -> Result<()> {
+/// Makes a finding of what is wrong with the stream at the bytes there.
+fn note(verifier: &mut Verifier, error: Error, there: &[u8]) -> Result<()> {
     match verifier.after_end(error) {
         Error::Damaged { finding } => {
             verifier.find(*finding);
@@ -127,12 +131,18 @@ fn note(verifier: &mut Verifier, error: Error) -> Result<()> {
             record,
             problem,
         } => {
+            let header = verifier.header_at(offset);
+            let begins = begins(there).then_some((RecordType::Begin, None, None));
+            let (record_type, object, object_offset) = match header.or(begins) {
+                Some((record_type, object, offset)) => (Some(record_type), object, offset),
+                None => (None, None, None),
+            };
             verifier.find(Finding {
                 offset,
                 record,
-                record_type: None,
-                object: None,
-                object_offset: None,
+                record_type,
+                object,
+                object_offset,
                 kind: Kind::NotARecord(problem),
             });
             Ok(())
@@ -144,7 +154,8 @@ fn note(verifier: &mut Verifier, error: Error) -> Result<()> {
 /// Behind the fields of the longest record, before the checksum.
 const PADDING: std::ops::Range<usize> = 144..280;
 
-fn is_begin(bytes: &[u8; HEADER_LEN]) -> bool {
+/// Whether bytes begin as a BEGIN does.
+fn begins(bytes: &[u8]) -> bool {
     let magic = bytes.get(8..).and_then(|rest| rest.first_chunk());
     let magic = magic.copied().unwrap_or_default();
     bytes.starts_with(&[0; 4])
@@ -156,7 +167,7 @@ fn is_begin(bytes: &[u8; HEADER_LEN]) -> bool {
 /// Whether bytes look like a record of the stream: it is a BEGIN, or bears one
 /// of those GUIDs where its type has it.
 fn plausible(bytes: &[u8; HEADER_LEN], order: ByteOrder, guids: [Option<u64>; 2]) -> bool {
-    if is_begin(bytes) {
+    if begins(bytes) {
         return true;
     }
     // Only a BEGIN tells a payload's length there, and only a BEGIN has

@@ -6,7 +6,8 @@
 
 use std::io::{self, Read};
 
-use super::verifier::{Report, Verifier};
+use super::report::Report;
+use super::verifier::Verifier;
 use crate::record::{Reader, RecordType};
 use crate::{Error, Result};
 
@@ -20,7 +21,9 @@ use crate::{Error, Result};
 /// is handed on.
 ///
 /// It reads to its source's end. In memory it holds one record and what was
-/// read after it: usually 1 MiB, and with the longest blocks 17 MiB.
+/// read after it: usually 1 MiB, and with the longest blocks 18 MiB. The nvlist of
+/// a BEGIN, which may have 64 MiB, takes several times its length while it is
+/// checked.
 #[derive(Debug)]
 pub struct VerifyingReader<R> {
     reader: Reader<R>,

@@ -1,59 +1,22 @@
 //! The state of a stream that is being checked, record by record.
 
+use super::compound::Listed;
 use super::fields::{Context, UNUSUAL, check};
 use super::finding::{Finding, Kind, Severity};
 use super::known::Known;
 use super::parallel::Summed;
+use super::report::Report;
 use super::{begin, nvlist};
 use crate::fletcher::Checksum;
 use crate::nvlist::NvList;
 use crate::record::{
     Begin, BeginFlags, CHECKSUM_AT, Features, Header, Problem, RawRecord, Record, RecordType,
+    Write, WriteByref,
 };
 use crate::{Error, Result};
 
 /// How many findings of each severity are kept; more are only counted.
 pub(super) const KEPT: u64 = 1_000;
-
-/// What a verification found.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Report {
-    /// What is wrong, in the stream's order; at most 1,000 warnings and as many
-    /// others.
-    pub findings: Vec<Finding>,
-    /// How many more findings there were.
-    pub more: u64,
-    /// How many findings, kept or not, keep the stream from being received.
-    pub fatal: u64,
-    /// How many records were read.
-    pub records: u64,
-    /// How many bytes were read.
-    pub bytes: u64,
-    /// How many streams and substreams were ended.
-    pub streams: u64,
-}
-
-impl Report {
-    /// Whether nothing was found that keeps the stream from being received.
-    pub fn is_intact(&self) -> bool {
-        self.fatal == 0
-    }
-
-    /// The error of the first finding that does.
-    pub(crate) fn refuse(&self) -> Result<()> {
-        if self.is_intact() {
-            return Ok(());
-        }
-        // Of those that are fatal the first is always kept.
-        let mut findings = self.findings.iter();
-        match findings.find(|finding| finding.severity() == Severity::Fatal) {
-            Some(finding) => Err(Error::Damaged {
-                finding: Box::new(finding.clone()),
-            }),
-            None => Ok(()),
-        }
-    }
-}
 
 /// A stream between its BEGIN and its END.
 #[derive(Clone, Debug)]
@@ -96,6 +59,8 @@ pub struct Verifier {
     stated: Option<Checksum>,
     open: Option<Open>,
     in_compound: bool,
+    /// What the list of the compound stream says will come.
+    listed: Option<Listed>,
     /// A whole stream is behind us.
     complete: bool,
     previous: Option<Previous>,
@@ -187,7 +152,7 @@ impl Verifier {
                 offset,
                 record,
                 problem: Problem::TruncatedHeader { found },
-            } if self.complete && self.open.is_none() && !self.in_compound => Error::Damaged {
+            } if self.is_over() => Error::Damaged {
                 finding: Box::new(Finding {
                     offset,
                     record,
@@ -201,6 +166,21 @@ impl Verifier {
             },
             other => other,
         }
+    }
+
+    /// A whole stream was read, and nothing has begun since.
+    fn is_over(&self) -> bool {
+        self.complete && self.open.is_none() && !self.in_compound
+    }
+
+    /// The last header, if it is the one there.
+    pub(super) fn header_at(&self, offset: u64) -> Option<(RecordType, Option<u64>, Option<u64>)> {
+        let previous = self.previous.filter(|last| last.offset == offset)?;
+        Some((
+            previous.record_type,
+            previous.object,
+            previous.object_offset,
+        ))
     }
 
     /// The GUID that the records of the open or last stream bear.
@@ -358,6 +338,10 @@ impl Verifier {
             self.sums.update(header.bytes(), order);
             return true;
         };
+        if self.is_over() {
+            // The sums were of the stream that has ended.
+            return true;
+        }
         self.sums.update(fields, order);
         if let Some(sums) = &mut self.stated {
             sums.update(fields, order);
@@ -413,10 +397,14 @@ impl Verifier {
     ) {
         match record {
             Record::Begin(begin) => self.begin(begin, this),
+            _ if self.is_over() => self.tell_after_end(this, Kind::TrailingRecords),
             Record::End(end) => {
                 if header.is_final_end() && self.open.is_none() {
                     if !self.in_compound {
                         self.find_at(this, Kind::UnexpectedEnd);
+                    }
+                    for kind in self.listed.take().iter().flat_map(Listed::missing) {
+                        self.find_at(this, kind);
                     }
                     self.in_compound = false;
                     self.complete = true;
@@ -438,11 +426,15 @@ impl Verifier {
                 self.report.streams += u64::from(!open.compound);
                 self.complete |= !self.in_compound;
             }
-            _ if self.open.is_none() && !self.told_after_end => {
-                self.told_after_end = true;
-                self.find_at(this, Kind::AfterEnd);
-            }
+            _ if self.open.is_none() => self.tell_after_end(this, Kind::AfterEnd),
             _ => {}
+        }
+    }
+
+    /// Tells once that something comes where nothing is open.
+    fn tell_after_end(&mut self, this: Previous, kind: Kind) {
+        if !std::mem::replace(&mut self.told_after_end, true) {
+            self.find_at(this, kind);
         }
     }
 
@@ -473,6 +465,11 @@ impl Verifier {
             other => self.find_at(this, Kind::UnknownHeaderType(other)),
         }
         begin::check(begin, self.removed, &mut |kind| self.find_at(this, kind));
+        if compound {
+            self.listed = None;
+        } else if let Some(kind) = self.listed.as_mut().and_then(|listed| listed.comes(begin)) {
+            self.find_at(this, kind);
+        }
         let features = begin.features();
         self.guid = Some(begin.to_guid);
         self.told_after_end = false;
@@ -506,6 +503,9 @@ impl Verifier {
             }
         };
         nvlist::check(begin, list.as_ref(), &mut |kind| self.find_at(this, kind));
+        if begin.is_compound() {
+            self.listed = list.map(|list| Listed::new(begin, &list));
+        }
     }
 
     /// Checks a record between BEGIN and END.
@@ -533,18 +533,25 @@ impl Verifier {
             Record::ObjectRange(range) => {
                 open.context.range = (range.first_object, range.slots);
             }
-            Record::Write(write) => {
-                let (object, offset) = open.last;
-                if (write.object, write.offset) < open.last {
+            // What redup makes a WRITE of comes in the order of those.
+            Record::Write(Write { object, offset, .. })
+            | Record::WriteByref(WriteByref { object, offset, .. }) => {
+                let block = (*object, *offset);
+                if block < open.last {
+                    let (object, offset) = open.last;
                     kinds.push(Kind::OutOfOrder { object, offset });
                 }
-                open.last = (write.object, write.offset);
+                open.last = block;
             }
             _ => {}
         }
         let needs_object = matches!(
             record,
-            Record::Write(_) | Record::WriteEmbedded(_) | Record::Spill(_) | Record::Free(_)
+            Record::Write(_)
+                | Record::WriteByref(_)
+                | Record::WriteEmbedded(_)
+                | Record::Spill(_)
+                | Record::Free(_)
         );
         let unknown = |known: Known| record.object().is_some_and(|object| !known.has(object));
         if needs_object && open.known.is_some_and(unknown) {

@@ -93,6 +93,16 @@ fn of_one(operation: Operation, errno: Errno) -> Option<Meaning> {
             "this cannot be waited for there",
             "devices are waited for that are initialized or trimmed",
         ),
+        (Operation::GetVdevProperties | Operation::SetVdevProperties, Errno::ENOENT) => meaning(
+            K::NotFound,
+            "there is no imported pool of that name, or it has no such device",
+            "zpool status -g {pool} shows the devices by GUID",
+        ),
+        (Operation::SetVdevProperties, Errno::EINVAL) => meaning(
+            K::Invalid,
+            "the property or its value cannot be set on this device",
+            "vdevprops(7) lists them",
+        ),
         (Operation::SetBootenv, Errno::E2BIG | Errno::ENOSPC) => meaning(
             K::NoSpace,
             "it is larger than the place for it on the devices",
@@ -172,6 +182,39 @@ mod tests {
             text,
             "cannot stop the scrub of pool tank: no scrub is running (zpool status tank)"
         );
+        for (operation, name, errno, said) in [
+            (
+                Operation::Wait,
+                "tank",
+                Errno::ENOENT,
+                "cannot wait for activity in pool tank: there is no imported pool of that name \
+                 (zpool list; zpool import)",
+            ),
+            (
+                Operation::Wait,
+                "tank",
+                Errno::EAGAIN,
+                "cannot wait for activity in pool tank: the pool tank is suspended \
+                 (zpool status tank; zpool clear tank once its devices are back)",
+            ),
+            (
+                Operation::WaitFilesystem,
+                "tank/a",
+                Errno::ENOENT,
+                "cannot wait for the delete queue of tank/a: it does not exist",
+            ),
+            (
+                Operation::SetVdevProperties,
+                "tank",
+                Errno::ENOENT,
+                "cannot set properties of a device of pool tank: there is no imported pool of \
+                 that name, or it has no such device (zpool status -g tank shows the devices by \
+                 GUID)",
+            ),
+        ] {
+            let text = Failure::new(operation, name, errno).to_string();
+            assert_eq!(text, said);
+        }
         let text = Failure::new(Operation::Scrub, "tank", Errno::EPERM).to_string();
         assert!(text.contains("root"), "{text}");
     }

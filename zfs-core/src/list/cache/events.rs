@@ -16,6 +16,7 @@ use std::collections::HashSet;
 use zfs_stream::nvlist::NvList;
 use zfs_sys::DevZfs;
 
+use crate::ffi::CallError;
 use crate::ffi::ioctl::Device;
 
 /// What an event of history may be about without that a dataset or snapshot
@@ -77,7 +78,7 @@ impl<'a> Events<'a> {
     pub(super) fn last(&self) -> Option<u64> {
         // The oldest, and from there in longer and longer steps.
         self.device.seek_event(&self.place, 0).ok()?;
-        let oldest = number(&self.next()?)?;
+        let oldest = number(&self.next().ok()??)?;
         let (mut known, mut step) = (oldest, 1);
         while step > 0 {
             match self
@@ -96,7 +97,7 @@ impl<'a> Events<'a> {
         // missing, or behind a higher one: what is behind is read.
         self.device.seek_event(&self.place, known).ok()?;
         for _ in 0..MOST {
-            match self.next() {
+            match self.next().ok()? {
                 Some(event) => known = number(&event)?,
                 None => return Some(known),
             }
@@ -117,7 +118,7 @@ impl<'a> Events<'a> {
             last: event,
         };
         let mut most = event;
-        while let Some(next) = self.next() {
+        while let Some(next) = self.next().ok()? {
             since.count += 1;
             since.last = number(&next)?;
             most = most.max(since.last);
@@ -134,8 +135,10 @@ impl<'a> Events<'a> {
         (most.checked_sub(event)? <= since.count as u64).then_some(since)
     }
 
-    fn next(&self) -> Option<NvList> {
-        self.device.next_event(&self.place).ok().flatten()
+    /// The next event, or that there is none yet. Where it cannot be read,
+    /// nobody knows what happened.
+    fn next(&self) -> Result<Option<NvList>, CallError> {
+        self.device.next_event(&self.place)
     }
 }
 

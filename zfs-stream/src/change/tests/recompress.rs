@@ -73,7 +73,7 @@ fn metadata_is_never_compressed_and_what_was_is_decompressed() {
             if write.compression == 0 {
                 assert_eq!(kinds, []);
             } else {
-                assert_eq!(kinds, [verify::Kind::CompressedMetadata(20)]);
+                assert_eq!(kinds, [Kind::CompressedMetadata(20)]);
             }
             for compression in compressions() {
                 let (out, changes) = recompressed(&stream, compression);

@@ -137,11 +137,12 @@ fn what_follows_the_end_is_found() {
     assert_eq!(kinds(&twice), [Kind::TrailingStream]);
     assert!(report(&twice).is_intact());
     let end = &stream[stream.len() - HEADER_LEN..];
-    assert!(kinds(&[&stream, end].concat()).contains(&Kind::UnexpectedEnd));
+    assert_eq!(kinds(&[&stream, end].concat()), [Kind::TrailingRecords]);
     let junk = [&stream[..], &[0x55; 1000]].concat();
     assert!(matches!(kinds(&junk)[..], [Kind::NotARecord(_)]));
     let record = &stream[offsets(&stream)[2]..][..HEADER_LEN];
-    assert!(kinds(&[&stream, record].concat()).contains(&Kind::AfterEnd));
+    let more = [&stream, record, record].concat();
+    assert_eq!(kinds(&more), [Kind::TrailingRecords]);
 }
 
 #[test]
@@ -300,4 +301,60 @@ fn bytes_after_the_end_are_found_and_counted() {
             assert_eq!(verify_at(&long[..]).unwrap(), found);
         }
     }
+}
+
+#[test]
+fn a_second_end_is_no_part_of_the_stream() {
+    for order in ORDERS {
+        let whole = whole(order);
+        let end = &whole[whole.len() - HEADER_LEN..];
+        let doubled = [&whole[..], end, end].concat();
+        let report = report(&doubled);
+        assert_eq!(report.findings.len(), 1, "{:?}", report.findings);
+        let finding = &report.findings[0];
+        assert_eq!(finding.kind, Kind::TrailingRecords);
+        assert_eq!(finding.offset, whole.len() as u64);
+        assert!(finding.consequence().contains("is whole"));
+        assert!(!report.is_intact());
+    }
+}
+
+#[test]
+fn what_is_cut_off_in_a_payload_names_its_record() {
+    let whole = whole(ByteOrder::Little);
+    let at = offsets(&whole)[5];
+    let report = report(&whole[..at + HEADER_LEN + 8]);
+    let text = report.findings[0].to_string();
+    assert!(text.contains("(WRITE, object 8 at 512): "), "{text}");
+    assert!(report.findings[0].kind.is_cut());
+}
+
+#[test]
+fn a_damaged_length_beyond_the_end_is_not_taken_for_a_cut() {
+    let mut stream = whole(ByteOrder::Little);
+    let all = offsets(&stream);
+    // The last block claims 4 MiB more.
+    let record = all.len() - 2;
+    stream[all[record] + 34] ^= 0x40;
+    let report = report(&stream);
+    let [damaged, skipped] = &report.findings[..] else {
+        panic!("{:?}", report.findings);
+    };
+    assert!(matches!(damaged.kind, Kind::Damaged { .. }), "{damaged}");
+    assert_eq!(damaged.record, record as u64);
+    assert!(matches!(skipped.kind, Kind::Skipped { .. }), "{skipped}");
+    // The one that was left out is counted.
+    assert_eq!(skipped.record, record as u64 + 1);
+    assert_eq!(report.records, all.len() as u64);
+    assert_eq!(report.streams, 1);
+}
+
+#[test]
+fn the_cut_off_header_of_a_stream_is_told_from_what_is_none() {
+    let whole = whole(ByteOrder::Big);
+    let first = |bytes: &[u8]| report(bytes).findings[0].record_type;
+    assert_eq!(first(&whole[..100]), Some(RecordType::Begin));
+    assert_eq!(first(&whole[..10]), None);
+    assert_eq!(first(&[0; 100]), None);
+    assert_eq!(first(&[0; 400]), None);
 }

@@ -1,5 +1,6 @@
 //! Whole streams, every kind of damage, and the stage in flight.
 
+mod compound;
 mod findings;
 mod rules;
 mod stage;
@@ -8,7 +9,7 @@ mod threads;
 use super::*;
 use crate::nvlist::{ByteOrder, Encoding, NvList};
 use crate::record::tests::{TO_GUID, begin, compound, records, stream_of};
-use crate::record::{Begin, End, Free, HEADER_LEN, Record, SliceReader, Writer};
+use crate::record::{Begin, End, Free, HEADER_LEN, Record, RecordType, SliceReader, Writer};
 
 const ORDERS: [ByteOrder; 2] = [ByteOrder::Little, ByteOrder::Big];
 

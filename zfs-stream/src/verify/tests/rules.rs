@@ -227,6 +227,40 @@ fn fields_that_the_kernel_refuses_are_found() {
 }
 
 #[test]
+fn a_bonus_beyond_the_slots_of_its_object_is_found() {
+    let found = |bonus_len: u32, dn_slots: u8| {
+        let object = crate::record::Object {
+            object: 11,
+            object_type: 19,
+            bonus_type: 44,
+            bonus_len,
+            block_size: 512,
+            dn_slots,
+            to_guid: TO_GUID,
+            ..Default::default()
+        };
+        let payload = vec![0; bonus_len.next_multiple_of(8) as usize];
+        let stream = with(Record::Object(object), &payload);
+        let mut found = report(&stream).findings;
+        found.retain(|one| matches!(one.kind, Kind::BadField { .. }));
+        found
+    };
+    for (bonus, slots) in [(0, 0), (320, 0), (320, 1), (832, 2), (16_192, 32)] {
+        assert_eq!(found(bonus, slots), []);
+    }
+    for (bonus, slots) in [(321, 0), (328, 1), (833, 2), (16_192, 31), (16_193, 32)] {
+        let found = found(bonus, slots);
+        let [finding] = &found[..] else {
+            panic!("{found:?}");
+        };
+        assert_eq!(finding.severity(), Severity::Fatal);
+        // The kernel refuses only what no dnode has room for.
+        let refused = finding.consequence().contains("invalid argument");
+        assert_eq!(refused, bonus > 16_192, "{finding}");
+    }
+}
+
+#[test]
 fn order_and_missing_objects_are_found() {
     let write = |object, offset| {
         Record::Write(Write {
