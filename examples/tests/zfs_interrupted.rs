@@ -286,6 +286,27 @@ impl Site {
             thread::sleep(Duration::from_millis(20));
         }
         let rest = self.rest(&target);
+        // Were everything pruned now, the next increment had its base.
+        let guids = |kind, of: &DatasetName| {
+            let list = [
+                "list",
+                "-Hp",
+                "-d",
+                "1",
+                "-t",
+                kind,
+                "-o",
+                "guid",
+                "-s",
+                "createtxg",
+            ];
+            let output = Command::new("zfs").args(list).arg(of.as_str()).output();
+            String::from_utf8(output.unwrap().stdout).unwrap()
+        };
+        if let Some(last) = guids("snapshot", &target).lines().last() {
+            let bookmarks = guids("bookmark", &self.source());
+            assert!(bookmarks.lines().any(|guid| guid == last), "{case}");
+        }
 
         let output = self
             .command(way, &target, &["--json", "--retries=5", &identifier])
