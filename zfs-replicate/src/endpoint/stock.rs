@@ -44,7 +44,7 @@ pub use transport::{Channel, Channels, MAX_CHANNELS, Shell, Transport};
 use asides::Asides;
 use receive::Receivers;
 use send::Senders;
-use tree::Sizes;
+use tree::{KnownPool, Sizes};
 
 use super::{Access, Endpoint, Receive, Receiving, Sending};
 use crate::error::Error;
@@ -75,7 +75,7 @@ pub struct Stock {
     times: bool,
     sizes: Arc<Mutex<Sizes>>,
     /// The pool that is asked about with a listing, and what its GUID is.
-    pool: Option<Arc<Mutex<Option<(String, Guid)>>>>,
+    pool: Option<Arc<KnownPool>>,
 }
 
 impl Stock {
@@ -274,7 +274,7 @@ impl Endpoint for Stock {
     }
 
     fn pool_guid(&self, dataset: &DatasetName) -> Result<Option<Guid>, Error> {
-        self.known_pool(dataset).map(Some)
+        self.known_pool(dataset)
     }
 
     fn properties(&self, root: &DatasetName) -> Result<HashMap<DatasetName, Properties>, Error> {
