@@ -92,20 +92,7 @@ impl Fake {
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
-        self.run_with_path(&self.path(), arguments)
-    }
-
-    fn run_with_path(&self, path: &str, arguments: &[&str]) -> Output {
-        self.command(path).args(arguments).output().unwrap()
-    }
-
-    fn command(&self, path: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_zfs-replicate"));
-        command
-            .env("PATH", path)
-            .env_remove("HOST")
-            .stdin(Stdio::null());
-        command
+        command(&self.path()).args(arguments).output().unwrap()
     }
 
     /// With its folder before all others.
@@ -127,6 +114,16 @@ impl Fake {
             verbs.contains(&verb)
         })
     }
+}
+
+/// The program, with that PATH.
+fn command(path: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zfs-replicate"));
+    command
+        .env("PATH", path)
+        .env_remove("HOST")
+        .stdin(Stdio::null());
+    command
 }
 
 fn stderr(output: &Output) -> String {

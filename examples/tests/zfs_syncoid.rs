@@ -317,6 +317,7 @@ fn wrong_command_lines_end_with_the_same_code() {
         &["--identifier=a/b", "a", "b"],
         &["--recursive", "--sendoptions=R", "a", "b"],
         &["--recvoptions=ox y", "a", "b"],
+        &["--insecure-direct-connection=a:1,b:2,3,mbuffer,x", "a", "b"],
     ] {
         let code = |program: &str| {
             let mut command = Command::new(program);

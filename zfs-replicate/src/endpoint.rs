@@ -56,11 +56,11 @@ pub trait Endpoint: Send + Sync {
 
     /// The GUID of the topmost dataset of the pool that a dataset is in, or is
     /// to be in: that pool has it wherever it is imported and whatever it is
-    /// called. `None` where it cannot be told.
+    /// called. `None` where there is no such pool, or it cannot be told.
     ///
     /// # Errors
     ///
-    /// There is no such pool.
+    /// It cannot be asked for.
     fn pool_guid(&self, dataset: &DatasetName) -> Result<Option<Guid>, Error> {
         let _ = dataset;
         Ok(None)

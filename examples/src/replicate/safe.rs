@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use jiff::Zoned;
-use zfs_core::{DatasetName, Guid, ListCache, Zfs};
+use zfs_core::{DatasetName, ListCache, Zfs};
 use zfs_replicate::endpoint::{
     Access, Compression, Elevation, Endpoint, Forced, Local, Ssh, SshOptions, Stock, remembered,
     trees,
@@ -85,11 +85,15 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         Hosts::Different
     };
     let told = Told::new(arguments);
-    let id_of = |target: &dyn Endpoint| -> Result<&TargetId, zfs_replicate::Error> {
+    let id_of = || -> Result<&TargetId, zfs_replicate::Error> {
         if let Some(id) = id.get() {
             return Ok(id);
         }
-        let pool = target.pool_guid(&target_root)?.unwrap_or(Guid(0));
+        let pool = target.pool_guid(&target_root)?;
+        let pool = pool.ok_or_else(|| zfs_replicate::Error::TargetPoolMissing {
+            dataset: target_root.clone(),
+            pool: target_root.pool().to_string(),
+        })?;
         Ok(id.get_or_init(|| TargetId::derived(&format!("{:016x}", pool.0), &target_root)))
     };
     let planned = |choice: &Wanted| -> Result<Plan, zfs_replicate::Error> {
@@ -100,12 +104,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
                 Encrypted::Raw
             };
             let tree = source.tree(&source_root)?;
-            let target = remembered(&tree, &target_root, id_of(&*target)?, encrypted);
+            let target = remembered(&tree, &target_root, id_of()?, encrypted);
             (tree, target)
         } else {
             trees((&*source, &source_root), (&*target, &target_root))?
         };
-        let id = id_of(&*target)?;
+        let id = id_of()?;
         let chosen = choice.choose(&source_tree, &target_tree);
         let wanted =
             |dataset: &DatasetName, snapshot: &Snapshot| chosen.contains(dataset, snapshot);
@@ -185,11 +189,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         executor = executor.buffer(usize::try_from(size.get()).unwrap_or(usize::MAX));
     }
     if !arguments.restore && !forced {
-        executor = executor.sign(id_of(&*target)?.clone());
+        executor = executor.sign(id_of()?.clone());
     }
     executor = limits.on(executor);
     if arguments.use_hold && !arguments.restore {
-        executor = executor.hold(format!("replica-{}", id_of(&*target)?));
+        executor = executor.hold(format!("replica-{}", id_of()?));
     }
     if arguments.restore {
         executor = executor.access(Access::Inherited);

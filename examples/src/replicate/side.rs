@@ -145,7 +145,7 @@ impl Side {
     pub fn run<S: AsRef<str>>(&self, arguments: &[S]) -> io::Result<Output> {
         let mut command = self.zfs(arguments);
         let output = command.stdin(Stdio::null()).output();
-        output.map_err(|error| not_started(&command, error))
+        output.map_err(|error| not_started(&command, &error))
     }
 
     /// What processes are running there, a line each.
@@ -170,7 +170,7 @@ impl Side {
 }
 
 /// Why a program could not be started, with its name.
-pub fn not_started(command: &Command, error: io::Error) -> io::Error {
+pub fn not_started(command: &Command, error: &io::Error) -> io::Error {
     let program = command.get_program().to_string_lossy();
     let package = match (error.kind(), &*program) {
         (io::ErrorKind::NotFound, "zfs") => " (is it installed? zfsutils-linux)",

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{FAR, Fake, OFF, stderr};
+use super::{FAR, Fake, OFF, command, stderr};
 
 /// A source whose snapshot `two` is listed and cannot be sent, and a receiver
 /// that complains about a stream that does not come.
@@ -44,10 +44,10 @@ fn a_signal_ends_what_sends_and_receives() {
          *' send '*) echo $$ > \"$(dirname \"$0\")/sender\"; exec sleep 600 ;;",
     );
     let sender = fake.0.path().join("sender");
-    let mut running = fake
-        .command(&fake.path())
+    let mut running = command(&fake.path())
         .args(["--no-sync-snap", "--no-privilege-elevation"])
         .args(["tank/a", "vault/a"])
+        .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();

@@ -1,6 +1,6 @@
 //! What is wrong with a command line, and what it ends with.
 
-use super::{FAR, Fake, OFF, stderr};
+use super::{FAR, Fake, OFF, command, stderr};
 
 #[test]
 fn options_of_the_other_form_are_wrong_usage() {
@@ -78,7 +78,8 @@ fn programs_are_found_with_the_path_that_cron_gives() {
     let fake = Fake::new("");
     let folder = fake.0.path().to_str().unwrap();
     // grep(1) and cat(1), which what stands in for zfs(8) runs, are not there.
-    let output = fake.run_with_path(folder, &["--no-sync-snap", FAR, OFF]);
+    let mut run = command(folder);
+    let output = run.args(["--no-sync-snap", FAR, OFF]).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(fake.asked().contains("receive -s -F vault/a\n"));
 }

@@ -333,9 +333,11 @@ impl Endpoint for Local {
     }
 
     fn pool_guid(&self, dataset: &DatasetName) -> Result<Option<Guid>, Error> {
-        let top = dataset.ancestors().last();
-        let top = self.zfs.dataset(top.as_ref().unwrap_or(dataset))?;
-        Ok(Some(top.guid))
+        match self.zfs.dataset(&dataset.pool().root()) {
+            Ok(top) => Ok(Some(top.guid)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn properties(&self, root: &DatasetName) -> Result<HashMap<DatasetName, Properties>, Error> {

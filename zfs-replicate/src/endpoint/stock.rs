@@ -46,7 +46,7 @@ pub use twice::{Malformed, Twice};
 use asides::Asides;
 use receive::Receivers;
 use send::Senders;
-use tree::Sizes;
+use tree::{KnownPool, Sizes};
 
 use super::{Access, Endpoint, Receive, Receiving, Sending};
 use crate::error::Error;
@@ -77,7 +77,7 @@ pub struct Stock {
     times: bool,
     sizes: Arc<Mutex<Sizes>>,
     /// The pool that is asked about with a listing, and what its GUID is.
-    pool: Option<Arc<Mutex<Option<(String, Guid)>>>>,
+    pool: Option<Arc<KnownPool>>,
 }
 
 impl Stock {
@@ -276,7 +276,7 @@ impl Endpoint for Stock {
     }
 
     fn pool_guid(&self, dataset: &DatasetName) -> Result<Option<Guid>, Error> {
-        self.known_pool(dataset).map(Some)
+        self.known_pool(dataset)
     }
 
     fn properties(&self, root: &DatasetName) -> Result<HashMap<DatasetName, Properties>, Error> {

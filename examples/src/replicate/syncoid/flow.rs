@@ -137,7 +137,7 @@ impl<'a> Flow<'a> {
             .stderr(Stdio::piped());
         let mut child = command
             .spawn()
-            .map_err(|error| not_started(&command, error))?;
+            .map_err(|error| not_started(&command, &error))?;
         self.stopping.processes.add(&child);
         // The command holds its stdin, which is the pipe's end, until here.
         drop(command);
@@ -261,7 +261,7 @@ impl Children<'_> {
         let mut child = command
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(|error| not_started(&command, error))?;
+            .map_err(|error| not_started(&command, &error))?;
         self.stopping.processes.add(&child);
         let said = child.stderr.take().map(|pipe| listen(pipe, To::Stderr));
         self.running.push((child, said));

@@ -1,7 +1,7 @@
 //! What there is at the other end: which commands list it, and when.
 
 use std::collections::HashMap;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use zfs_core::{DatasetName, Guid};
 
@@ -18,6 +18,9 @@ pub(super) struct Sizes {
     known: Option<HashMap<DatasetName, Vec<listing::Size>>>,
 }
 
+/// The topmost dataset of the pool that was listed last, and its GUID.
+pub(super) type KnownPool = Mutex<Option<(DatasetName, Guid)>>;
+
 const DATASETS: &str = "filesystem,volume";
 const POINTS: &str = "snapshot,bookmark";
 const ALL: &str = "filesystem,volume,snapshot,bookmark";
@@ -33,10 +36,9 @@ fn list<'a>(
     head.into_iter().chain(roots)
 }
 
-/// The arguments that list the GUID of a dataset's pool.
-fn pool_of(dataset: &DatasetName) -> [&str; 7] {
-    let pool = dataset.as_str().split('/').next().unwrap_or_default();
-    ["list", "-Hp", "-d", "0", "-o", "guid", pool]
+/// The arguments that list the GUID of a pool's topmost dataset.
+fn guid_of(top: &DatasetName) -> [&str; 7] {
+    ["list", "-Hp", "-d", "0", "-o", "guid", top.as_str()]
 }
 
 fn number(line: &[u8]) -> Option<Guid> {
@@ -101,7 +103,7 @@ impl Stock {
         let all = self.zfs(list(ALL, &columns, [root]));
         let pool = match &self.pool {
             // Where there is none, the rest says so as well.
-            Some(_) => format!("{}; ", self.zfs(pool_of(root))),
+            Some(_) => format!("{}; ", self.zfs(guid_of(&root.pool().root()))),
             None => String::new(),
         };
         let command = self.with_programs(&format!("{pool}{datasets} && {all}"));
@@ -139,8 +141,8 @@ impl Stock {
         // A line of the listing has tabs.
         match (&self.pool, number(line)) {
             (Some(pool), Some(guid)) => {
-                let known = (root.pool().to_string(), guid);
-                *pool.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
+                let top = root.pool().root();
+                *pool.lock().unwrap_or_else(PoisonError::into_inner) = Some((top, guid));
                 rest.get(1..).unwrap_or_default()
             }
             _ => output,
@@ -148,19 +150,23 @@ impl Stock {
     }
 
     /// The GUID of a pool, of which the last listing may have said it.
-    pub(super) fn known_pool(&self, dataset: &DatasetName) -> Result<Guid, Error> {
-        let pool = dataset.pool().to_string();
+    pub(super) fn known_pool(&self, dataset: &DatasetName) -> Result<Option<Guid>, Error> {
+        let top = dataset.pool().root();
         let known = self.pool.as_ref().and_then(|known| {
             let known = known.lock().unwrap_or_else(PoisonError::into_inner);
-            known.clone().filter(|(name, _)| *name == pool)
+            known.clone().filter(|(name, _)| *name == top)
         });
         if let Some((_, guid)) = known {
-            return Ok(guid);
+            return Ok(Some(guid));
         }
-        let said = self.run(pool_of(dataset))?;
-        number(said.trim_ascii()).ok_or_else(|| {
+        let names = std::slice::from_ref(&top);
+        let said = self.run_on_what_is_there(&self.zfs(guid_of(&top)), names)?;
+        if said.is_empty() {
+            return Ok(None);
+        }
+        number(said.trim_ascii()).map(Some).ok_or_else(|| {
             let said = String::from_utf8_lossy(&said);
-            self.malformed(&pool, &format!("{:?} is no GUID", said.trim()))
+            self.malformed(top.as_str(), &format!("{:?} is no GUID", said.trim()))
         })
     }
 

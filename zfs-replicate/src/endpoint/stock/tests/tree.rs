@@ -45,7 +45,8 @@ fn a_tree_takes_one_command() {
 #[test]
 fn which_pool_it_is_is_asked_with_the_tree() {
     let again = "tank/a\\t1\\t5\\ntank/a@x\\t2\\t6\\n";
-    let pool = "case \"$*\" in *'-o guid tank') echo 4711 ;; esac; ";
+    let pool = "case \"$*\" in *'-o guid tank') echo 4711 ;; *'-o guid odd') echo odd ;;
+        *guid\\ vault) echo \"cannot open 'vault': no such pool\" >&2; exit 1 ;; esac; ";
     let (stock, calls) = stock(&format!("{pool}{}", lists(A, again)));
     let stock = stock.with_pool();
     let tree = stock.tree(&name("tank/a")).unwrap();
@@ -53,8 +54,9 @@ fn which_pool_it_is_is_asked_with_the_tree() {
     assert_eq!(stock.pool_guid(&name("tank/b")).unwrap(), Some(Guid(4711)));
     assert_eq!(calls.commands(), 1);
     // Of another one it is asked by itself, and nothing else is taken for it.
-    assert!(stock.pool_guid(&name("vault")).is_err());
-    assert_eq!(calls.commands(), 2);
+    assert_eq!(stock.pool_guid(&name("vault/a")).unwrap(), None);
+    assert!(stock.pool_guid(&name("odd")).is_err());
+    assert_eq!(calls.commands(), 3);
 }
 
 #[test]
