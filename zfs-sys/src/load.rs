@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::os::fd::RawFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -145,18 +144,15 @@ impl Lib {
     }
 }
 
-/// The descriptors of this process that are that character device.
-fn descriptors_of(device: &Path) -> Vec<RawFd> {
-    let (Ok(device), Ok(files)) = (fs::metadata(device), fs::read_dir("/proc/self/fd")) else {
+/// The descriptors of this process that are that file. Only their names are
+/// looked at: to ask a file itself takes for ever where its server is gone.
+fn descriptors_of(path: &Path) -> Vec<RawFd> {
+    let Ok(files) = fs::read_dir("/proc/self/fd") else {
         return Vec::new();
-    };
-    let is_one = |file: &fs::DirEntry| {
-        fs::metadata(file.path())
-            .is_ok_and(|file| file.file_type().is_char_device() && file.rdev() == device.rdev())
     };
     files
         .flatten()
-        .filter(is_one)
+        .filter(|file| fs::read_link(file.path()).is_ok_and(|name| name == path))
         .filter_map(|file| file.file_name().to_str()?.parse().ok())
         .collect()
 }
