@@ -45,23 +45,25 @@ impl TargetId {
     }
 
     /// A name for a target that was given none: 16 hex digits that depend on
-    /// its host (empty for this one) and its dataset, and on nothing else.
+    /// what tells where it is and on its dataset, and on nothing else. That is
+    /// the GUID of its pool, in hex, or its host where nothing can be asked
+    /// there.
     ///
     /// ```
     /// use zfs_core::DatasetName;
     /// use zfs_replicate::marker::TargetId;
     ///
     /// let vault = DatasetName::parse("vault/home")?;
-    /// let here = TargetId::derived("", &vault);
-    /// assert_eq!(here, TargetId::derived("", &vault));
+    /// let here = TargetId::derived("2f0ad9a4c5a5be31", &vault);
+    /// assert_eq!(here, TargetId::derived("2f0ad9a4c5a5be31", &vault));
     /// assert_ne!(here, TargetId::derived("backup.example.org", &vault));
     /// # Ok::<(), zfs_core::Error>(())
     /// ```
-    pub fn derived(host: &str, dataset: &DatasetName) -> TargetId {
+    pub fn derived(place: &str, dataset: &DatasetName) -> TargetId {
         // FNV-1a: it is short, and it must be the same in every release for
         // as long as there are markers, which std's hasher does not promise.
         let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-        for byte in host
+        for byte in place
             .bytes()
             .chain(std::iter::once(0))
             .chain(dataset.as_str().bytes())
