@@ -62,14 +62,14 @@ pub fn is_within(name: &str, root: &str) -> bool {
 ///
 /// ZFS would not have written that, or datasets were renamed between the two.
 pub fn parse(output: &[u8], root: &str) -> Result<Vec<Listed>, Malformed> {
-    let whole = |problem: &str| Malformed::new(0, problem);
-    let text = std::str::from_utf8(output).map_err(|_| whole("it is no text"))?;
+    let text = std::str::from_utf8(output).map_err(|_| Malformed::new(1, "it is no text"))?;
     // The dataset itself is always there.
     let Some(lines) = text.strip_suffix('\n') else {
-        return Err(whole(match text.len() {
+        let problem = match text.len() {
             0 => "it is empty",
             _ => "it ends within a line",
-        }));
+        };
+        return Err(Malformed::new(text.lines().count().max(1), problem));
     };
     let mut found = Twice::default();
     let (mut last, mut is_twice) = (0, false);
@@ -78,6 +78,9 @@ pub fn parse(output: &[u8], root: &str) -> Result<Vec<Listed>, Malformed> {
         let row = Row::read(line, root)
             .ok_or_else(|| wrong(format!("{line:?} is not one of its lines")))?;
         is_twice |= matches!(row.what, What::Again { .. });
+        if !is_twice && matches!(row.what, What::Point { .. }) {
+            return Err(wrong("it comes before the second list".to_owned()));
+        }
         row.add(&mut found).map_err(wrong)?;
         last = number;
     }
