@@ -110,6 +110,18 @@ fn sentences(plan: &Plan) -> Vec<String> {
     plan.steps.iter().map(ToString::to_string).collect()
 }
 
+fn words(plan: &Plan) -> Vec<&'static str> {
+    plan.steps.iter().map(|step| step.action.word()).collect()
+}
+
+/// What each step does, and to what.
+fn doings(plan: &Plan) -> Vec<(&'static str, &str)> {
+    let steps = plan.steps.iter();
+    steps
+        .map(|step| (step.action.word(), step.target.as_str()))
+        .collect()
+}
+
 fn only_refusal(plan: &Plan) -> Refusal {
     let [step] = plan.steps.as_slice() else {
         panic!("more than one step: {plan:?}");

@@ -3,7 +3,7 @@
 use zfs_core::Guid;
 
 use super::{
-    bookmarked, clone_of, dataset, name, planned, planned_with, sentences, source, target,
+    bookmarked, clone_of, dataset, name, planned, planned_with, sentences, source, target, words,
 };
 use crate::marker::TargetId;
 use crate::plan::{Gone, Options, Plan, Provenance, Why, provenance};
@@ -221,7 +221,7 @@ fn renamed(source: Vec<Dataset>, target: Vec<Dataset>, options: &Options<'_>) ->
         [vec![top("vault/a")], target].concat(),
         &options.gone(Gone::Destroy).provenance(&replicas),
     );
-    let words: Vec<_> = plan.steps.iter().map(|step| step.action.word()).collect();
+    let words = words(&plan);
     assert!(!words.contains(&"destroy"), "{plan:#?}");
     plan
 }

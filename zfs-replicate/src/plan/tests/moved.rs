@@ -4,7 +4,8 @@
 use zfs_core::{Guid, SnapshotName, Txg};
 
 use super::{
-    bookmarked, clone_of, dataset, interrupted, only_refusal, planned, planned_with, sentences,
+    bookmarked, clone_of, dataset, doings, interrupted, only_refusal, planned, planned_with,
+    sentences, words,
 };
 use crate::plan::{Action, Diverged, Options, Refusal, Why};
 use crate::tree::Dataset;
@@ -47,11 +48,7 @@ fn what_took_the_place_of_a_renamed_dataset_waits_for_it() {
             dataset("vault/a/x", &[("1", 1)]),
         ],
     );
-    let words: Vec<_> = plan
-        .steps
-        .iter()
-        .map(|step| (step.action.word(), step.target.as_str()))
-        .collect();
+    let words = doings(&plan);
     assert_eq!(
         words,
         [
@@ -293,8 +290,7 @@ fn a_target_that_was_only_written_to_goes_back_on_request_before_something_is_se
     // What was interrupted builds on that snapshot, and goes on.
     let half = interrupted(written(&[("1", 1)]), 2, Some(1));
     let plan = planned_with(source(), vec![half], &options);
-    let words: Vec<_> = plan.steps.iter().map(|step| step.action.word()).collect();
-    assert_eq!(words, ["rollback", "resume"]);
+    assert_eq!(words(&plan), ["rollback", "resume"]);
     // A mount alone writes something: without the word, and where nothing is
     // to be sent, that does not matter.
     let plan = planned_with(source(), vec![written(&[("1", 1), ("2", 2)])], &options);
@@ -328,8 +324,7 @@ fn a_rollback_gives_up_what_was_interrupted_and_stops_at_clones() {
     let options = Options::new().diverged(Diverged::Rollback);
     target[0] = interrupted(target[0].clone(), 2, Some(9));
     let plan = planned_with(source.clone(), target.clone(), &options);
-    let words: Vec<_> = plan.steps.iter().map(|step| step.action.word()).collect();
-    assert_eq!(words, ["abort", "rollback", "incremental"]);
+    assert_eq!(words(&plan), ["abort", "rollback", "incremental"]);
 
     target.push(clone_of(dataset("vault/a/c", &[]), "vault/a@y"));
     let plan = planned_with(source, target, &options);
@@ -363,8 +358,10 @@ fn bookmarks_of_what_was_given_to_a_promoted_clone_do_not_claim_it() {
             dataset("vault/a/z", &[("1", 1)]),
         ],
     );
-    let words: Vec<_> = plan.steps.iter().map(|step| step.action.word()).collect();
-    assert_eq!(words, ["nothing", "rename", "nothing", "incremental"]);
+    assert_eq!(
+        words(&plan),
+        ["nothing", "rename", "nothing", "incremental"]
+    );
     let Action::Send(range) = &plan.steps[3].action else {
         panic!("no range");
     };
@@ -382,7 +379,7 @@ fn nothing_is_destroyed_for_a_rollback_that_a_bookmark_stands_in_the_way_of() {
         let there = bookmarked(there.clone(), &[("for-site-c", marked, txg)]);
         let plan = planned_with(source(), vec![there], &options);
         assert_eq!(plan.refused().count(), usize::from(refused), "{plan:?}");
-        let words: Vec<_> = plan.steps.iter().map(|step| step.action.word()).collect();
+        let words = words(&plan);
         assert_eq!(words.contains(&"rollback"), !refused);
     }
     // The snapshot is gone, and its bookmark stays.
@@ -414,11 +411,7 @@ fn replicas_below_what_had_to_make_room_are_brought_back() {
     assert!(matches!(refused, Why::Refused(Refusal::Occupied)));
     // As the refusal advises.
     let plan = planned(source(), below("vault/a/x.old"));
-    let words: Vec<_> = plan
-        .steps
-        .iter()
-        .map(|step| (step.action.word(), step.target.as_str()))
-        .collect();
+    let words = doings(&plan);
     assert_eq!(
         words,
         [

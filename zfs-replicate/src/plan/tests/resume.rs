@@ -1,7 +1,7 @@
 //! Cases by name: what an interrupted receive left on the target.
 
 use super::{
-    dataset, encrypted, interrupted, name, only_refusal, planned, planned_with, sentences,
+    dataset, encrypted, interrupted, name, only_refusal, planned, planned_with, sentences, words,
 };
 use crate::plan::{Action, Options, Provenance, Unusable, Why};
 use crate::tree::{Dataset, Key, Partial};
@@ -145,6 +145,5 @@ fn somebody_elses_interrupted_receive_is_left_alone() {
     let whose = |_: &_| Provenance::Replica;
     let options = Options::new().provenance(&whose);
     let plan = planned_with(here(), vec![foreign], &options);
-    let words: Vec<_> = plan.steps.iter().map(|step| step.action.word()).collect();
-    assert_eq!(words, ["abort", "full"]);
+    assert_eq!(words(&plan), ["abort", "full"]);
 }

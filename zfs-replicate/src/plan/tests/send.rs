@@ -2,7 +2,7 @@
 
 use zfs_core::{DatasetName, Guid};
 
-use super::{dataset, encrypted, name, planned, sentences, source, target};
+use super::{dataset, doings, encrypted, name, planned, sentences, source, target};
 use crate::plan::{Action, Base, Options, plan};
 use crate::tree::{Key, Snapshot};
 
@@ -84,11 +84,7 @@ fn parents_come_first_and_missing_ones_are_made() {
     let mut target = target(Vec::new());
     target.root = name("vault/deep/a");
     let plan = plan(&source, &target, &Options::new()).unwrap();
-    let steps: Vec<_> = plan
-        .steps
-        .iter()
-        .map(|step| (step.action.word(), step.target.as_str()))
-        .collect();
+    let steps = doings(&plan);
     assert_eq!(
         steps,
         [
