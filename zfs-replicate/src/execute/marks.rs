@@ -53,7 +53,7 @@ impl<'a> Marks<'a> {
     }
 
     fn try_sending<'s>(&mut self, streams: impl Iterator<Item = &'s Stream>) -> Result<(), Error> {
-        let Some(moves) = &self.moves else {
+        let Some(moves) = &mut self.moves else {
             return Ok(());
         };
         let mut new = Vec::new();
@@ -61,8 +61,9 @@ impl<'a> Marks<'a> {
             let guid = stream.to.guid;
             let name = moves.sending(self.dataset, guid)?;
             // An earlier run may have left it.
-            if !moves.stale.contains(&name) {
-                new.push((base(stream), name.clone()));
+            match moves.stale.iter().position(|stale| *stale == name) {
+                Some(index) => drop(moves.stale.remove(index)),
+                None => new.push((base(stream), name.clone())),
             }
             self.sending.push((guid, name));
         }
@@ -82,9 +83,7 @@ impl<'a> Marks<'a> {
             .iter()
             .position(|(guid, _)| *guid == stream.to.guid);
         let done = self.sending.drain(..until.map_or(0, |index| index + 1));
-        let stale: Vec<_> = done.map(|(_, name)| name).collect();
-        moves.stale.retain(|name| !stale.contains(name));
-        moves.stale.extend(stale);
+        moves.stale.extend(done.map(|(_, name)| name));
         self.arrived = Some(base(stream));
     }
 

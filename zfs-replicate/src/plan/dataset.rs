@@ -212,7 +212,7 @@ impl<'a> Planner<'a> {
             self.steps.push(pair.step(Action::Rollback(rollback), why));
         }
 
-        let marked = self.mark(pair, &base, !missing.is_empty());
+        let marked = self.mark(pair, &base, &missing);
         let newest = there.newest().map(|snapshot| snapshot.name.clone());
         let why = match (&resume, newest) {
             (Some(point), _) => Why::Interrupted { bytes: point.bytes },

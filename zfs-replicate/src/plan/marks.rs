@@ -1,22 +1,25 @@
 //! Markers: what a dataset's steps do about them.
 
+use std::collections::HashSet;
+
 use zfs_core::{BookmarkName, Guid};
 
 use super::Planner;
 use super::dataset::Pair;
 use super::step::{Action, Base, Mark, MarkerMove, Why};
 use crate::marker::Marker;
-use crate::tree::{Bookmark, Dataset};
+use crate::tree::{Bookmark, Dataset, Snapshot};
 
 impl<'a> Planner<'a> {
     /// Puts the marker for `base` right, and returns what is stale once there is
-    /// another. Where something `is_sent` on that base, it stays until then
-    /// whatever it is called.
+    /// another. Until then what keeps that base stays whatever it is called, and
+    /// so does what was bookmarked for the snapshots that are `missing` and about
+    /// to be sent: another run may be sending them right now.
     pub(super) fn mark(
         &mut self,
         pair: &Pair<'a>,
         base: &Base,
-        is_sent: bool,
+        missing: &[Snapshot],
     ) -> Vec<BookmarkName> {
         let Some(target) = self.options.marker else {
             return Vec::new();
@@ -30,30 +33,32 @@ impl<'a> Planner<'a> {
                 .push(pair.step(Action::Nothing, Why::NoRoomForMarker));
             return Vec::new();
         };
-        let mut stale = self.own_markers(pair.source);
-        let missing = !stale.contains(&name);
-        stale.retain(|own| *own != name);
-        let mut later = vec![name.clone()];
-        if is_sent {
-            let (base, others): (Vec<_>, _) = stale
-                .into_iter()
-                .partition(|own| matches!(base, Base::Bookmark { name, .. } if name == own));
-            (later, stale) = ([later, base].concat(), others);
-        }
-        if missing || !stale.is_empty() {
-            let why = if missing {
+        let own = self.own_markers(pair.source);
+        let is_missing = !own.contains(&name);
+        let is_base =
+            |own: &BookmarkName| matches!(base, Base::Bookmark { name, .. } if name == own);
+        let sent: HashSet<Guid> = missing.iter().map(|snapshot| snapshot.guid).collect();
+        let stays = |own: &BookmarkName| {
+            let sending = Marker::parse_sending(own.bookmark());
+            let is_sending = sending.is_some_and(|sending| sent.contains(&sending.guid));
+            is_sending || (!sent.is_empty() && is_base(own))
+        };
+        let (later, stale): (Vec<_>, Vec<_>) =
+            own.into_iter().filter(|own| *own != name).partition(stays);
+        if is_missing || !stale.is_empty() {
+            let why = if is_missing {
                 Why::MarkerMissing
             } else {
                 Why::MarkerStale
             };
             let mark = Mark {
                 of: base.clone(),
-                create: missing.then_some(name),
+                create: is_missing.then(|| name.clone()),
                 destroy: stale,
             };
             self.steps.push(pair.step(Action::Mark(mark), why));
         }
-        later
+        [vec![name], later].concat()
     }
 
     pub(super) fn first_marker(&mut self, pair: &Pair<'a>) -> Option<MarkerMove> {

@@ -50,6 +50,38 @@ fn markers_are_put_right_before_anything_is_sent() {
 }
 
 #[test]
+fn what_was_bookmarked_to_be_sent_keeps_the_base_and_is_not_taken_from_who_sends_it() {
+    let siteb: TargetId = "siteb".parse().unwrap();
+    let sending = |guid| format!("sending-siteb-{guid:016x}");
+    // The run was killed when 1 had arrived, and that was pruned.
+    let bookmarks = [sending(1), sending(2), sending(9)];
+    let there = [(&bookmarks[0], 1), (&bookmarks[1], 2), (&bookmarks[2], 9)];
+    let there = there.map(|(name, guid)| (name.as_str(), guid, 5));
+    let source = source(vec![bookmarked(dataset("tank/a", &[("2", 2)]), &there)]);
+    let target = target(vec![dataset("vault/a", &[("1", 1)])]);
+    let plan = plan(&source, &target, &Options::new().marker(&siteb)).unwrap();
+    assert_eq!(
+        sentences(&plan),
+        [
+            "mark tank/a#sending-siteb-0000000000000001 with \
+             tank/a#replica-siteb-0000000000000001, then destroy \
+             tank/a#sending-siteb-0000000000000009: the target has it and the source has no \
+             marker yet",
+            "send tank/a@2 to vault/a as an increment on tank/a#sending-siteb-0000000000000001: \
+             they are younger than vault/a@1, the target's youngest",
+        ]
+    );
+    let Action::Send(range) = &plan.steps[1].action else {
+        panic!("no range");
+    };
+    // They go with the first success.
+    let stale = &range.marker.as_ref().unwrap().stale;
+    let stale: Vec<&str> = stale.iter().map(|name| name.bookmark()).collect();
+    let marker = "replica-siteb-0000000000000001";
+    assert_eq!(stale, [marker, &bookmarks[0], &bookmarks[1]]);
+}
+
+#[test]
 fn where_no_marker_fits_the_plan_says_so_and_sends_without() {
     let siteb: TargetId = "siteb".parse().unwrap();
     let child = format!("tank/a/{}", "d".repeat(230));
