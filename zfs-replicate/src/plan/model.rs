@@ -86,7 +86,7 @@ impl Side {
             .expect("the model has valid names")
     }
 
-    fn path(&self, name: &DatasetName) -> String {
+    pub fn path(&self, name: &DatasetName) -> String {
         name.strip_prefix(&self.name(""))
             .expect("inside the tree")
             .to_owned()

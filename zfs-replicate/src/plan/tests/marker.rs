@@ -1,6 +1,8 @@
 //! Cases by name: the markers of a target on the source.
 
 use super::{bookmarked, dataset, name, sentences, source, target};
+use zfs_core::BookmarkName;
+
 use crate::marker::TargetId;
 use crate::plan::{Action, Options, Why, plan};
 
@@ -76,7 +78,7 @@ fn what_was_bookmarked_to_be_sent_keeps_the_base_and_is_not_taken_from_who_sends
     };
     // They go with the first success.
     let stale = &range.marker.as_ref().unwrap().stale;
-    let stale: Vec<&str> = stale.iter().map(|name| name.bookmark()).collect();
+    let stale: Vec<&str> = stale.iter().map(BookmarkName::bookmark).collect();
     let marker = "replica-siteb-0000000000000001";
     assert_eq!(stale, [marker, &bookmarks[0], &bookmarks[1]]);
 }
