@@ -41,13 +41,20 @@ impl LoadKey {
             .as_deref()
             .map(KeyLocation::parse)
             .transpose()?;
+        let many_keys = self.recursive || self.all;
+        if many_keys && location.as_ref().is_some_and(|it| it.path().is_some()) {
+            return usage("of many keys -L can only be prompt");
+        }
         let roots = roots(act, self.name.as_ref(), self.all)?;
         let load =
             |act: &mut Act, root: &DatasetName| load(act, root, location.as_ref(), self.check);
         let done = if self.check { "verified" } else { "loaded" };
-        if self.recursive || self.all {
-            let roots = encryption_roots(act, &roots, KeyStatus::Unavailable)?;
-            return many(act, &roots, done, load);
+        if many_keys {
+            let below = encryption_roots(act, &roots, KeyStatus::Unavailable);
+            if below.is_err() && self.check {
+                tell(act, 0, 0, done);
+            }
+            return many(act, &below?, done, load);
         }
         for root in &roots {
             let outcome = load(act, root);
