@@ -190,7 +190,10 @@ fn fill(site: &Site) {
     ]);
     let origin = site.pool.snapshot("src/with space@first one");
     let clone = site.pool.dataset("src/clone");
-    run(&["zfs", "clone", origin.as_str(), clone.as_str()]);
+    // Mounted, it would be hidden by its parent, and OpenZFS 2.1 could unmount
+    // neither.
+    let unmounted = ["zfs", "clone", "-o", "canmount=noauto"];
+    run(&[&unmounted[..], &[origin.as_str(), clone.as_str()]].concat());
     run(&[
         "zfs",
         "snapshot",
