@@ -431,6 +431,8 @@ impl<'a> Planner<'a> {
 }
 
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod properties;

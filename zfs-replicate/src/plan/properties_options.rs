@@ -6,8 +6,9 @@ use std::collections::{BTreeSet, HashMap};
 use proptest::prelude::*;
 use zfs_core::{DatasetName, Guid};
 
+use super::events::{Event, NAMES, PATHS, event};
 use super::model::{Entry, Side, World, ops};
-use super::properties::{Event, NAMES, PATHS, event, name_taken, settle, wanted};
+use super::properties::{name_taken, settle, wanted};
 use super::step::Action;
 use super::{Diverged, Encrypted, Gone, Options, Plan, Provenance};
 use crate::tree::{Dataset, Snapshot};
