@@ -13,6 +13,7 @@ pub mod completions;
 pub mod ctl;
 pub mod exit;
 pub mod list;
+pub mod lock;
 pub mod logging;
 pub mod pipeline;
 pub mod replicate;

@@ -10,6 +10,8 @@ use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use jiff::SignedDuration;
+
 /// Something could not be written to standard output.
 static LOST: AtomicBool = AtomicBool::new(false);
 
@@ -35,6 +37,23 @@ pub fn out(text: Arguments<'_>) {
 #[doc(hidden)]
 pub fn err(text: Arguments<'_>) {
     let _ = io::stderr().lock().write_fmt(text);
+}
+
+/// `1d 2h 3m 4s`, beginning with the largest that is not zero.
+pub fn duration(length: SignedDuration) -> String {
+    let seconds = length.as_secs();
+    let parts = [
+        (seconds / 86_400, 'd'),
+        (seconds / 3600 % 24, 'h'),
+        (seconds / 60 % 60, 'm'),
+        (seconds % 60, 's'),
+    ];
+    let first = parts.iter().position(|(count, _)| *count != 0).unwrap_or(3);
+    let parts = parts.iter().skip(first);
+    let parts: Vec<_> = parts
+        .map(|(count, unit)| format!("{count}{unit}"))
+        .collect();
+    parts.join(" ")
 }
 
 /// `std::print!` that does not panic.

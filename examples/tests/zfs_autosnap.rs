@@ -3,7 +3,7 @@
 #[path = "../../zfs-core/tests/fixture/mod.rs"]
 mod fixture;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -214,8 +214,27 @@ fn with_recursive_zfs_what_is_gone_or_not_received_does_not_keep_the_rest() {
     let all = site.snapshots();
     assert_eq!(all.keys().collect::<Vec<_>>(), ["a", "a/b", "src"]);
 
+    // Nor does it with the other kind of recursion, and what scripts print is
+    // none of what a machine reads.
+    site.configure(
+        "[POOL/src]\nuse_template = t\n[POOL/a]\nuse_template = t\nrecursive = yes\n\
+         process_children_only = yes\n[template_t]\nhourly = 0\ndaily = 3\nmonthly = 0\n\
+         pre_snapshot_script = echo hello\nscript_timeout = 60\n",
+    );
+    let told = site.ok(&["--take-snapshots", "--json"]);
+    let names: Vec<_> = told
+        .lines()
+        .map(|line| event(line)["name"].as_str().unwrap().to_owned())
+        .map(|name| name.split_once('@').unwrap().0.to_owned())
+        .collect();
+    let taken = ["src", "a/b"].map(|name| site.pool.dataset(name).to_string());
+    assert_eq!(
+        names.iter().collect::<BTreeSet<_>>(),
+        taken.iter().collect()
+    );
+
     // What fails was never told as done.
-    site.configure("[POOL/a/half]\nhourly = 3\ndaily = 0\nmonthly = 0\n");
+    site.configure("[POOL/missing]\nhourly = 3\ndaily = 0\nmonthly = 0\n");
     let output = site.run(&["--take-snapshots", "--json"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let told = String::from_utf8(output.stdout).unwrap();

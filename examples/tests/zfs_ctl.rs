@@ -73,9 +73,20 @@ fn what_is_shared_keeps_its_snapshots_where_it_is_not_destroyed() {
     ] {
         let output = pool.run(&mut Command::new(binary()), line);
         assert!(output.status.success(), "{line}: {output:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(
+            said.contains("zfs share"),
+            line == "mount POOL/a/b",
+            "{said}"
+        );
     }
     let was = pool.state();
-    for line in ["destroy -r POOL/a/b", "destroy -R POOL/a"] {
+    for line in [
+        "destroy -r POOL/a/b",
+        "destroy -R POOL/a",
+        "destroy -f -r POOL/a/b",
+        "unmount POOL/a/b",
+    ] {
         let output = pool.run(&mut Command::new(binary()), line);
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{line}: {said}");

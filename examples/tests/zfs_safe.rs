@@ -59,13 +59,15 @@ impl Ran {
     }
 }
 
-fn replicate(arguments: &[&str]) -> Ran {
+fn command(arguments: &[&str]) -> Command {
     let folder = std::env::var("ZFS_TEST_BIN_DIR").expect("cargo xtask test sets it");
-    let output = Command::new(format!("{folder}/zfs-replicate"))
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
+    let mut command = Command::new(format!("{folder}/zfs-replicate"));
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn replicate(arguments: &[&str]) -> Ran {
+    let output = command(arguments).output().unwrap();
     Ran {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).unwrap(),
@@ -107,9 +109,13 @@ impl Site {
     }
 
     fn safe(&self, options: &[&str]) -> Ran {
+        self.with_safe(options, replicate)
+    }
+
+    fn with_safe<R>(&self, options: &[&str], run: impl FnOnce(&[&str]) -> R) -> R {
         let (source, target) = (self.source(), self.target());
         let head = ["--safe", "-r", "--identifier=vault"];
-        replicate(&[&head[..], options, &[source.as_str(), target.as_str()]].concat())
+        run(&[&head[..], options, &[source.as_str(), target.as_str()]].concat())
     }
 
     /// Everything on both pools.

@@ -287,7 +287,8 @@ impl Zfs {
     ///
     /// As [`Zfs::send`], but for the descriptor and the key; and
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for a
-    /// [`SendRequest::dataset`], which ZFS does not estimate.
+    /// [`SendRequest::dataset`] and for what an interrupted receive has saved,
+    /// which ZFS does not estimate.
     pub fn send_space(&self, request: &SendRequest) -> Result<u64, Error> {
         request.check(Operation::SendSpace)?;
         self.lzc()?

@@ -49,6 +49,12 @@ fn what_would_unmount_something_shared_is_refused_in_words() {
                 assert!(text.contains(word), "{what}: {text}");
             }
         }
+        let failed = zfs.unmount_all([&top], UnmountFlags::empty()).unwrap();
+        assert!(
+            failed
+                .iter()
+                .any(|error| error.to_string().contains(property))
+        );
         assert_eq!(get(&child, "mounted"), "yes");
         assert_eq!(get(&top, "mounted"), "yes");
         assert_eq!(get(&child, "canmount"), "on");
@@ -57,7 +63,10 @@ fn what_would_unmount_something_shared_is_refused_in_words() {
         set(zfs, &child, "canmount", "noauto").unwrap();
         zfs.rename_with(&top, &moved, Mounts::Leave).unwrap();
         zfs.rename_with(&moved, &top, Mounts::Leave).unwrap();
-        zfs.unmount(&top, UnmountFlags::empty()).unwrap();
+        let error = zfs.unmount(&top, UnmountFlags::empty()).unwrap_err();
+        assert!(error.to_string().contains(child.as_str()), "{error}");
+        assert_eq!(get(&child, "mounted"), "yes");
+        zfs.unmount(&top, UnmountFlags::SHARED).unwrap();
         zfs.rename(&top, &moved).unwrap();
         zfs.check_destroy([&pool.dataset("moved/child")]).unwrap();
         zfs.destroy(&pool.dataset("moved/child")).unwrap();

@@ -338,6 +338,8 @@ fn saved_parts_of_full_and_incremental_streams_are_sent_on() {
     let to = ground.to("copy@one").resumable();
     zfs.receive_from(&to, half(&streams().full)).unwrap_err();
     let saved = zfs.saved_request(&ground.dataset("copy")).unwrap();
+    let error = zfs.send_space(&saved).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
     let part = send(zfs, &saved).unwrap();
     let to = ground.to("third@one").resumable();
     let error = zfs.receive_from(&to, &part[..]).unwrap_err();
@@ -356,6 +358,8 @@ fn saved_parts_of_full_and_incremental_streams_are_sent_on() {
         saved.source().unwrap().as_str(),
         ground.snapshot("b@one").as_str()
     );
+    let error = zfs.send_space(&saved).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
     let part = send(zfs, &saved).unwrap();
     let begin = BeginRecord::read(&mut &part[..]).unwrap();
     assert_eq!(begin.from_guid().unwrap().to_string(), streams().one.1);

@@ -137,14 +137,13 @@ pub trait Endpoint: Send + Sync {
     /// `None` where that cannot be told.
     fn sent(&self, stream: &Stream, pipe: &Weak<OwnedFd>) -> Option<u64>;
 
-    /// Reads a stream from a pipe into a snapshot, and returns how many bytes
-    /// that took. Nothing gets mounted. If it is interrupted, what arrived is
-    /// kept.
+    /// Reads a stream from a pipe into a snapshot. Nothing gets mounted. If it
+    /// is interrupted, what arrived is kept.
     ///
     /// # Errors
     ///
     /// It cannot be received, or ends too early.
-    fn receive(&self, receive: &Receive, pipe: BorrowedFd<'_>) -> Result<u64, Error>;
+    fn receive(&self, receive: &Receive, pipe: BorrowedFd<'_>) -> Result<Arrived, Error>;
 
     /// Whether an interrupted receive into a dataset has left something to go
     /// on with; not where that cannot be told.
@@ -171,8 +170,8 @@ pub trait Endpoint: Send + Sync {
     /// The name is taken, or what is to be above it is not there.
     fn rename(&self, from: &DatasetName, to: &DatasetName) -> Result<(), Error>;
 
-    /// Makes a dataset as a clone of a snapshot, with these properties. It is
-    /// not mounted, and read-only.
+    /// Makes a dataset as a clone of a snapshot, with these properties, and
+    /// read-only. Without `canmount=noauto` among them it may be mounted.
     ///
     /// # Errors
     ///
@@ -222,6 +221,14 @@ pub trait Endpoint: Send + Sync {
     /// The snapshot is gone, or the holds cannot be read.
     fn hold(&self, snapshot: &SnapshotName, tag: &str) -> Result<(), Error>;
 
+    /// Takes holds of this tag off snapshots; those that have none do not
+    /// matter.
+    ///
+    /// # Errors
+    ///
+    /// The holds cannot be read, or may not be released.
+    fn release(&self, snapshots: &[&SnapshotName], tag: &str) -> Result<(), Error>;
+
     /// Makes bookmarks. Those that can be made are, whatever becomes of others.
     ///
     /// # Errors
@@ -261,12 +268,14 @@ pub trait Receiving: Send {
 }
 
 /// What came of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arrived {
     /// How many bytes it had.
     pub bytes: u64,
     /// What is known of the snapshot that it made.
     pub guid: Arrival,
+    /// Which properties could not be set, each with what ZFS said.
+    pub unset: Vec<String>,
 }
 
 /// What is known of a snapshot when its stream is through.

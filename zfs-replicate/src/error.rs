@@ -183,6 +183,17 @@ pub enum Error {
         /// What stands in the way of the marker.
         source: Box<Error>,
     },
+    /// The streams arrived, and what was to be set on the dataset could not be.
+    #[error(
+        "what was sent has arrived, but {dataset} has not the properties that it was to have: \
+         {problems}"
+    )]
+    NotSet {
+        /// The dataset on the target.
+        dataset: DatasetName,
+        /// Each property, with what ZFS said.
+        problems: String,
+    },
     /// The other end runs one command whatever it is asked, and that is not it.
     #[error("`{what}` cannot be had from {host}, which runs one command whatever it is asked")]
     Forced {

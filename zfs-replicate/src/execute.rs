@@ -36,6 +36,7 @@ use crate::error::Error;
 use crate::marker::TargetId;
 use crate::plan::{Action, Plan, Range, Step, Stream, Why, signature};
 use crate::properties::{Chosen, Properties, REPLICA_PROPERTY};
+use crate::tree::Kind;
 use marks::{AHEAD, Marks, put_right};
 use stages::Stages;
 use transfer::{Sent, Ways};
@@ -316,7 +317,7 @@ impl<'e> Run<'_, 'e> {
     /// it is a clone of; before something is retired, anything.
     fn missing(&self, step: &Step) -> Option<&'e DatasetName> {
         let origin = match &step.action {
-            Action::Clone { origin } => Some(origin.dataset()),
+            Action::Clone { origin, .. } => Some(origin.dataset()),
             Action::Send(range) => range.origin.as_ref().map(SnapshotName::dataset),
             _ => None,
         };
@@ -363,8 +364,13 @@ impl<'e> Run<'_, 'e> {
                 observer.event(&Event::Changed { step });
                 Ok(())
             }
-            Action::Clone { origin } => {
-                target.clone_snapshot(origin, &step.target, &self.signed)?;
+            Action::Clone { origin, kind } => {
+                let mut properties = self.signed.clone();
+                if *kind == Kind::Filesystem {
+                    // zfs(8) mounts what it clones.
+                    properties.insert("canmount".to_owned(), "noauto".to_owned());
+                }
+                target.clone_snapshot(origin, &step.target, &properties)?;
                 observer.event(&Event::Changed { step });
                 Ok(())
             }
@@ -374,11 +380,13 @@ impl<'e> Run<'_, 'e> {
                 Ok(())
             }
             Action::Rollback(rollback) => {
+                self.release(&rollback.destroy)?;
                 target.rollback(rollback)?;
                 observer.event(&Event::Changed { step });
                 Ok(())
             }
             Action::Destroy { snapshots } => {
+                self.release(snapshots)?;
                 target.destroy(&step.target, snapshots)?;
                 observer.event(&Event::Changed { step });
                 Ok(())
@@ -412,12 +420,13 @@ impl<'e> Run<'_, 'e> {
         let mut marks = Marks::new(*source, &step.source, range.marker.clone());
         let mut on_the_way = Vec::new();
         let mut sent_all = Ok(());
+        let mut unset = Vec::new();
         for (index, (stream, receive)) in streams.iter().zip(&receives).enumerate() {
             if index % AHEAD == 0 {
                 marks.advance();
                 marks.sending(streams.iter().skip(index).take(AHEAD));
             }
-            let sent = match self.executor.transfer(step, stream, receive, &mut ways) {
+            let mut sent = match self.executor.transfer(step, stream, receive, &mut ways) {
                 Ok(sent) => sent,
                 Err(error) => {
                     sent_all = Err(error);
@@ -425,6 +434,7 @@ impl<'e> Run<'_, 'e> {
                 }
             };
             let arrived = sent.arrived;
+            unset.append(&mut sent.unset);
             on_the_way.push(sent);
             // What may never arrive is not told of, and no marker moves to it.
             if !arrived {
@@ -436,8 +446,26 @@ impl<'e> Run<'_, 'e> {
             marks.arrived(stream);
             *last = Some(stream.clone());
         }
+        if !unset.is_empty() {
+            self.not_set(step, &unset);
+        }
         let marked = marks.end();
         sent_all.and(marked)
+    }
+
+    /// Told by itself, whatever else fails: the data is there, and nobody would
+    /// try again.
+    fn not_set(&self, step: &Step, problems: &[String]) {
+        self.state().outcome.unset += 1;
+        let error = Error::NotSet {
+            dataset: step.target.clone(),
+            problems: problems.join("; "),
+        };
+        self.executor.observer.event(&Event::Failed {
+            step,
+            error: &error,
+            resumable: false,
+        });
     }
 
     fn finished(&self, sent: &Sent<'_>) {
@@ -450,6 +478,15 @@ impl<'e> Run<'_, 'e> {
             bytes: sent.bytes,
             elapsed: sent.elapsed,
         });
+    }
+
+    /// Takes our own holds off what is about to be destroyed on the target.
+    fn release(&self, snapshots: &[SnapshotName]) -> Result<(), Error> {
+        let Some(tag) = &self.executor.hold else {
+            return Ok(());
+        };
+        let snapshots: Vec<&SnapshotName> = snapshots.iter().collect();
+        self.executor.target.release(&snapshots, tag)
     }
 
     /// The target's first: what it has must not go before the source knows.

@@ -64,6 +64,9 @@ pub struct Arrived {
     pub renamed: Vec<(String, String)>,
     /// The clones that became the originals of what they were clones of.
     pub promoted: Vec<String>,
+    /// Properties that could not be set or inherited: of which dataset, and
+    /// what ZFS said. The data is there all the same.
+    pub unset: Vec<(String, String)>,
     /// How many bytes were read.
     pub bytes: u64,
 }
@@ -166,15 +169,18 @@ impl<'a> Receiver<'a> {
                 let is_top = *snapshot.dataset() == contents.top(target)?;
                 let lost = self.in_the_way(&begin, snapshot.dataset(), &there)?;
                 self.lose(lost.iter().map(SnapshotName::as_str));
-                self.one(
+                let (bytes, unset) = self.one(
                     stream,
                     begin,
                     &snapshot,
                     filesystem.filter(|_| is_first),
                     is_top,
                     &mut there,
-                )
-                .map(|bytes| arrived.bytes += bytes)?;
+                )?;
+                arrived.bytes += bytes;
+                let dataset = snapshot.dataset();
+                let unset = unset.into_iter().map(|it| (dataset.to_string(), it));
+                arrived.unset.extend(unset);
                 let lost = lost.iter().map(ToString::to_string);
                 arrived.destroyed.extend(lost);
                 self.dress(filesystem, &snapshot)?;
@@ -308,7 +314,8 @@ impl<'a> Receiver<'a> {
         Ok(())
     }
 
-    /// The stream of one snapshot.
+    /// The stream of one snapshot. Returns how many bytes it had, and which
+    /// properties could not be set.
     fn one(
         &self,
         stream: &File,
@@ -317,7 +324,7 @@ impl<'a> Receiver<'a> {
         filesystem: Option<&Filesystem>,
         is_top: bool,
         there: &mut There,
-    ) -> Result<u64, Error> {
+    ) -> Result<(u64, Vec<String>), Error> {
         let dataset = snapshot.dataset();
         let is_new = !there.datasets.contains_key(dataset);
         let mut request = ReceiveRequest::new(snapshot.clone());
@@ -354,31 +361,31 @@ impl<'a> Receiver<'a> {
         let received = self
             .zfs
             .receive(&request.begin_record(begin), stream.as_fd())?;
-        for error in &received.property_errors {
-            tracing::warn!(property = error.property, "{}", error.failure);
-        }
+        let unset = received.property_errors.iter();
+        let mut unset: Vec<String> = unset.map(ToString::to_string).collect();
         if self.force {
             // What was younger than its base has gone.
             there.list_again(self.zfs, dataset)?;
         }
         if !is_top && !is_new {
-            self.inherit_given(dataset, filesystem);
+            unset.extend(self.inherit_given(dataset, filesystem));
         }
         there.add(guid, snapshot.clone());
-        Ok(received.bytes_read)
+        Ok((received.bytes_read, unset))
     }
 
     /// Lets a dataset that was there have from the topmost one what was given
     /// for that, where the source has something else (`zfs receive -o`).
-    fn inherit_given(&self, dataset: &DatasetName, filesystem: Option<&Filesystem>) {
+    /// Returns what could not be.
+    fn inherit_given(&self, dataset: &DatasetName, filesystem: Option<&Filesystem>) -> Vec<String> {
         let own = filesystem
             .iter()
             .flat_map(|filesystem| &filesystem.properties);
-        for (name, _) in own.filter(|(name, _)| self.policy.given().contains_key(name.as_str())) {
-            if let Err(error) = self.zfs.inherit_property(dataset, name) {
-                tracing::warn!(%dataset, property = name, %error, "not inherited");
-            }
-        }
+        let given = own.filter(|(name, _)| self.policy.given().contains_key(name.as_str()));
+        given
+            .filter_map(|(name, _)| self.zfs.inherit_property(dataset, name).err())
+            .map(|error| error.to_string())
+            .collect()
     }
 
     /// A snapshot's own properties, and its holds.

@@ -34,6 +34,11 @@ const DANGEROUS: &[&str] = &[
     "readonly",
     "reservation",
     "refreservation",
+    // The target keeps more than the source.
+    "quota",
+    "refquota",
+    "filesystem_limit",
+    "snapshot_limit",
     "mlslabel",
 ];
 

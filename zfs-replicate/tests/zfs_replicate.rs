@@ -24,7 +24,7 @@ use fixture::{PATIENCE, Pool, get};
 use rustix::fs::{OFlags, fcntl_getfl};
 use zfs_core::{BookmarkName, DatasetName, Guid, SnapshotName};
 use zfs_replicate::Error;
-use zfs_replicate::endpoint::{Endpoint, Local, Receive};
+use zfs_replicate::endpoint::{Arrived, Endpoint, Local, Receive};
 use zfs_replicate::execute::{Cancel, Event, Executor, Observer, Outcome};
 use zfs_replicate::marker::TargetId;
 use zfs_replicate::plan::{Base, Options, Plan, Rollback, Stream, plan};
@@ -153,7 +153,7 @@ impl Endpoint for Late<'_> {
         self.local.sent(stream, pipe)
     }
 
-    fn receive(&self, receive: &Receive, pipe: BorrowedFd<'_>) -> Result<u64, Error> {
+    fn receive(&self, receive: &Receive, pipe: BorrowedFd<'_>) -> Result<Arrived, Error> {
         // What a stop does to a pipe.
         let has_come = || fcntl_getfl(pipe).unwrap().contains(OFlags::NONBLOCK);
         let started = Instant::now();
@@ -187,6 +187,10 @@ impl Endpoint for Late<'_> {
         properties: &Properties,
     ) -> Result<(), Error> {
         self.local.clone_snapshot(origin, dataset, properties)
+    }
+
+    fn release(&self, snapshots: &[&SnapshotName], tag: &str) -> Result<(), Error> {
+        self.local.release(snapshots, tag)
     }
 
     fn promote(&self, dataset: &DatasetName) -> Result<(), Error> {

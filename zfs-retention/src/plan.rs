@@ -215,7 +215,8 @@ impl<'a, Id> Plan<'a, Id> {
 
     /// What another part in the place of one would change, or `None` where the
     /// policy has no such part. For Proxmox' options, of which one part has
-    /// several.
+    /// several. What [`keep_groups_whole`](Self::keep_groups_whole) saved stays;
+    /// groups are not made anew.
     ///
     /// ```
     /// # use zfs_retention::{Guid, Keep, Names, Part, Policy, Snapshot, Txg};
@@ -243,7 +244,12 @@ impl<'a, Id> Plan<'a, Id> {
             };
             match (here.verdict, there.verdict) {
                 (Verdict::Destroy, Verdict::Keep) => change.saved.push(snapshot),
-                (Verdict::Keep, Verdict::Destroy) => change.lost.push(snapshot),
+                // What its group keeps does not go for this dataset's sake.
+                (Verdict::Keep, Verdict::Destroy)
+                    if !matches!(here.reprieve, Some(Reprieve::Group)) =>
+                {
+                    change.lost.push(snapshot);
+                }
                 _ => {}
             }
         }

@@ -40,9 +40,12 @@ use crate::Snapshot;
 #[non_exhaustive]
 pub enum Space {
     /// Until at least so many bytes are freed: what the pool should have free
-    /// less what it has.
+    /// less what it has. Each plan frees that by itself: of several datasets in
+    /// one pool plan one, destroy, and ask for the rest anew.
     Free(u64),
-    /// Until the snapshots of the dataset use at most so many bytes.
+    /// Until what the snapshots of the dataset use adds up to at most so many
+    /// bytes. That counts what each has alone (`used`) and not what several
+    /// share, so that `usedbysnapshots` can be far more.
     Total(u64),
 }
 

@@ -92,6 +92,8 @@ fn groups_live_and_die_together() {
     assert_eq!(destroyed(&plans[1]), ["a1"]);
     let reasons = plans[0].decision("a2").unwrap().reasons();
     assert!(reasons.contains(&Reason::Group));
+    // The same count loses nothing.
+    assert!(plans[0].if_count(0, 1).unwrap().lost.is_empty());
 }
 
 #[test]

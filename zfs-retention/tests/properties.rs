@@ -1,5 +1,5 @@
-//! What holds for every history, policy, zone and clock. `ZFS_TEST_LONG` tries
-//! millions of them, `PROPTEST_CASES` as many as it says.
+//! What holds for every history, policy, zone and clock. With `ZFS_TEST_LONG`
+//! millions of them are tried, else as many as `PROPTEST_CASES` says.
 
 use std::collections::BTreeSet;
 
@@ -196,12 +196,11 @@ fn config() -> ProptestConfig {
         failure_persistence: None,
         ..ProptestConfig::default()
     };
-    let told = std::env::var_os("PROPTEST_CASES").is_some();
-    if told || std::env::var_os("ZFS_TEST_LONG").is_none() {
+    if std::env::var_os("ZFS_TEST_LONG").is_none() {
         return usual;
     }
     ProptestConfig {
-        cases: LONG,
+        cases: LONG.max(usual.cases),
         ..usual
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -54,8 +54,9 @@ impl Hook<'_> {
     /// # Errors
     ///
     /// What kept it from ending well.
-    pub fn run(&self) -> Result<(), Trouble> {
+    pub fn run(&self, stdout: Stdio) -> Result<(), Trouble> {
         let mut command = Command::new("sh");
+        command.stdout(stdout);
         command.arg("-c").arg(self.script);
         command.envs(self.environment.iter().map(|(key, value)| (key, value)));
         // sanoid's scripts find zfs(8) wherever it is installed.
@@ -100,11 +101,11 @@ mod tests {
     #[test]
     fn a_script_is_a_command_line_and_reads_its_environment() {
         hook("test \"$SANOID_TARGET\" = 'tank/a b' && true")
-            .run()
+            .run(Stdio::inherit())
             .unwrap();
-        let error = hook("exit 3").run().unwrap_err();
+        let error = hook("exit 3").run(Stdio::inherit()).unwrap_err();
         assert!(error.to_string().contains("exit status: 3"), "{error}");
-        assert!(hook("/nonexistent/script").run().is_err());
+        assert!(hook("/nonexistent/script").run(Stdio::inherit()).is_err());
     }
 
     #[test]
@@ -118,7 +119,7 @@ mod tests {
         );
         let mut slow = hook(&script);
         slow.timeout = Some(SignedDuration::from_millis(50));
-        let error = slow.run().unwrap_err();
+        let error = slow.run(Stdio::inherit()).unwrap_err();
         assert!(matches!(error, Trouble::Timeout(_)), "{error}");
         std::fs::write(&go, "").unwrap();
         let deadline = std::time::Instant::now() + Duration::from_secs(60);

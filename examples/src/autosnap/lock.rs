@@ -1,19 +1,17 @@
 //! One of a kind at a time.
 //!
-//! Two locks: the kernel's on a file of ours, which ends with the process
-//! whatever ends it, and, for pruning, the file that sanoid 2.3.0 looks at,
-//! so that the two do not prune side by side. That one holds a process id and
-//! that process' command line, and means something while the two still go
-//! together (`checklock`). Ours holds the process id of who has it, since it
-//! was written last.
+//! Two locks: the kernel's on a file of ours, and, for pruning, the file that
+//! sanoid 2.3.0 looks at, so that the two do not prune side by side. That one
+//! holds a process id and that process' command line, and means something
+//! while the two still go together (`checklock`).
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use jiff::SignedDuration;
-use rustix::fs::FlockOperation;
+
+use crate::lock::{self, Acquired, Holder, command_line};
 
 /// What only one may do at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,93 +52,48 @@ impl Task {
 /// Held as long as it lives.
 #[derive(Debug)]
 pub struct Lock {
-    /// The kernel's lock goes with the descriptor.
-    file: File,
-    /// To be removed in the end.
-    beside: Option<PathBuf>,
+    /// sanoid's, to be removed in the end; before ours is free again.
+    _beside: Option<Beside>,
+    _own: lock::Lock,
 }
 
-/// What came of asking for a lock.
+/// sanoid's file while it is ours.
 #[derive(Debug)]
-pub enum Acquired {
-    /// It is ours.
-    Lock(Lock),
-    /// Another process has it; which one, where that is known.
-    Busy(Option<Holder>),
-}
-
-/// A process that has a lock.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Holder {
-    /// Its process id.
-    pub id: u32,
-    /// For how long it has had it.
-    pub held: SignedDuration,
-    /// The lock's file.
-    pub path: PathBuf,
-}
-
-impl Holder {
-    /// Who has written that file; nobody where that process is gone.
-    fn of(path: PathBuf) -> Option<Holder> {
-        let text = fs::read_to_string(&path).ok()?;
-        let id: u32 = text.lines().next()?.trim().parse().ok()?;
-        command_line(id)?;
-        let since = fs::metadata(&path).ok()?.modified().ok()?;
-        // Where the clock was set back since, it is new.
-        let held = since.elapsed().unwrap_or_default();
-        let held = SignedDuration::try_from(held).ok()?;
-        Some(Holder { id, held, path })
-    }
-}
+struct Beside(PathBuf);
 
 /// Takes a lock in `folder`, which is made where it is missing.
 ///
 /// # Errors
 ///
 /// The folder or the file cannot be made.
-pub fn acquire(folder: &Path, task: Task) -> anyhow::Result<Acquired> {
-    fs::create_dir_all(folder)
-        .with_context(|| format!("cannot make the folder for locks {}", folder.display()))?;
-    let path = folder.join(task.file());
-    let on = || format!("cannot lock {}", path.display());
-    let mut file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .with_context(on)?;
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {}
-        Err(rustix::io::Errno::WOULDBLOCK) => return Ok(Acquired::Busy(Holder::of(path))),
-        Err(error) => return Err(io::Error::from(error)).with_context(on),
-    }
-    let id = std::process::id();
-    // It is for words alone; where the disk is full, what is locked stays so.
-    let _ = file.set_len(0).and_then(|()| writeln!(file, "{id}"));
+pub fn acquire(folder: &Path, task: Task) -> anyhow::Result<Acquired<Lock>> {
+    let own = match lock::acquire(&folder.join(task.file()))? {
+        Acquired::Lock(own) => own,
+        Acquired::Busy(holder) => return Ok(Acquired::Busy(holder)),
+    };
     let beside = match task.file_of_sanoid().map(|file| folder.join(file)) {
         None => None,
         Some(path) => {
             if is_valid(&path) {
                 return Ok(Acquired::Busy(Holder::of(path)));
             }
-            let own = command_line(id).unwrap_or_default();
-            fs::write(&path, format!("{id}\n{own}\n"))
+            let id = std::process::id();
+            let words = command_line(id).unwrap_or_default();
+            fs::write(&path, format!("{id}\n{words}\n"))
                 .with_context(|| format!("cannot lock {}", path.display()))?;
-            Some(path)
+            Some(Beside(path))
         }
     };
-    Ok(Acquired::Lock(Lock { file, beside }))
+    Ok(Acquired::Lock(Lock {
+        _beside: beside,
+        _own: own,
+    }))
 }
 
-impl Drop for Lock {
+impl Drop for Beside {
     fn drop(&mut self) {
-        // Nobody has it from here on.
-        let _ = self.file.set_len(0);
-        if let Some(path) = &self.beside {
-            // One that stays behind is seen to be stale.
-            let _ = fs::remove_file(path);
-        }
+        // One that stays behind is seen to be stale.
+        let _ = fs::remove_file(&self.0);
     }
 }
 
@@ -159,17 +112,9 @@ fn is_valid(path: &Path) -> bool {
         .is_some_and(|found| found == own.trim_end())
 }
 
-/// A process' command line as ps(1) prints it.
-fn command_line(id: u32) -> Option<String> {
-    let bytes = fs::read(format!("/proc/{id}/cmdline")).ok()?;
-    let text = String::from_utf8_lossy(&bytes).replace('\0', " ");
-    Some(text.trim_end().to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use std::process::{Command, Stdio};
-    use std::time::{Duration, SystemTime};
 
     use super::*;
 
@@ -185,25 +130,6 @@ mod tests {
             Acquired::Lock(_) => panic!("nobody has it"),
             Acquired::Busy(holder) => holder,
         }
-    }
-
-    #[test]
-    fn it_is_known_who_has_it_and_for_how_long() {
-        let folder = tempfile::tempdir().unwrap();
-        let first = acquired(folder.path(), Task::Taking).unwrap();
-        let found = holder(folder.path(), Task::Taking).unwrap();
-        assert_eq!(found.id, std::process::id());
-        assert!(found.held < Task::Taking.patience(), "{found:?}");
-        let two_hours_ago = SystemTime::now() - Duration::from_secs(7200);
-        first.file.set_modified(two_hours_ago).unwrap();
-        let found = holder(folder.path(), Task::Taking).unwrap();
-        assert!(found.held > Task::Taking.patience(), "{found:?}");
-        assert!(found.path.ends_with("zfs-autosnap-taking.lock"));
-        // What one left behind that was killed is no process any more.
-        fs::write(&found.path, format!("{}\n", u32::MAX)).unwrap();
-        assert_eq!(holder(folder.path(), Task::Taking), None);
-        drop(first);
-        assert_eq!(fs::read_to_string(&found.path).unwrap(), "");
     }
 
     #[test]

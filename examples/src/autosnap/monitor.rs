@@ -10,6 +10,7 @@ use zfs_retention::conf::{Dataset, Freshness};
 
 use super::pools::Pools;
 use super::site::{Observed, Site};
+use crate::output::duration;
 
 /// How something stands, in Nagios' words and codes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -137,7 +138,7 @@ fn too_old(
     age: SignedDuration,
     limit: SignedDuration,
 ) -> String {
-    let (age, limit) = (shown(age), shown(limit));
+    let (age, limit) = (duration(age), duration(limit));
     format!("{word}: {path} newest {tier} snapshot is {age} old (should be < {limit})")
 }
 
@@ -145,23 +146,6 @@ fn too_old(
 fn joined(texts: &mut [String]) -> String {
     texts.sort_by_key(|text| text.to_ascii_lowercase());
     texts.join(", ")
-}
-
-/// `1d 2h 3m 4s`, beginning with the largest that is not zero.
-pub(super) fn shown(length: SignedDuration) -> String {
-    let seconds = length.as_secs();
-    let parts = [
-        (seconds / 86_400, 'd'),
-        (seconds / 3600 % 24, 'h'),
-        (seconds / 60 % 60, 'm'),
-        (seconds % 60, 's'),
-    ];
-    let first = parts.iter().position(|(count, _)| *count != 0).unwrap_or(3);
-    let parts = parts.iter().skip(first);
-    let parts: Vec<_> = parts
-        .map(|(count, unit)| format!("{count}{unit}"))
-        .collect();
-    parts.join(" ")
 }
 
 /// The limits of a pool, in percent; 0 is none.

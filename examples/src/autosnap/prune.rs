@@ -249,7 +249,7 @@ impl Prune<'_> {
         let (name, key, script) = (doomed.name, hook.key, hook.script);
         self.say
             .info(format_args!("running {key} {script:?} for {name}"));
-        let result = hook.run();
+        let result = hook.run(self.say.stdout_of_scripts());
         if let Err(trouble) = &result {
             let text = format!("{key} {script:?} failed for {name}: {trouble}");
             self.say.failed(name, text);

@@ -9,7 +9,7 @@ use zfs_core::{ListCache, Zfs};
 use zfs_retention::conf::Conf;
 
 use super::health;
-use super::lock::{self, Acquired, Holder, Task};
+use super::lock::{self, Task};
 use super::monitor::{self, Level, Report};
 use super::prune::Prune;
 use super::say::{Loudness, Say};
@@ -17,6 +17,8 @@ use super::site::Site;
 use super::take::Take;
 use super::usable_conf;
 use crate::exit::{Exit, UsageError};
+use crate::lock::{Acquired, Holder};
+use crate::output::duration;
 
 /// sanoid's options. With none but folders given it does --cron --verbose.
 // Each is a switch of sanoid's.
@@ -299,7 +301,7 @@ impl<'a> Run<'a> {
             ));
             return;
         };
-        let (id, held) = (holder.id, monitor::shown(holder.held));
+        let (id, held) = (holder.id, duration(holder.held));
         let path = holder.path.display();
         let text = format!(
             "{what} is left to process {id}, which has had {path} for {held}: does it hang? \

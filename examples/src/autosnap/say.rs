@@ -2,7 +2,8 @@
 
 use std::cell::Cell;
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{self, Write};
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
@@ -38,6 +39,14 @@ impl Say {
     /// How often something failed.
     pub fn failures(&self) -> usize {
         self.failures.get()
+    }
+
+    /// Where scripts write to: what a machine reads has nothing of theirs in it.
+    pub fn stdout_of_scripts(&self) -> Stdio {
+        match self.loudness {
+            Loudness::Json => io::stderr().into(),
+            _ => Stdio::inherit(),
+        }
     }
 
     /// Something that only a person wants to read.
@@ -91,5 +100,5 @@ fn object(value: &Value) {
 
 /// Whoever stopped to read has seen enough; the work goes on.
 fn line(text: impl Display) {
-    let _ = writeln!(std::io::stdout(), "{text}");
+    let _ = writeln!(io::stdout(), "{text}");
 }

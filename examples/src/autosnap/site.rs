@@ -154,6 +154,12 @@ impl Site {
         })
     }
 
+    /// Whether its first receive has not been completed: ZFS takes no snapshot
+    /// of it until then.
+    pub fn is_incomplete(&self, name: &DatasetName) -> bool {
+        self.inconsistent.contains(name)
+    }
+
     /// A dataset and everything below it that can be taken with it. What a
     /// first receive has not completed cannot, and neither is what lies below
     /// that: `zfs snapshot -r` leaves them out as well.
@@ -268,7 +274,7 @@ mod tests {
             site.tree(&name("tank")),
             ["tank", "tank/ab", "tank/c"].map(name)
         );
-        // What was asked for itself is tried.
+        // It is its own root here; that it is left out is decided before.
         assert_eq!(site.tree(&name("tank/a")), ["tank/a", "tank/a/b"].map(name));
     }
 }

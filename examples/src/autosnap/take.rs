@@ -85,6 +85,12 @@ impl Take<'_> {
                 continue;
             }
             if let Some(name) = &dataset.name {
+                if self.site.is_incomplete(name) {
+                    self.say.info(format_args!(
+                        "{name} is not taken: its first receive is incomplete"
+                    ));
+                    continue;
+                }
                 all.push(Due {
                     dataset,
                     name,
@@ -335,7 +341,7 @@ impl Take<'_> {
             timeout: settings.script_timeout,
             environment,
         };
-        let result = hook.run();
+        let result = hook.run(self.say.stdout_of_scripts());
         if let Err(trouble) = &result {
             let text = format!("{key} {script:?} failed for {name}: {trouble}");
             self.say.failed(name, text);

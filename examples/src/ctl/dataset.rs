@@ -7,6 +7,7 @@ use zfs_core::{
 };
 
 use super::act::Act;
+use super::mount::tell_shared;
 use super::name::{Any, assignment, size};
 use super::new_key::{NewKey, split_key};
 use super::property::text as text_of;
@@ -131,6 +132,9 @@ pub fn mount_new(act: &mut Act, name: &DatasetName) -> Result<()> {
         return Ok(());
     }
     let mut all = act.zfs.mount_all([name])?;
+    for (name, _) in &all.mounted {
+        tell_shared(act, name);
+    }
     match all.failures.pop() {
         None => Ok(()),
         Some(error) => bail!("filesystem successfully created, but not mounted: {error}"),

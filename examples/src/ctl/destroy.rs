@@ -157,9 +157,7 @@ impl Destroy {
     }
 
     fn destroy_all(&self, act: &mut Act, doomed: &Doomed) -> Result<()> {
-        if !self.force {
-            act.zfs.check_destroy(doomed.datasets())?;
-        }
+        act.zfs.check_destroy(doomed.datasets())?;
         let mut snapshots = Vec::new();
         for doom in &doomed.order {
             match doom {

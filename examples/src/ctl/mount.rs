@@ -49,6 +49,20 @@ pub struct Mount {
     name: Option<DatasetName>,
 }
 
+/// What is mounted here is given to no file server, unlike by zfs(8): said
+/// where a property wants it.
+pub fn tell_shared(act: &Act, name: &DatasetName) {
+    if act.is_dry() {
+        return;
+    }
+    let dataset = act.zfs.dataset(name);
+    if let Some(property) = dataset.ok().and_then(|dataset| dataset.shared_by()) {
+        eprintln!(
+            "{name} has {property} set and was mounted without being shared: zfs share {name}"
+        );
+    }
+}
+
 impl Mount {
     /// Carries it out.
     pub fn run(self, act: &mut Act) -> Result<()> {
@@ -68,7 +82,9 @@ impl Mount {
                     load_key_of(act, name)?;
                 }
                 let request = self.how(MountRequest::filesystem(name.clone()));
-                Ok(act.step("mount", name, |zfs| zfs.mount(&request).map(drop))?)
+                act.step("mount", name, |zfs| zfs.mount(&request).map(drop))?;
+                tell_shared(act, name);
+                Ok(())
             }
         }
     }
@@ -138,6 +154,7 @@ impl Mount {
         let all = act.zfs.mount_all_with(roots, |request| self.how(request))?;
         for (name, _) in &all.mounted {
             act.step("mount", name, |_| Ok(()))?;
+            tell_shared(act, name);
         }
         for failure in &all.failures {
             eprintln!("{failure}");

@@ -7,8 +7,8 @@ use std::os::fd::AsFd;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use zfs_core::{
-    BeginRecord, DatasetName, PropertyValue, ReceiveRequest, ResumeToken, SendFlags, SendRequest,
-    SnapshotName, SnapshotOrBookmark, Version, Zfs,
+    BeginRecord, DatasetName, ErrorKind, PropertyValue, ReceiveRequest, ResumeToken, SendFlags,
+    SendRequest, SnapshotName, SnapshotOrBookmark, Version, Zfs,
 };
 
 use super::act::Act;
@@ -121,7 +121,12 @@ impl Send {
     pub fn run(self, act: &mut Act) -> Result<()> {
         let (request, name, from) = self.request(&act.zfs)?;
         if self.dry || act.is_dry() || self.verbose || self.parsable {
-            let bytes = act.zfs.send_space(&request)?;
+            let bytes = match act.zfs.send_space(&request) {
+                Ok(bytes) => bytes.to_string(),
+                // How much a receive has saved, ZFS does not say.
+                Err(error) if self.saved && error.kind() == ErrorKind::Invalid => "-".to_owned(),
+                Err(error) => return Err(error.into()),
+            };
             let kind = match from {
                 Some(from) => format!("incremental\t{from}"),
                 None => "full".to_owned(),

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use regex::Regex;
+use zfs_replicate::tree::Kind;
 
 /// What syncoid's options say, and ours besides.
 #[derive(Clone, Debug, Default)]
@@ -73,6 +74,10 @@ pub struct Arguments {
     pub ssh: Vec<String>,
     /// `--safe`
     pub safe: bool,
+    /// `--type`
+    pub kind: Option<Kind>,
+    /// `--no-marker`
+    pub no_marker: bool,
     /// `--no-verify`
     pub no_verify: bool,
     /// `--no-large-blocks`
@@ -231,6 +236,8 @@ const OURS: &[(&str, Takes)] = &[
     ("older-than", Takes::Text),
     ("target-retention", Takes::Text),
     ("forced-command", Takes::Nothing),
+    ("type", Takes::Text),
+    ("no-marker", Takes::Nothing),
     ("no-verify", Takes::Nothing),
     ("no-large-blocks", Takes::Nothing),
 ];
@@ -385,6 +392,7 @@ impl Arguments {
             "retire" => &mut self.retire,
             "plaintext" => &mut self.plaintext,
             "forced-command" => &mut self.forced_command,
+            "no-marker" => &mut self.no_marker,
             "no-verify" => &mut self.no_verify,
             "no-large-blocks" => &mut self.no_large_blocks,
             // no-command-checks and monitor-version do nothing in syncoid.
@@ -422,6 +430,7 @@ impl Arguments {
                 "include-properties" => self.include_properties.push(pattern(&value)?),
                 "exclude-properties" => self.exclude_properties.push(pattern(&value)?),
                 "retries" => self.retries = value.parse().ok(),
+                "type" => self.kind = Some(kind(&value)?),
                 "snapshot" => self.snapshot = text(),
                 "newer-than" => self.newer_than = text(),
                 "older-than" => self.older_than = text(),
@@ -471,6 +480,16 @@ impl Arguments {
             ]));
         }
         Ok(())
+    }
+}
+
+fn kind(text: &str) -> Result<Kind, Wrong> {
+    match text {
+        "filesystem" | "fs" => Ok(Kind::Filesystem),
+        "volume" | "vol" => Ok(Kind::Volume),
+        _ => Err(Wrong(vec![format!(
+            "--type={text}: it is filesystem or volume; without the option it is both"
+        )])),
     }
 }
 

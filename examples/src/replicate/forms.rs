@@ -55,7 +55,12 @@ const OURS: &[(&str, &str)] = &[
         "use --include-snaps and --exclude-snaps, or add --safe",
     ),
     ("forced-command", "add --safe"),
+    ("type", "use --exclude-datasets, or add --safe"),
     ("no-verify", "no stream is verified anyway"),
+    (
+        "no-marker",
+        "there is none without --create-bookmark or --use-hold; or add --safe",
+    ),
     (
         "no-large-blocks",
         "large blocks are split anyway, but for --sendoptions=L; or add --safe",
@@ -264,6 +269,7 @@ mod tests {
                 let valued = match *name {
                     "jobs" | "retries" => format!("{bare}=2"),
                     "sendoptions" => format!("{bare}=L"),
+                    "type" => format!("{bare}=volume"),
                     name if name.ends_with("-properties")
                         || ["snapshot", "target-retention", "newer-than", "older-than"]
                             .contains(&name)

@@ -5,6 +5,7 @@
 //!           -> [ safe: two trees -> plan -> executor                      ]
 //! ```
 
+pub mod alone;
 pub mod arguments;
 pub mod forms;
 pub mod limit;

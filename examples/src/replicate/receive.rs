@@ -155,11 +155,14 @@ pub fn run(words: impl Iterator<Item = String>) -> anyhow::Result<Exit> {
         receiver.receive(&stream, &target)?
     };
     told(&asked, &arrived);
-    Ok(Exit::Done)
+    Ok(Exit::done_if(arrived.unset.is_empty()))
 }
 
 /// Says what arrived, or would.
 fn told(asked: &Asked, arrived: &Arrived) {
+    for (dataset, problem) in &arrived.unset {
+        eprintln!("what was sent to {dataset} has arrived, but {problem}");
+    }
     if asked.json {
         let names = |names: &[zfs_core::SnapshotName]| -> Vec<String> {
             names.iter().map(ToString::to_string).collect()
@@ -176,6 +179,7 @@ fn told(asked: &Asked, arrived: &Arrived) {
                 "renamed": arrived.renamed,
                 "promoted": arrived.promoted,
                 "destroyed": arrived.destroyed,
+                "unset": arrived.unset,
                 "bytes": arrived.bytes,
             })
         };

@@ -22,6 +22,7 @@ use zfs_replicate::plan::{
 };
 use zfs_replicate::tree::{Dataset, Snapshot};
 
+use super::alone;
 use super::arguments::{Arguments, Pattern};
 use super::limit::Limits;
 use super::properties;
@@ -151,6 +152,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         told.plan(&plan);
         return Ok(Exit::done_if(plan.refused().next().is_none()));
     }
+    let _alone = alone::at(&to.host, &target_root)?;
     let properties = properties::chosen(arguments, &*source, &source_root)?;
     let cancel = Cancel::new();
     let stopping = cancel.clone();
@@ -244,7 +246,7 @@ fn known_id(
 fn options<'a>(arguments: &Arguments, id: &'a TargetId) -> Options<'a> {
     let mut options = Options::new();
     // What is restored is nobody's base.
-    if !arguments.restore {
+    if !arguments.restore && !arguments.no_marker {
         options = options.marker(id);
     }
     if arguments.rollback {
@@ -273,6 +275,7 @@ fn is_meant(arguments: &Arguments, root: &DatasetName, dataset: &Dataset) -> boo
     let is_root = dataset.name == *root;
     (is_root || arguments.recursive)
         && !(is_root && arguments.skip_parent && arguments.recursive)
+        && arguments.kind.is_none_or(|kind| kind == dataset.kind)
         && Pattern::any(&arguments.exclude_datasets, dataset.name.as_str()).is_none()
 }
 
@@ -306,6 +309,7 @@ fn fits_a_forced_command(arguments: &Arguments, to: &Place) -> Result<(), UsageE
         ),
         (!arguments.recv_options.is_empty(), "--recvoptions"),
         (arguments.target_retention.is_some(), "--target-retention"),
+        (arguments.no_marker, "--no-marker"),
         (
             arguments
                 .compress

@@ -3,13 +3,16 @@
 use std::collections::HashMap;
 use std::io::IsTerminal;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{BinaryBytes, MultiProgress, ProgressBar, ProgressStyle};
+use jiff::SignedDuration;
 use serde::Serialize;
 use zfs_replicate::execute::{Event, Observer, Outcome};
 use zfs_replicate::plan::{Action, Plan, Step, Why};
 
 use super::arguments::Arguments;
+use crate::output::duration;
 use crate::pipeline::observe::planned;
 
 /// Says what is done: to people, or to machines.
@@ -21,6 +24,7 @@ pub struct Told {
     if_written_to: &'static str,
     bars: Option<MultiProgress>,
     open: Mutex<Open>,
+    since: Instant,
 }
 
 /// The bars that are to be seen.
@@ -87,6 +91,18 @@ fn bar(bars: &MultiProgress, bytes: u64) -> ProgressBar {
     bar
 }
 
+/// What went in how long, and how fast where that says something.
+fn summary(streams: u64, bytes: u64, took: Duration) -> String {
+    let plural = if streams == 1 { "" } else { "s" };
+    let length = duration(SignedDuration::try_from(took).unwrap_or_default());
+    let rate = bytes.checked_div(took.as_secs());
+    let rate = rate.map_or(String::new(), |rate| format!(", {}/s", BinaryBytes(rate)));
+    format!(
+        "{streams} stream{plural}, {} in {length}{rate}",
+        BinaryBytes(bytes)
+    )
+}
+
 /// What happened, for machines.
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -111,10 +127,14 @@ enum Record<'a> {
         seconds: f64,
     },
     Done {
+        ok: bool,
+        interrupted: bool,
         streams: u64,
         bytes: u64,
         failed: u64,
+        unset: u64,
         refused: u64,
+        seconds: f64,
     },
 }
 
@@ -133,6 +153,7 @@ impl Told {
             },
             bars: bars.then(MultiProgress::new),
             open: Mutex::default(),
+            since: Instant::now(),
         }
     }
 
@@ -189,20 +210,22 @@ impl Told {
         if let Some(total) = self.open().total.take() {
             total.bar.finish_and_clear();
         }
+        let took = self.since.elapsed();
         self.record(&Record::Done {
+            ok: outcome.is_ok(),
+            interrupted: outcome.cancelled,
             streams: outcome.streams,
             bytes: outcome.bytes,
             failed: outcome.failed,
+            unset: outcome.unset,
             refused: outcome.refused,
+            seconds: took.as_secs_f64(),
         });
         if outcome.cancelled {
             eprintln!("stopped on request; what was received is kept, and the next run goes on");
         }
         if something || outcome.cancelled {
-            self.say(&format!(
-                "{} streams, {} bytes",
-                outcome.streams, outcome.bytes
-            ));
+            self.say(&summary(outcome.streams, outcome.bytes, took));
         } else {
             self.say("nothing to do");
         }
@@ -340,5 +363,18 @@ impl Observer for Told {
             }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_says_how_much_went_in_how_long() {
+        let seconds = Duration::from_secs;
+        assert_eq!(summary(1, 512, Duration::ZERO), "1 stream, 512 B in 0s");
+        let text = summary(12, 90 << 20, seconds(90));
+        assert_eq!(text, "12 streams, 90.00 MiB in 1m 30s, 1.00 MiB/s");
     }
 }

@@ -45,14 +45,16 @@ impl Pool {
                 .expect("a disk");
             disk
         });
-        let status = Command::new("zpool")
+        let made = Command::new("zpool")
             .args(["create", "-f", "-o", "cachefile=none", "-m"])
             .arg(folder.path().join("mnt"))
             .arg(&name)
             .args(layout)
             .args(disks)
-            .status();
-        assert!(status.expect("zpool").success());
+            .output()
+            .expect("zpool");
+        let said = String::from_utf8_lossy(&made.stderr);
+        assert!(made.status.success(), "zpool create {name}: {said}");
         Pool { name, folder }
     }
 

@@ -43,6 +43,8 @@ fn what_is_wrong_ends_with_the_code_of_its_form_before_anything_is_connected_to(
             "\"my-host\"",
         ),
         (&["--safe", "--bwlimit=mo-08:00,2M", FAR, OFF], 64, "tue"),
+        (&["--safe", "--type=disk", FAR, OFF], 64, "or volume"),
+        (&["--type=volume", FAR, OFF], 2, "add --safe"),
         (&["receive", "--what"], 64, "--what"),
     ] {
         let output = fake.run(words);

@@ -26,7 +26,9 @@ pub fn prepare(place: &Place, before: Before) {
     take(place, "one");
     if before == Before::NewTree || before == Before::IncrementalTree {
         let (child, clone) = (format!("{src}/child@one"), format!("{src}/clone"));
-        run(&["zfs", "clone", &child, &clone]);
+        // Mounted, it would be hidden by its parent, and OpenZFS 2.1 could
+        // unmount neither.
+        run(&["zfs", "clone", "-o", "canmount=noauto", &child, &clone]);
     }
     begin_target(place, before);
     write(place, before, "c", &noise(2, 700_000));

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use zfs_stream::nvlist::ByteOrder;
 use zfs_stream::record::{Record, SliceReader, Writer};
 
-use super::{Site, replicate, snapshots};
+use super::{Site, bookmarks, replicate, snapshots};
 use crate::fixture::{self, Pool, get, run};
 
 #[test]
@@ -73,6 +73,48 @@ fn one_hold_follows_the_newest_common_snapshot_on_both_sides() {
         assert_eq!(held(&site.a, &format!("src{name}")), ["three"]);
         assert_eq!(held(&site.b, &format!("dst{name}")), ["three"]);
     }
+}
+
+#[test]
+fn a_source_that_cannot_be_written_to_is_replicated_without_a_marker() {
+    let site = Site::new();
+    site.a.import_again(&["-o", "readonly=on"]);
+    site.safe(&["--no-marker"]).well();
+    let target = site.b.dataset("dst/child");
+    assert_eq!(snapshots(&target), ["one"]);
+    assert_eq!(site.safe(&["--no-marker"]).well().stdout, "nothing to do\n");
+    // Without the word everything arrives as well, and the run says what it
+    // could not do.
+    run(&["zfs", "destroy", "-r", site.target().as_str()]);
+    let marked = site.safe(&[]);
+    assert_eq!(marked.code, Some(1), "{marked:#?}");
+    assert_eq!(snapshots(&target), ["one"]);
+    site.a.import_again(&[]);
+    site.take("two");
+    site.safe(&["--no-marker"]).well();
+    assert_eq!(snapshots(&target), ["one", "two"]);
+    assert!(bookmarks(&site.source()).is_empty());
+}
+
+#[test]
+fn filesystems_or_volumes_are_chosen_by_their_type() {
+    let site = Site::new();
+    let volume = site.a.dataset("src/child/disk");
+    run(&["zfs", "create", "-sV", "1M", volume.as_str()]);
+    site.take("two");
+    let there = || {
+        let list = ["zfs", "list", "-Hr", "-o", "name", "-t", "snapshot"];
+        run(&[&list[..], &[site.b.name().as_str()]].concat())
+    };
+    site.safe(&["--type=volume"]).well();
+    let disk = site.b.snapshot("dst/child/disk@two");
+    assert_eq!(there(), format!("{disk}\n"));
+    let other = site.b.dataset("other");
+    let arguments = ["--safe", "-r", "--type=filesystem"];
+    let (source, target) = (site.source(), other.as_str());
+    replicate(&[&arguments[..], &[source.as_str(), target]].concat()).well();
+    assert_eq!(snapshots(&site.b.dataset("other/child")), ["one", "two"]);
+    assert!(!there().contains("other/child/disk"));
 }
 
 /// A dataset with snapshots that are as old as that: a received snapshot says

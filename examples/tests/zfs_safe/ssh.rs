@@ -55,6 +55,15 @@ fn push_and_restore_go_over_ssh() {
     )
     .well();
     assert_eq!(site.a.read(&back, "a"), noise(1, 300_000));
+    // What was promoted before the target had it is made there, not mounted.
+    let (two, new) = (site.a.snapshot("src/child@two"), site.a.dataset("src/new"));
+    run(&["zfs", "clone", two.as_str(), new.as_str()]);
+    run(&["zfs", "promote", new.as_str()]);
+    push(&[]).well();
+    let copy = site.b.dataset("dst/new");
+    assert_eq!(snapshots(&copy), ["one", "two"]);
+    assert_eq!(get(&copy, "mounted"), "no");
+    assert_eq!(get(&copy, "readonly"), "on");
 }
 
 #[test]

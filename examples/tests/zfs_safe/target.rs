@@ -66,6 +66,62 @@ fn a_target_that_was_only_written_to_is_taken_back_on_request() {
 }
 
 #[test]
+fn what_we_hold_ourselves_is_in_the_way_of_no_rollback_and_no_retirement() {
+    let site = Site::new();
+    site.take("two");
+    site.safe(&["--use-hold"]).well();
+    // The source goes back.
+    for name in ["src", "src/child"] {
+        let two = site.a.snapshot(&format!("{name}@two"));
+        run(&["zfs", "release", "replica-vault", two.as_str()]);
+        let one = site.a.snapshot(&format!("{name}@one"));
+        run(&["zfs", "rollback", "-r", one.as_str()]);
+    }
+    site.take("three");
+    site.safe(&["--use-hold", "--rollback"]).well();
+    let target = site.target();
+    assert_eq!(snapshots(&target), ["one", "three"]);
+    // And loses what is below its child, of which one of two is held.
+    let (deep, deep_copy) = (site.a.filesystem("src/child/deep"), "dst/child/deep");
+    let deep_copy = site.b.dataset(deep_copy);
+    for name in ["a", "b"] {
+        site.a.take(&format!("src/child/deep@{name}"));
+    }
+    site.safe(&["--use-hold"]).well();
+    assert_eq!(snapshots(&deep_copy), ["a", "b"]);
+    let held = site.a.snapshot("src/child/deep@b");
+    run(&["zfs", "release", "replica-vault", held.as_str()]);
+    run(&["zfs", "destroy", "-r", deep.as_str()]);
+    site.safe(&["--use-hold", "--retire"]).well();
+    let gone = fixture::attempt(&["zfs", "list", deep_copy.as_str()]);
+    assert!(!gone.status.success());
+    // And its child.
+    let (child, copy) = (site.a.dataset("src/child"), site.b.dataset("dst/child"));
+    let three = site.a.snapshot("src/child@three");
+    run(&["zfs", "release", "replica-vault", three.as_str()]);
+    run(&["zfs", "destroy", "-r", child.as_str()]);
+    let sshd = Sshd::start();
+    let ssh = sshd.options_of_syncoid();
+    let ssh: Vec<&str> = ssh.iter().map(String::as_str).collect();
+    let (from, to) = (site.source(), format!("root@127.0.0.1:{target}"));
+    let head = ["--safe", "-r", "--identifier=vault", "--use-hold"];
+    // What somebody else holds stays.
+    let theirs = site.b.snapshot("dst/child@one");
+    run(&["zfs", "hold", "mine", theirs.as_str()]);
+    let retire = ["--retire", "--retries=0", from.as_str(), &to];
+    let held = replicate(&[&head[..], &ssh, &retire].concat());
+    assert_eq!(held.code, Some(1), "{held:#?}");
+    assert_eq!(snapshots(&copy), ["one", "three"]);
+    run(&["zfs", "release", "mine", theirs.as_str()]);
+    replicate(&[&head[..], &ssh, &retire].concat()).well();
+    assert!(
+        !fixture::attempt(&["zfs", "list", copy.as_str()])
+            .status
+            .success()
+    );
+}
+
+#[test]
 fn what_the_source_no_longer_has_is_kept_until_it_is_to_be_retired() {
     let site = Site::new();
     site.safe(&[]).well();

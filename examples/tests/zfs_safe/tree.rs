@@ -1,6 +1,11 @@
 //! A tree, from the plan to where nothing is left to do.
 
-use super::{Site, bookmarks, guid, snapshots};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{Site, bookmarks, command, guid, snapshots};
 use crate::fixture::get;
 
 #[test]
@@ -50,4 +55,30 @@ fn a_dry_run_tells_the_plan_and_changes_nothing() {
     assert_eq!(first["to"], format!("{}@one", site.source()));
     assert!(!first["why"].as_str().unwrap().is_empty());
     assert_eq!(site.everything(), was);
+}
+
+#[test]
+fn a_second_run_leaves_the_target_to_the_first_until_that_has_ended_however() {
+    let site = Site::new();
+    // Some 300 kB: ten minutes.
+    let slow = |words: &[&str]| command(words).stderr(Stdio::null()).spawn().unwrap();
+    let mut first = site.with_safe(&["--bwlimit=500"], slow);
+    let lock = PathBuf::from("/run/zfs-replicate/@").join(site.target().as_str());
+    let held = format!("{}\n", first.id());
+    let until = Instant::now() + Duration::from_secs(60);
+    while std::fs::read_to_string(lock.join("@lock")).ok().as_ref() != Some(&held) {
+        assert!(Instant::now() < until, "the first took no lock");
+        assert_eq!(first.try_wait().unwrap(), None);
+        thread::sleep(Duration::from_millis(50));
+    }
+    let second = site.safe(&[]);
+    assert_eq!(second.code, Some(1), "{second:#?}");
+    let who = format!("(process {}, for ", first.id());
+    assert!(second.stderr.contains(&who), "{second:#?}");
+    // What changes nothing may look.
+    site.safe(&["--dry-run"]).well();
+    first.kill().unwrap();
+    first.wait().unwrap();
+    site.safe(&[]).well();
+    assert_eq!(snapshots(&site.b.dataset("dst/child")), ["one"]);
 }

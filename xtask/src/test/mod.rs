@@ -138,6 +138,9 @@ impl Test {
                 command.env(name, value);
             }
         }
+        if self.long {
+            command.env(LONG, "1");
+        }
         if let Some(filter) = &self.filter {
             command.args(["--", filter]);
         }

@@ -221,9 +221,15 @@ impl Device {
     pub(crate) fn pool_properties(&self, pool: &str) -> Result<NvList, CallError> {
         let mut cmd = command(pool)?;
         cmd.want_answer(ANSWER);
-        self.read(zfs_ioc_t::ZFS_IOC_POOL_GET_PROPS, &mut cmd)
-            .map_err(CallError::Zfs)?;
-        answer(&cmd)
+        match self.read(zfs_ioc_t::ZFS_IOC_POOL_GET_PROPS, &mut cmd) {
+            Ok(()) => answer(&cmd),
+            // 2.1 says so whatever is wrong; its state is refused in earnest.
+            Err(Errno::EFAULT) => {
+                self.pool_stats(pool)?;
+                Err(CallError::Zfs(Errno::EFAULT))
+            }
+            Err(errno) => Err(CallError::Zfs(errno)),
+        }
     }
 
     /// Bytes written to `name` since a snapshot or bookmark.

@@ -94,6 +94,16 @@ impl Dataset {
         self.properties.as_ref()?.number(name)
     }
 
+    /// The property that gives it to file servers where it is mounted by
+    /// zfs(8): `sharenfs` or `sharesmb`. `None` also where its properties were
+    /// not asked for.
+    pub fn shared_by(&self) -> Option<&'static str> {
+        let properties = self.properties.as_ref()?;
+        ["sharenfs", "sharesmb"]
+            .into_iter()
+            .find(|property| !["off", "-"].contains(&properties.text(property).as_str()))
+    }
+
     /// When it was created.
     pub fn creation(&self) -> Option<SystemTime> {
         self.properties.as_ref()?.time("creation")

@@ -323,7 +323,7 @@ impl Zfs {
                 Err(error) if error.is_not_found() => continue,
                 Err(error) => return Err(error),
             };
-            if let Some(property) = shared_by(&dataset) {
+            if let Some(property) = dataset.shared_by() {
                 let why = MountProblem::Share {
                     name: dataset.name,
                     property,
@@ -453,14 +453,6 @@ fn is_same(dataset: &Dataset, changes: &Changes) -> bool {
         && !is_inherited(dataset, "mountpoint")
         && !changes.canmount_off
         && !changes.zoned
-}
-
-/// The property that gives it to a file server.
-fn shared_by(dataset: &Dataset) -> Option<&'static str> {
-    let properties = dataset.properties.as_ref()?;
-    ["sharenfs", "sharesmb"]
-        .into_iter()
-        .find(|property| !["off", "-"].contains(&properties.text(property).as_str()))
 }
 
 fn can_mount_itself(dataset: &Dataset) -> bool {

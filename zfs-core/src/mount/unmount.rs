@@ -22,6 +22,9 @@ bitflags::bitflags! {
         /// It disappears from sight now, and is unmounted when nobody uses it
         /// any more (`umount -l`).
         const LAZY = 2;
+        /// Although `sharenfs` or `sharesmb` gives it to file servers: nobody
+        /// here can take it from them, and who sets this has.
+        const SHARED = 4;
     }
 }
 
@@ -34,8 +37,8 @@ impl Zfs {
     ///
     /// # Errors
     ///
-    /// [`Error::Mount`]: it is not mounted, in use, or `legacy`. Where one of
-    /// several cannot be unmounted, those that were are mounted again.
+    /// [`Error::Mount`]: it is not mounted, in use, `legacy`, or given to file
+    /// servers ([`UnmountFlags::SHARED`]). Where one of several cannot be unmounted, those that were are mounted again.
     pub fn unmount(&self, dataset: &DatasetName, flags: UnmountFlags) -> Result<(), Error> {
         let refused = |why| Err(problem(Operation::Unmount, dataset.as_str(), why));
         if matches!(place(&self.dataset(dataset)?), Place::Legacy) {
@@ -48,6 +51,7 @@ impl Zfs {
         {
             return refused(MountProblem::NotMounted);
         }
+        self.not_shared(dataset, &mounts, flags)?;
         self.take_down(mounts, flags)?;
         Ok(())
     }
@@ -78,7 +82,8 @@ impl Zfs {
     ///
     /// # Errors
     ///
-    /// [`Error::Mount`]: nothing of ZFS is mounted there, or it is in use.
+    /// [`Error::Mount`]: nothing of ZFS is mounted there, or it is in use or
+    /// given to file servers ([`UnmountFlags::SHARED`]).
     pub fn unmount_folder(&self, folder: &Path, flags: UnmountFlags) -> Result<Mounted, Error> {
         let mounts = self.mounts()?;
         let mount = mounts.into_iter().rfind(|mount| mount.mountpoint == folder);
@@ -86,6 +91,7 @@ impl Zfs {
             let name = folder.display().to_string();
             return Err(problem(Operation::Unmount, name, MountProblem::NotMounted));
         };
+        self.not_shared(mount.what.dataset(), std::slice::from_ref(&mount), flags)?;
         unmount_one(&mount, flags)?;
         Ok(mount.what)
     }
@@ -97,7 +103,8 @@ impl Zfs {
     /// # Errors
     ///
     /// Where the mounts cannot be read. What could not be unmounted is in the
-    /// answer.
+    /// answer, and so is what is given to file servers
+    /// ([`UnmountFlags::SHARED`]).
     pub fn unmount_all<'a>(
         &self,
         roots: impl IntoIterator<Item = &'a DatasetName>,
@@ -123,7 +130,10 @@ impl Zfs {
             }
         }
         order(&mut mounts);
-        let unmounted = mounts.iter().map(|mount| unmount_one(mount, flags));
+        let unmounted = mounts.iter().map(|mount| {
+            self.not_shared(mount.what.dataset(), std::slice::from_ref(mount), flags)?;
+            unmount_one(mount, flags)
+        });
         failed.extend(unmounted.filter_map(Result::err));
         Ok(failed)
     }
@@ -149,6 +159,18 @@ impl Zfs {
         }
         order(&mut within);
         Ok(within)
+    }
+
+    fn not_shared(
+        &self,
+        dataset: &DatasetName,
+        mounts: &[Mount],
+        flags: UnmountFlags,
+    ) -> Result<(), Error> {
+        if flags.contains(UnmountFlags::SHARED) {
+            return Ok(());
+        }
+        self.refuse_shared(Operation::Unmount, dataset, mounts)
     }
 
     /// A filesystem, unless it is `legacy` or gone.

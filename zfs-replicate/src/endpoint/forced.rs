@@ -112,6 +112,7 @@ impl Forced {
             Ok((bytes, guid)) if status.success() => Ok(Arrived {
                 bytes,
                 guid: Arrival::Told(guid),
+                unset: Vec::new(),
             }),
             Err(Broken::Nonsense(problem)) => Err(Error::package(problem.to_owned())),
             _ => Err(remote::refused(
@@ -196,8 +197,8 @@ impl Endpoint for Forced {
         None
     }
 
-    fn receive(&self, receive: &Receive, pipe: BorrowedFd<'_>) -> Result<u64, Error> {
-        Ok(self.through(receive, pipe.as_fd())?.bytes)
+    fn receive(&self, receive: &Receive, pipe: BorrowedFd<'_>) -> Result<Arrived, Error> {
+        self.through(receive, pipe.as_fd())
     }
 
     fn receiving<'e>(
@@ -253,6 +254,13 @@ impl Endpoint for Forced {
 
     fn hold(&self, snapshot: &SnapshotName, tag: &str) -> Result<(), Error> {
         self.cannot(format!("zfs hold {tag} {snapshot}"))
+    }
+
+    fn release(&self, snapshots: &[&SnapshotName], tag: &str) -> Result<(), Error> {
+        match snapshots.first() {
+            Some(snapshot) => self.cannot(format!("zfs release {tag} {snapshot}")),
+            None => Ok(()),
+        }
     }
 
     fn bookmark(&self, bookmarks: &[(Base, BookmarkName)]) -> Result<(), Error> {

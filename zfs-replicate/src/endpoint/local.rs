@@ -14,7 +14,7 @@ use zfs_core::{
 use zfs_stream::token::ResumeToken;
 
 use super::stock::listing;
-use super::{Access, Endpoint, Into, Receive};
+use super::{Access, Arrival, Arrived, Endpoint, Into, Receive};
 use crate::error::Error;
 use crate::plan::{Base, Rollback, Stream};
 use crate::properties::Properties;
@@ -382,7 +382,7 @@ impl Endpoint for Local {
         Some(progress.bytes_written)
     }
 
-    fn receive(&self, receive: &Receive, pipe: BorrowedFd<'_>) -> Result<u64, Error> {
+    fn receive(&self, receive: &Receive, pipe: BorrowedFd<'_>) -> Result<Arrived, Error> {
         let mut request = ReceiveRequest::new(receive.snapshot.clone()).resumable();
         if receive.raw {
             request = request.raw();
@@ -397,10 +397,12 @@ impl Endpoint for Local {
             request = request.property(name, value.as_str());
         }
         let received = self.zfs.receive(&request, pipe)?;
-        for error in &received.property_errors {
-            tracing::warn!(property = error.property, "{}", error.failure);
-        }
-        Ok(received.bytes_read)
+        let unset = received.property_errors.iter();
+        Ok(Arrived {
+            bytes: received.bytes_read,
+            guid: Arrival::Ask,
+            unset: unset.map(ToString::to_string).collect(),
+        })
     }
 
     fn has_partial(&self, dataset: &DatasetName) -> bool {
@@ -492,10 +494,14 @@ impl Endpoint for Local {
                 stale.push(other.name);
             }
         }
-        if stale.is_empty() {
+        self.release(&stale.iter().collect::<Vec<_>>(), tag)
+    }
+
+    fn release(&self, snapshots: &[&SnapshotName], tag: &str) -> Result<(), Error> {
+        if snapshots.is_empty() {
             return Ok(());
         }
-        match self.zfs.release(&stale, tag) {
+        match self.zfs.release(snapshots.iter().copied(), tag) {
             Err(error) if !error.is_not_found() => Err(error.into()),
             _ => Ok(()),
         }

@@ -48,7 +48,7 @@ use receive::Receivers;
 use send::Senders;
 use tree::{KnownPool, Sizes};
 
-use super::{Access, Endpoint, Receive, Receiving, Sending};
+use super::{Access, Arrived, Endpoint, Receive, Receiving, Sending};
 use crate::error::Error;
 use crate::plan::{Base, Range, Rollback, Stream};
 use crate::properties::Properties;
@@ -244,6 +244,29 @@ impl Stock {
         Ok(())
     }
 
+    /// Releases what is held with this tag; zfs(8) takes what is not held for
+    /// a failure.
+    fn release_held(&self, snapshots: &[&str], tag: &str) -> Result<(), Error> {
+        for some in snapshots.chunks(100) {
+            let holds = self.run(["holds", "-H"].into_iter().chain(some.iter().copied()))?;
+            let holds = String::from_utf8_lossy(&holds);
+            let mut held: Vec<&str> = Vec::new();
+            for line in holds.lines() {
+                let mut columns = line.split('\t');
+                if let (Some(name), Some(found)) = (columns.next(), columns.next()) {
+                    // Only what was asked about is released.
+                    if found == tag && some.contains(&name) {
+                        held.push(name);
+                    }
+                }
+            }
+            if !held.is_empty() {
+                self.run(["release", tag].into_iter().chain(held))?;
+            }
+        }
+        Ok(())
+    }
+
     /// What compresses a stream of this kind.
     fn compression(&self, raw: bool, compressed: bool) -> Option<Compression> {
         self.compression.filter(|_| !raw && !compressed)
@@ -316,10 +339,9 @@ impl Endpoint for Stock {
         sent.get(&stream.to.guid).copied()
     }
 
-    fn receive(&self, receive: &Receive, pipe: BorrowedFd<'_>) -> Result<u64, Error> {
+    fn receive(&self, receive: &Receive, pipe: BorrowedFd<'_>) -> Result<Arrived, Error> {
         let receives = std::slice::from_ref(receive);
-        let arrived = Receivers::new(self, receives).receive(pipe)?;
-        Ok(arrived.bytes)
+        Receivers::new(self, receives).receive(pipe)
     }
 
     fn receiving<'e>(
@@ -432,24 +454,12 @@ impl Endpoint for Stock {
             .filter(|(userrefs, name)| *userrefs != "0" && *name != snapshot.as_str())
             .map(|(_, name)| name)
             .collect();
-        for some in others.chunks(100) {
-            let holds = self.run(["holds", "-H"].into_iter().chain(some.iter().copied()))?;
-            let holds = String::from_utf8_lossy(&holds);
-            let mut stale: Vec<&str> = Vec::new();
-            for line in holds.lines() {
-                let mut columns = line.split('\t');
-                if let (Some(name), Some(found)) = (columns.next(), columns.next()) {
-                    // Only what was asked about is released.
-                    if found == tag && some.contains(&name) {
-                        stale.push(name);
-                    }
-                }
-            }
-            if !stale.is_empty() {
-                self.run(["release", tag].into_iter().chain(stale))?;
-            }
-        }
-        Ok(())
+        self.release_held(&others, tag)
+    }
+
+    fn release(&self, snapshots: &[&SnapshotName], tag: &str) -> Result<(), Error> {
+        let names: Vec<&str> = snapshots.iter().map(|name| name.as_str()).collect();
+        self.release_held(&names, tag)
     }
 
     fn bookmark(&self, bookmarks: &[(Base, BookmarkName)]) -> Result<(), Error> {

@@ -126,6 +126,9 @@ pub struct Outcome {
     /// How many of those failed for something that
     /// [may pass](Error::is_transient).
     pub may_pass: u64,
+    /// How many datasets have not the properties that they were to have. The
+    /// next round does not set them, so they are counted over all rounds.
+    pub unset: u64,
     /// How many steps the plan refused.
     pub refused: u64,
     /// Whether it was stopped on request.
@@ -135,6 +138,6 @@ pub struct Outcome {
 impl Outcome {
     /// Whether all was done that there was to do.
     pub fn is_ok(&self) -> bool {
-        self.failed == 0 && self.refused == 0 && !self.cancelled
+        self.failed == 0 && self.unset == 0 && self.refused == 0 && !self.cancelled
     }
 }

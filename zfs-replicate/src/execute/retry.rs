@@ -57,8 +57,8 @@ impl Executor<'_> {
     /// on its way, a snapshot that is gone since the plan was made), it does
     /// so again after a pause.
     ///
-    /// What arrived is counted over all rounds, what failed is that of the
-    /// last one.
+    /// What arrived, and what could not be set on it, is counted over all
+    /// rounds, what failed is that of the last one.
     ///
     /// # Errors
     ///
@@ -97,6 +97,7 @@ impl Executor<'_> {
             let round = round.map(|round| Outcome {
                 streams: sum.streams + round.streams,
                 bytes: sum.bytes + round.bytes,
+                unset: sum.unset + round.unset,
                 ..round
             });
             let is_last = repetition >= retries.times || self.cancel.is_cancelled();

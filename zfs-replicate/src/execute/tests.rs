@@ -59,13 +59,13 @@ impl Receiving for AnswersLast<'_> {
     fn receive(&mut self, pipe: BorrowedFd<'_>) -> Result<Arrived, Error> {
         let (receive, left) = self.left.split_first().unwrap();
         self.left = left;
-        let bytes = self.fake.receive(receive, pipe)?;
+        let arrived = self.fake.receive(receive, pipe)?;
         let guid = if left.is_empty() {
             Arrival::Ask
         } else {
             Arrival::Later
         };
-        Ok(Arrived { bytes, guid })
+        Ok(Arrived { guid, ..arrived })
     }
 }
 
@@ -124,7 +124,7 @@ impl Endpoint for Fake {
         pipe.upgrade().map(|_| 42)
     }
 
-    fn receive(&self, receive: &Receive, pipe: BorrowedFd<'_>) -> Result<u64, Error> {
+    fn receive(&self, receive: &Receive, pipe: BorrowedFd<'_>) -> Result<Arrived, Error> {
         let name = receive.snapshot.as_str();
         let raw = if receive.raw { " raw" } else { "" };
         let set = receive.properties.iter().map(|(n, v)| format!(" {n}={v}"));
@@ -144,7 +144,12 @@ impl Endpoint for Fake {
         }
         let mut snapshots = self.snapshots.lock().unwrap();
         snapshots.insert(receive.snapshot.clone(), Guid(guid));
-        Ok(bytes.len() as u64)
+        let unset = receive.properties.get("refused");
+        Ok(Arrived {
+            bytes: bytes.len() as u64,
+            guid: Arrival::Ask,
+            unset: unset.cloned().into_iter().collect(),
+        })
     }
 
     fn receiving<'e>(
@@ -224,6 +229,13 @@ impl Endpoint for Fake {
             return Err(failed(snapshot.as_str()));
         }
         self.note(format!("hold {snapshot} {tag}"));
+        Ok(())
+    }
+
+    fn release(&self, snapshots: &[&SnapshotName], tag: &str) -> Result<(), Error> {
+        for snapshot in snapshots {
+            self.note(format!("release {snapshot} {tag}"));
+        }
         Ok(())
     }
 

@@ -36,6 +36,8 @@ pub(super) struct Sent<'t> {
     pub elapsed: Duration,
     /// Whether it is known to have arrived, with those before it.
     pub arrived: bool,
+    /// Which properties could not be set.
+    pub unset: Vec<String>,
 }
 
 /// What ended a transfer, on each side.
@@ -102,12 +104,13 @@ impl Executor<'_> {
         self.observer.event(&Event::Started(transfer));
         let began = Instant::now();
         let ended = self.flow(transfer, receive, copy, ways)?;
-        let Arrived { bytes, guid } = self.verdict(transfer, ended)?;
+        let Arrived { bytes, guid, unset } = self.verdict(transfer, ended)?;
         Ok(Sent {
             transfer,
             bytes,
             arrived: self.check(stream, &receive.snapshot, guid)?,
             elapsed: began.elapsed(),
+            unset,
         })
     }
 
@@ -171,11 +174,7 @@ impl Executor<'_> {
                 let result = if let Some(receiving) = receiving {
                     receiving.receive(reader.as_fd())
                 } else {
-                    let received = self.target.receive(receive, reader.as_fd());
-                    received.map(|bytes| Arrived {
-                        bytes,
-                        guid: Arrival::Ask,
-                    })
+                    self.target.receive(receive, reader.as_fd())
                 };
                 drop(reader);
                 drop(done);

@@ -147,6 +147,7 @@ impl<'a> Planner<'a> {
         self.view.make(made);
         let clone = Action::Clone {
             origin: origin.name,
+            kind: pair.source.kind,
         };
         self.steps.push(pair.step(clone, Why::PromotedOnSource));
         self.view.promote(&pair.target);

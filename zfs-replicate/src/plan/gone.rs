@@ -45,7 +45,10 @@ impl Planner<'_> {
         let (Some(wanted), Some(there)) = (self.options.datasets, self.view.get(target)) else {
             return true;
         };
-        wanted(&Dataset::new(source.clone(), there.guid))
+        wanted(&Dataset {
+            kind: there.kind,
+            ..Dataset::new(source.clone(), there.guid)
+        })
     }
 
     fn keep(&mut self, (source, target): (DatasetName, DatasetName), why: Why) {

@@ -283,7 +283,7 @@ pub fn ops(steps: &[Step]) -> Vec<Op> {
             Action::Rename { from } => {
                 ops.push(Op::Rename(from.clone(), step.target.clone()));
             }
-            Action::Clone { origin } => {
+            Action::Clone { origin, .. } => {
                 ops.push(Op::Clone(origin.clone(), step.target.clone()));
             }
             Action::Promote { .. } => ops.push(Op::Promote(step.target.clone())),

@@ -3,7 +3,7 @@
 use zfs_core::{BookmarkName, DatasetName, Guid, SnapshotName};
 
 use crate::marker::{Marker, TargetId};
-use crate::tree::{ResumePoint, Snapshot, StreamForm};
+use crate::tree::{Kind, ResumePoint, Snapshot, StreamForm};
 
 /// One thing to do, or one reason to do nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +55,8 @@ pub enum Action {
     Clone {
         /// The snapshot, on the target.
         origin: SnapshotName,
+        /// What it is.
+        kind: Kind,
     },
     /// Make the target dataset, a clone, the original of its origin.
     Promote {

@@ -35,7 +35,7 @@ impl fmt::Display for What<'_> {
             Action::Create => write!(f, "create {target} as an empty, unmounted parent"),
             Action::Abort => write!(f, "give up the interrupted receive into {target}"),
             Action::Rename { from } => write!(f, "rename {from} to {target}"),
-            Action::Clone { origin } => write!(f, "make {target} as a clone of {origin}"),
+            Action::Clone { origin, .. } => write!(f, "make {target} as a clone of {origin}"),
             Action::Promote { .. } => write!(f, "promote {target}"),
             Action::Rollback(rollback) => {
                 write!(f, "take {target} back to {}", rollback.to)?;

@@ -26,7 +26,7 @@ fn what_is_shared_keeps_its_snapshots_where_it_is_not_destroyed() {
     let error = site.local.destroy(&shared, &snapshots).unwrap_err();
     assert!(error.to_string().contains("file servers"), "{error}");
     assert!(zfs.exists(&one).unwrap());
-    zfs.unmount(&shared, UnmountFlags::empty()).unwrap();
+    zfs.unmount(&shared, UnmountFlags::SHARED).unwrap();
     site.local.destroy(&shared, &snapshots).unwrap();
 }
 

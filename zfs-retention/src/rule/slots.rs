@@ -128,7 +128,12 @@ impl fmt::Display for Thinning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (nth, (retention, slot)) in self.steps.iter().enumerate() {
             let comma = if nth > 0 { "," } else { "" };
-            let (retention, slot) = (length::show(*retention), length::show(*slot));
+            // Here m is a month.
+            let [retention, slot] = [retention, slot].map(|it| {
+                let shown = length::show(*it);
+                let minutes = shown.strip_suffix('m').map(|number| format!("{number}min"));
+                minutes.unwrap_or(shown)
+            });
             write!(f, "{comma}{retention}=>{slot}")?;
         }
         Ok(())
@@ -232,6 +237,10 @@ mod tests {
     fn znapzend_plans_are_read_and_sorted() {
         let plan: Thinning = "30d=>4h,7days=>1hour,1y=>1mon".parse().unwrap();
         assert_eq!(plan.to_string(), "7d=>1h,30d=>4h,8766h=>30d");
+        // Found by fuzzing: 2m would be two months.
+        let plan: Thinning = "90min=>2min".parse().unwrap();
+        assert_eq!(plan.to_string(), "90min=>2min");
+        assert_eq!(plan.to_string().parse(), Ok(plan));
     }
 
     #[test]

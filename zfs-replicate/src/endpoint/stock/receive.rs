@@ -208,6 +208,7 @@ impl Receiving for Receivers<'_> {
             return Ok(Arrived {
                 bytes,
                 guid: Arrival::Later,
+                unset: Vec::new(),
             });
         }
         while let Some((earlier, expected)) = running.unanswered.pop_front() {
@@ -230,6 +231,7 @@ impl Receiving for Receivers<'_> {
         Ok(Arrived {
             bytes,
             guid: Arrival::Told(guid),
+            unset: Vec::new(),
         })
     }
 }

@@ -361,8 +361,8 @@ fn what_is_received_is_counted_and_never_mounted() {
         Into::Clone("vault/o@1".parse().unwrap()),
     ] {
         let reader = filled_pipe(&bytes_of(5));
-        let bytes = stock.receive(&receive(into), reader.as_fd()).unwrap();
-        assert_eq!(bytes, bytes_of(5).len() as u64);
+        let arrived = stock.receive(&receive(into), reader.as_fd()).unwrap();
+        assert_eq!(arrived.bytes, bytes_of(5).len() as u64);
     }
     let calls = calls.calls();
     let received: Vec<_> = calls.iter().step_by(2).map(String::as_str).collect();

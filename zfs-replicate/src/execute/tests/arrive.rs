@@ -1,9 +1,14 @@
 //! What arrives, and the markers, holds and signs that follow it.
 
-use super::{Fake, STREAM_BYTES, dataset, planned, planned_onto, run};
-use crate::execute::{Executor, Outcome};
-use crate::plan::{Action, Step, Why};
-use crate::tree::{Encryption, Key};
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::{Fake, Log, STREAM_BYTES, dataset, planned, planned_onto, run};
+use crate::error::Error;
+use crate::execute::{Executor, Outcome, Retries};
+use crate::plan::{Action, Plan, Step, Why};
+use crate::properties::Policy;
+use crate::tree::{Encryption, Key, Kind};
 
 #[test]
 fn snapshots_arrive_in_order_between_what_keeps_them_as_bases_and_the_marker() {
@@ -58,6 +63,7 @@ fn what_is_made_says_whose_replica_it_is() {
         target: "vault/t/c".parse().unwrap(),
         action: Action::Clone {
             origin: "vault/t@1".parse().unwrap(),
+            kind: Kind::Filesystem,
         },
         why: Why::PromotedOnSource,
     });
@@ -70,7 +76,7 @@ fn what_is_made_says_whose_replica_it_is() {
         [
             "receive vault/t@1 New zfs-replicate:target=siteb 1",
             "receive vault/t@2 Existing",
-            "clone vault/t@1 vault/t/c zfs-replicate:target=siteb 1",
+            "clone vault/t@1 vault/t/c canmount=noauto zfs-replicate:target=siteb 1",
         ]
     );
 }
@@ -216,4 +222,51 @@ fn the_source_lets_go_of_nothing_that_the_target_does_not_hold() {
     let outcome = Executor::new(&source, &target, &()).hold("keep").run(&plan);
     assert_eq!((outcome.streams, outcome.failed), (1, 1));
     assert_eq!(source.done.into_inner().unwrap(), ["send tank@1"]);
+}
+
+#[test]
+fn a_property_that_cannot_be_set_holds_up_no_data_and_is_told() {
+    let (source, target, log) = (Fake::default(), Fake::default(), Log::default());
+    let plan = planned(vec![dataset("tank", &[1, 2])], "vault/t", false);
+    let policy = Policy::new().set("refused", "quota: permission denied");
+    let outcome = Executor::new(&source, &target, &log)
+        .properties(policy.choose_all(&HashMap::new()))
+        .run(&plan);
+    assert_eq!((outcome.streams, outcome.failed), (2, 0));
+    assert_eq!(outcome.unset, 1);
+    assert!(!outcome.is_ok());
+    let lines = log.0.into_inner().unwrap();
+    let told = lines.iter().filter(|line| line.starts_with("failed"));
+    let told: Vec<_> = told.collect();
+    assert_eq!(told.len(), 1, "{lines:?}");
+    assert!(told[0].contains("quota: permission denied"), "{told:?}");
+}
+
+#[test]
+fn a_property_that_could_not_be_set_is_not_forgotten_where_something_else_is_tried_again() {
+    let (source, target) = (Fake::default(), Fake::default());
+    *source.fails_once.lock().unwrap() = Some(Error::Destroyed {
+        snapshot: "tank@1".parse().unwrap(),
+    });
+    let mut both = planned(vec![dataset("tank", &[1])], "vault/t", false);
+    let other = planned(vec![dataset("tank", &[1])], "vault/o", false);
+    both.steps.extend(other.steps);
+    let nothing = Plan {
+        source: both.source,
+        steps: Vec::new(),
+    };
+    let mut rounds = vec![nothing, both];
+    let retries = Retries {
+        times: 1,
+        first: Duration::ZERO,
+        longest: Duration::ZERO,
+    };
+    let policy = Policy::new().set("refused", "quota: permission denied");
+    let outcome = Executor::new(&source, &target, &())
+        .properties(policy.choose_all(&HashMap::new()))
+        .run_with_retries(retries, || Ok(rounds.pop().unwrap()))
+        .unwrap();
+    assert!(rounds.is_empty());
+    assert_eq!((outcome.streams, outcome.failed, outcome.unset), (1, 0, 1));
+    assert!(!outcome.is_ok());
 }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::marker::TargetId;
 use crate::plan::{Gone, Options, Plan, Provenance, Why, provenance};
-use crate::tree::Dataset;
+use crate::tree::{Dataset, Kind};
 
 #[test]
 fn a_dataset_gone_from_the_source_is_reported_and_kept() {
@@ -292,4 +292,20 @@ fn what_is_left_out_is_left_alone_when_it_is_gone() {
         );
         assert_eq!(whys(&plan), ["up-to-date", "excluded"]);
     }
+}
+
+#[test]
+fn what_is_left_out_by_its_kind_is_left_alone_when_it_is_gone() {
+    let keep = |dataset: &Dataset| dataset.kind == Kind::Filesystem;
+    let mut disk = dataset("vault/a/disk", &[("1", 2)]);
+    disk.kind = Kind::Volume;
+    let plan = planned_with(
+        vec![dataset("tank/a", &[("1", 1)])],
+        vec![dataset("vault/a", &[("1", 1)]), disk],
+        &Options::new()
+            .datasets(&keep)
+            .gone(Gone::Destroy)
+            .provenance(&replicas),
+    );
+    assert_eq!(whys(&plan), ["up-to-date", "excluded"]);
 }
