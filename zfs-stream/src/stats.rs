@@ -97,7 +97,7 @@ pub struct Statistics {
     pub logical_bytes: u64,
     /// How many objects were told of.
     pub objects: u64,
-    /// The holes that do not reach to their object's end, in bytes.
+    /// The holes within objects, in bytes.
     pub hole_bytes: u64,
     /// What of compression was met, by ZFS' number for it; 0 stands for blocks
     /// that are not compressed.
@@ -106,6 +106,8 @@ pub struct Statistics {
     largest: Vec<ObjectBytes>,
     /// The object whose blocks are coming; all of an object's come together.
     current: ObjectBytes,
+    /// The last object of which it is known, and where it ends.
+    object_end: Option<(u64, u64)>,
 }
 
 impl Statistics {
@@ -123,6 +125,7 @@ impl Statistics {
         match parsed {
             Record::Begin(begin) => {
                 self.finish_object();
+                self.object_end = None;
                 let nvlist = NvList::decode(record.payload).ok();
                 self.streams.push(Stream {
                     offset: record.offset,
@@ -138,7 +141,10 @@ impl Statistics {
                     stream.ended = true;
                 }
             }
-            Record::Object(_) => self.objects += 1,
+            Record::Object(_) => {
+                self.objects += 1;
+                self.object_end = None;
+            }
             Record::Write(write) => {
                 let size = write.logical_size;
                 self.block(write.object, write.compression, size, payload_bytes);
@@ -156,11 +162,26 @@ impl Statistics {
             Record::Spill(spill) => {
                 self.block(spill.object, spill.compression, spill.length, payload_bytes);
             }
-            Record::Free(free) if free.length != u64::MAX => {
-                self.hole_bytes = self.hole_bytes.saturating_add(free.length);
-            }
+            Record::Free(free) => self.free(free.object, free.offset, free.length),
             _ => {}
         }
+    }
+
+    /// The first FREE to the end that follows an OBJECT says how long it is;
+    /// what others free within that are holes.
+    fn free(&mut self, object: u64, offset: u64, length: u64) {
+        let end = match self.object_end {
+            Some((its, end)) if its == object => end,
+            _ if length == u64::MAX => {
+                self.object_end = Some((object, offset));
+                offset
+            }
+            // The OBJECT was in an earlier stream, which this one resumes.
+            _ => u64::MAX,
+        };
+        let freed = end.min(offset.saturating_add(length));
+        let hole = freed.saturating_sub(offset);
+        self.hole_bytes = self.hole_bytes.saturating_add(hole);
     }
 
     fn block(&mut self, object: u64, compression: u8, logical: u64, physical: u64) {
@@ -292,6 +313,26 @@ mod tests {
         let largest = statistics.largest_objects().into_iter();
         let largest: Vec<_> = largest.map(|one| (one.object, one.logical_bytes)).collect();
         assert_eq!(largest, [(9, 4608), (8, 1536), (10, 512)]);
+    }
+
+    #[test]
+    fn holes_are_within_objects() {
+        let mut statistics = Statistics::default();
+        let end = u64::MAX;
+        // An object of 8 KiB: a hole, one that goes on where it has ended, and
+        // one beyond. Before them, those of an object of an earlier stream.
+        let freed = [
+            (7, 4096, 512),
+            (8, 8192, end),
+            (8, 512, 1024),
+            (8, 7168, 1 << 20),
+            (8, 1 << 20, 4096),
+            (8, 4096, end),
+        ];
+        for (object, offset, length) in freed {
+            statistics.free(object, offset, length);
+        }
+        assert_eq!(statistics.hole_bytes, 512 + 1024 + 1024 + 4096);
     }
 
     #[test]

@@ -98,7 +98,7 @@ fn number(dump: &str, text: &str) -> u64 {
 #[test]
 fn totals_are_those_of_zstream() {
     for (name, stream, dump) in streams() {
-        if is_incomplete(&name) {
+        if name.ends_with("cut-off") {
             // zstream counts a payload that it could not read.
             continue;
         }

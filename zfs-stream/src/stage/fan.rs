@@ -269,7 +269,8 @@ impl<W> Write for FanOut<W> {
     }
 
     /// Hands over what there is, and does not wait until it is written:
-    /// [`finish`](Self::finish) does.
+    /// [`finish`](Self::finish) does. However little there is, it takes the place
+    /// of a whole block in each sink's buffer.
     fn flush(&mut self) -> io::Result<()> {
         self.hand_over()
     }

@@ -356,6 +356,7 @@ struct Shared<'a, S: ?Sized> {
 impl<S: ReadAt + ?Sized> Shared<'_, S> {
     /// What each thread does.
     fn work(&self) {
+        let _stop = StopOthers(self);
         let mut buffer = vec![0; BUFFER];
         if let Err(stop) = self.work_to_the_end(&mut buffer) {
             self.line().stopped.get_or_insert(stop);
@@ -400,5 +401,20 @@ impl<S: ReadAt + ?Sized> Shared<'_, S> {
                 .unwrap_or_else(PoisonError::into_inner);
         }
         Ok(line.stopped.is_none())
+    }
+}
+
+/// Where one thread panics the others end, so that the panic can be told: its
+/// stretch would be waited for.
+struct StopOthers<'a, 's, S: ?Sized>(&'a Shared<'s, S>);
+
+impl<S: ?Sized> Drop for StopOthers<'_, '_, S> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let line = self.0.line.lock();
+            let mut line = line.unwrap_or_else(PoisonError::into_inner);
+            line.stopped.get_or_insert(Stop::NotIntact);
+            self.0.moved.notify_all();
+        }
     }
 }

@@ -6,6 +6,7 @@
 
 use std::io::{self, Read};
 
+use super::finding::Kind;
 use super::report::Report;
 use super::verifier::Verifier;
 use crate::record::{Reader, RecordType};
@@ -18,7 +19,8 @@ use crate::{Error, Result};
 /// `zfs receive` would refuse is an error of kind
 /// [`InvalidData`](io::ErrorKind::InvalidData) that holds an
 /// [`Error::Damaged`] or [`Error::Stream`], and comes before the damaged record
-/// is handed on.
+/// is handed on. So is a record without a checksum, which the kernel takes
+/// unchecked and no sender writes.
 ///
 /// It reads to its source's end. In memory it holds one record and what was
 /// read after it: usually 1 MiB, and with the longest blocks 18 MiB. The nvlist of
@@ -89,10 +91,16 @@ impl<R: Read> VerifyingReader<R> {
             self.state = State::Ended;
             return Ok(());
         };
+        // The kernel takes a record without a checksum as it is; here it would
+        // let what came before it go on unproven.
+        let unchecked = verifier.lacks_sums(head.header);
         verifier.header(head.offset, head.number, head.header);
         let proven = head.offset;
         self.checked = Some(head.header.record_type() == RecordType::End);
         verifier.refuse()?;
+        if unchecked {
+            return Err(verifier.refuse_last(Kind::Unchecked));
+        }
         self.proven = proven;
         Ok(())
     }

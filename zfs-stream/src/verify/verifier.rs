@@ -46,6 +46,19 @@ struct Previous {
     unproven: bool,
 }
 
+impl Previous {
+    fn finding(self, kind: Kind) -> Finding {
+        Finding {
+            offset: self.offset,
+            record: self.number,
+            record_type: Some(self.record_type),
+            object: self.object,
+            object_offset: self.object_offset,
+            kind,
+        }
+    }
+}
+
 /// Checks a stream whose records are handed to it one after the other.
 #[derive(Clone, Debug, Default)]
 #[expect(
@@ -193,6 +206,22 @@ impl Verifier {
         self.report.refuse()
     }
 
+    /// The error of something wrong with the last header.
+    pub(super) fn refuse_last(&self, kind: Kind) -> Error {
+        let at = self.previous.map(|last| last.finding(kind.clone()));
+        let finding = at.unwrap_or(Finding {
+            offset: self.report.bytes,
+            record: self.report.records,
+            record_type: None,
+            object: None,
+            object_offset: None,
+            kind,
+        });
+        Error::Damaged {
+            finding: Box::new(finding),
+        }
+    }
+
     pub(super) fn find(&mut self, finding: Finding) {
         let count = match finding.severity() {
             Severity::Fatal => &mut self.report.fatal,
@@ -311,6 +340,12 @@ impl Verifier {
         if let Record::Begin(begin) = header.parse() {
             self.begin_payload(&begin, payload);
         }
+    }
+
+    /// Whether the next header has no checksum where it must have one: nothing
+    /// proves it, nor the payload before it.
+    pub(super) fn lacks_sums(&self, header: Header<'_>) -> bool {
+        header.checksum() == Some(Checksum::ZERO) && !self.may_lack_sums(header)
     }
 
     /// libzfs writes the ENDs of compound streams without a checksum.
@@ -563,13 +598,6 @@ impl Verifier {
     }
 
     fn find_at(&mut self, at: Previous, kind: Kind) {
-        self.find(Finding {
-            offset: at.offset,
-            record: at.number,
-            record_type: Some(at.record_type),
-            object: at.object,
-            object_offset: at.object_offset,
-            kind,
-        });
+        self.find(at.finding(kind));
     }
 }

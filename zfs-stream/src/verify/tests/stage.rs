@@ -123,3 +123,17 @@ fn bytes_after_the_end_do_not_go_through_the_stage() {
         }
     }
 }
+
+#[test]
+fn nothing_goes_through_the_stage_that_no_checksum_proves() {
+    let stream = whole(ByteOrder::Little);
+    for (record, start) in offsets(&stream).into_iter().enumerate().skip(1) {
+        let mut stream = stream.clone();
+        stream[start + 280..start + HEADER_LEN].fill(0);
+        // The kernel would take this, and the damage with it.
+        stream[start - 1] ^= 1;
+        let (out, error) = through(&stream);
+        assert!(error.is_some(), "record {record}");
+        assert!(out.len() < start, "record {record}: {}", out.len());
+    }
+}

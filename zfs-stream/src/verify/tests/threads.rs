@@ -119,3 +119,35 @@ fn words_that_changed_places_are_found() {
             .is_err()
     );
 }
+
+/// Panics where its payload is read at the start.
+struct Panics<'a>(&'a [u8]);
+
+impl crate::source::ReadAt for Panics<'_> {
+    fn length(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> std::io::Result<()> {
+        assert!(
+            offset > 0 || buffer.len() <= 16 << 10,
+            "this panic is the test's"
+        );
+        self.0.read_exact_at(buffer, offset)
+    }
+}
+
+#[test]
+fn a_source_that_panics_leaves_no_thread_waiting() {
+    let (ended, has_ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        // Many more stretches than threads may be ahead of the first.
+        let stream = warned(40_000);
+        let verified = std::panic::catch_unwind(|| {
+            parallel::verify_on(&Panics(&stream), 2).unwrap();
+        });
+        ended.send(verified.is_err()).unwrap();
+    });
+    let panicked = has_ended.recv_timeout(std::time::Duration::from_secs(60));
+    assert!(panicked.unwrap());
+}
