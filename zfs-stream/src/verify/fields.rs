@@ -10,6 +10,13 @@ use crate::record::{
 pub(super) const UNUSUAL: &str = "not what a sender writes";
 /// A bonus buffer of more bytes than the dnode's slots have room for.
 pub(super) const BEYOND_DNODE: &str = "more than its slots have room for";
+/// At what OpenZFS up to 2.4 takes no memory, too much, or too little for a block:
+/// its kernel does not refuse it, but panics or writes beyond what it took.
+pub(super) const KILLING: [&str; 4] = [EMPTY, NO_BLOCK, NO_COMPRESSION, BEYOND_BLOCK];
+const EMPTY: &str = "no length that a block has";
+const NO_BLOCK: &str = "more than any block has";
+const NO_COMPRESSION: &str = "none that ZFS has";
+const BEYOND_BLOCK: &str = "more than its block has";
 const TOO_LARGE: &str = "too large";
 const TOO_SMALL: &str = "too small";
 const UNKNOWN: &str = "unknown";
@@ -94,6 +101,11 @@ impl Rules<'_> {
     fn compression(&mut self, number: u8) {
         let bad = number >= COMPRESSIONS;
         self.refuse(bad, "compression", u64::from(number), UNKNOWN);
+    }
+
+    fn block_compression(&mut self, number: u8) {
+        let bad = number >= COMPRESSIONS;
+        self.refuse(bad, "compression", u64::from(number), NO_COMPRESSION);
     }
 
     fn range(&mut self, offset: u64, length: u64) {
@@ -199,14 +211,19 @@ fn write(rules: &mut Rules<'_>, record: &Write, context: Context) {
     rules.object_type("type", record.object_type);
     rules.range(record.offset, record.logical_size);
     let size = record.logical_size;
-    rules.refuse(size == 0, "logical size", size, TOO_SMALL);
-    rules.refuse(size > MAX_BLOCK, "logical size", size, TOO_LARGE);
+    rules.refuse(size == 0, "logical size", size, EMPTY);
+    rules.refuse(size > MAX_BLOCK, "logical size", size, NO_BLOCK);
     rules.needs(context, Features::LARGE_BLOCKS, size > OLD_MAX_BLOCK);
-    rules.compression(record.compression);
+    rules.block_compression(record.compression);
     if record.compression != 0 {
         let compressed = record.compressed_size;
-        rules.refuse(compressed == 0, "compressed size", compressed, TOO_SMALL);
-        rules.refuse(compressed > size, "compressed size", compressed, TOO_LARGE);
+        rules.refuse(compressed == 0, "compressed size", compressed, EMPTY);
+        rules.refuse(
+            compressed > size,
+            "compressed size",
+            compressed,
+            BEYOND_BLOCK,
+        );
         if !context.raw() {
             rules.needs(context, Features::COMPRESSED, true);
             rules.compressed_with(context, record.compression);
@@ -256,11 +273,17 @@ fn redact(rules: &mut Rules<'_>, record: &Redact, context: Context) {
 fn spill(rules: &mut Rules<'_>, record: &Spill, context: Context) {
     rules.object(record.object);
     let length = record.length;
-    rules.refuse(length < MIN_BLOCK, "length", length, TOO_SMALL);
+    rules.refuse(length == 0, "length", length, EMPTY);
+    rules.refuse(
+        (1..MIN_BLOCK).contains(&length),
+        "length",
+        length,
+        TOO_SMALL,
+    );
     rules.refuse(length > MAX_BLOCK, "length", length, TOO_LARGE);
     if context.raw() {
         rules.object_type("type", record.object_type);
-        rules.compression(record.compression);
+        rules.block_compression(record.compression);
         let compressed = record.compressed_size;
         rules.refuse(compressed == 0, "compressed size", compressed, TOO_SMALL);
     } else {

@@ -314,6 +314,9 @@ impl Kind {
             } => {
                 "OpenZFS up to 2.4 does not refuse it, and writes beyond the object in the kernel's memory: never give it to zfs receive"
             }
+            Self::BadField { rule, .. } if super::fields::KILLING.contains(rule) => {
+                "OpenZFS up to 2.4 does not refuse it, and its kernel panics or damages its memory: never give it to zfs receive"
+            }
             Self::BadField { .. } | Self::OutOfOrder { .. } | Self::UnknownObject => {
                 "zfs receive fails at this record (invalid argument)"
             }

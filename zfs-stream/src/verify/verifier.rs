@@ -30,6 +30,8 @@ struct Open {
     last: (u64, u64),
     /// In full streams, the objects there was an OBJECT of.
     known: Option<Known>,
+    /// The last object that was told of, and the size of its blocks.
+    told: (u64, u64),
     /// Damage was found in it.
     damaged: bool,
 }
@@ -509,7 +511,7 @@ impl Verifier {
         self.guid = Some(begin.to_guid);
         self.told_after_end = false;
         let full = begin.from_guid == 0 && !compound;
-        let resumed = features.intersects(Features::RESUMING.with(Features::REDACTED));
+        let resumed = features.contains(Features::RESUMING);
         self.open = Some(Open {
             compound,
             context: Context {
@@ -520,6 +522,7 @@ impl Verifier {
             guid: None,
             last: (0, 0),
             known: (full && !resumed).then(Known::default),
+            told: (0, 0),
             damaged: false,
         });
     }
@@ -561,6 +564,7 @@ impl Verifier {
         check(record, open.context, &mut |kind| kinds.push(kind));
         match record {
             Record::Object(object) => {
+                open.told = (object.object, u64::from(object.block_size));
                 if let Some(known) = &mut open.known {
                     known.tell(object.object);
                 }
@@ -572,6 +576,18 @@ impl Verifier {
             Record::Write(Write { object, offset, .. })
             | Record::WriteByref(WriteByref { object, offset, .. }) => {
                 let block = (*object, *offset);
+                let raw = open.context.features.contains(Features::RAW);
+                if let Record::Write(write) = record
+                    && raw
+                    && open.told.0 == write.object
+                    && open.told.1 != write.logical_size
+                {
+                    kinds.push(Kind::BadField {
+                        field: "logical size",
+                        value: write.logical_size,
+                        rule: "not the size of its object's blocks",
+                    });
+                }
                 if block < open.last {
                     let (object, offset) = open.last;
                     kinds.push(Kind::OutOfOrder { object, offset });

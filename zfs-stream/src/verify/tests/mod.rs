@@ -9,7 +9,9 @@ mod threads;
 use super::*;
 use crate::nvlist::{ByteOrder, Encoding, NvList};
 use crate::record::tests::{TO_GUID, begin, compound, records, stream_of};
-use crate::record::{Begin, End, Free, HEADER_LEN, Record, RecordType, SliceReader, Writer};
+use crate::record::{
+    Begin, End, Free, HEADER_LEN, Object, Record, RecordType, SliceReader, Writer,
+};
 
 const ORDERS: [ByteOrder; 2] = [ByteOrder::Little, ByteOrder::Big];
 
@@ -71,6 +73,14 @@ fn warned(count: u64) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new(), ByteOrder::Little);
     let mut write = |record: Record, payload: &[u8]| writer.write(&record, payload).unwrap();
     write(Record::Begin(begin()), &redact_list());
+    let object = Object {
+        object: 8,
+        object_type: 19,
+        block_size: 512,
+        to_guid: TO_GUID,
+        ..Object::default()
+    };
+    write(Record::Object(object), &[]);
     for number in 0..=count {
         let free = Free {
             object: 8,

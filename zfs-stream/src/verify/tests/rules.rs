@@ -229,7 +229,7 @@ fn fields_that_the_kernel_refuses_are_found() {
 #[test]
 fn a_bonus_beyond_the_slots_of_its_object_is_found() {
     let found = |bonus_len: u32, dn_slots: u8| {
-        let object = crate::record::Object {
+        let object = Object {
             object: 11,
             object_type: 19,
             bonus_type: 44,
@@ -293,7 +293,7 @@ fn order_and_missing_objects_are_found() {
     assert_eq!(kinds(&stream), [Kind::UnknownObject]);
     // Between two that it tells of.
     let object = |object| {
-        let object = crate::record::Object {
+        let object = Object {
             object,
             object_type: 19,
             block_size: 512,
@@ -337,4 +337,100 @@ fn a_reference_in_a_stream_that_is_not_deduplicated_is_refused() {
 fn the_sample_of_the_records_is_no_redacted_stream_without_its_list() {
     let found = kinds(&sample(ByteOrder::Little));
     assert_eq!(found, [Kind::MissingFromNvlist("redact_snaps")]);
+}
+
+#[test]
+fn what_the_kernel_does_not_survive_is_said() {
+    let write = Write {
+        object: 11,
+        object_type: 19,
+        logical_size: 8,
+        to_guid: TO_GUID,
+        ..Write::default()
+    };
+    let changes: [(fn(&mut Write), usize); 5] = [
+        (|write| write.logical_size = 0, 0),
+        (
+            |write| (write.compression, write.compressed_size) = (15, 16),
+            16,
+        ),
+        (
+            |write| (write.compression, write.compressed_size) = (15, 0),
+            0,
+        ),
+        (
+            |write| (write.compression, write.compressed_size) = (17, 8),
+            8,
+        ),
+        (
+            |write| {
+                write.logical_size = (16 << 20) + 512;
+                (write.compression, write.compressed_size) = (15, 8);
+            },
+            8,
+        ),
+    ];
+    for (number, (change, payload)) in changes.into_iter().enumerate() {
+        let mut write = write.clone();
+        change(&mut write);
+        let report = report(&with(Record::Write(write), &vec![0; payload]));
+        let mut findings = report.findings.iter();
+        let warned = findings.any(|one| one.consequence().contains("never give it"));
+        assert!(warned && !report.is_intact(), "{number}: {report:?}");
+    }
+    let spill = crate::record::Spill {
+        object: 11,
+        to_guid: TO_GUID,
+        ..Default::default()
+    };
+    let report = report(&with(Record::Spill(spill), &[]));
+    let mut findings = report.findings.iter();
+    assert!(findings.any(|one| one.consequence().contains("never give it")));
+}
+
+#[test]
+fn raw_blocks_are_of_their_objects_size() {
+    let found = |logical_size| {
+        let mut key = NvList::new();
+        key.insert("crypt_keydata", crypt_keydata()).unwrap();
+        let list = key.encode(Encoding::Native, ByteOrder::Little).unwrap();
+        let mut begin = begin();
+        begin.version_info = Begin::make_version_info(false, Features::RAW);
+        let range = ObjectRange {
+            slots: 32,
+            to_guid: TO_GUID,
+            ..ObjectRange::default()
+        };
+        let object = Object {
+            object: 11,
+            object_type: 19,
+            block_size: 1024,
+            to_guid: TO_GUID,
+            ..Object::default()
+        };
+        let write = Write {
+            object: 11,
+            object_type: 19,
+            compression: 2,
+            logical_size,
+            compressed_size: 512,
+            to_guid: TO_GUID,
+            ..Write::default()
+        };
+        let records = [
+            (Record::ObjectRange(range), vec![]),
+            (Record::Object(object), vec![]),
+            (Record::Write(write), vec![0; 512]),
+        ];
+        kinds(&stream_of(ByteOrder::Little, begin, &list, &records))
+    };
+    assert_eq!(found(1024), []);
+    assert!(matches!(
+        found(512)[..],
+        [Kind::BadField {
+            field: "logical size",
+            value: 512,
+            ..
+        }]
+    ));
 }
