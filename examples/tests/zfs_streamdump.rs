@@ -10,6 +10,7 @@ use zfs_stream::change;
 use zfs_stream::nvlist::ByteOrder;
 use zfs_stream::record::{Begin, Features, Record, SliceReader, WriteByref, Writer};
 use zfs_stream::stats::Statistics;
+use zfs_stream::token::ResumeToken;
 
 use pool::{Pool, feed, receive, run, send, streamdump, text, through, version, write};
 
@@ -526,4 +527,44 @@ fn what_cannot_be_changed_is_not_received() {
     assert_eq!(refused.status.code(), Some(1));
     let said = String::from_utf8(refused.stderr).unwrap();
     assert!(said.contains("without -w"), "{said}");
+}
+
+#[test]
+fn tokens_made_here_are_taken_by_zfs_send() {
+    let pool = Pool::new();
+    let source = pool.filled("source", FS);
+    let stream = send(&["-Le", &format!("{source}@1")]);
+    let target = pool.dataset("target");
+    let half = &stream[..stream.len() / 2];
+    let received = feed(&["zfs", "receive", "-s", &target], half);
+    assert!(!received.status.success());
+    let token = run(&[
+        "zfs",
+        "get",
+        "-Hpo",
+        "value",
+        "receive_resume_token",
+        &target,
+    ]);
+    let theirs = String::from_utf8(token).unwrap();
+    let theirs = theirs.trim();
+    let token: ResumeToken = theirs.parse().unwrap();
+    assert!(token.bytes > 0 && token.object > 0 && token.embed);
+    // The text may be another, as it is compressed by another.
+    let ours = token.encode().unwrap();
+    let rest = send(&["-t", theirs]);
+    assert!(send(&["-t", &ours]) == rest);
+    let begun = statistics(&rest);
+    let begun = &begun.streams[0];
+    let list = begun.nvlist.as_ref();
+    token.check_stream(&begun.begin, list).unwrap();
+    // As the sender reads it.
+    let said = String::from_utf8(run(&["zfs", "send", "-nvt", &ours])).unwrap();
+    assert!(
+        said.contains(&format!("object = {:#x}", token.object)),
+        "{said}"
+    );
+    receive(&target, &rest);
+    receive(&target, &send(&["-Le", "-i", "@1", &format!("{source}@2")]));
+    pool.same("source", "target");
 }

@@ -348,7 +348,8 @@ fn what_the_kernel_does_not_survive_is_said() {
         to_guid: TO_GUID,
         ..Write::default()
     };
-    let changes: [(fn(&mut Write), usize); 5] = [
+    type Change = (fn(&mut Write), usize);
+    let changes: [Change; 5] = [
         (|write| write.logical_size = 0, 0),
         (
             |write| (write.compression, write.compressed_size) = (15, 16),
