@@ -4,16 +4,19 @@
 use std::{
     fs::File,
     hint::black_box,
-    io::{BufRead, BufWriter, Write as _},
+    io::{BufRead, BufWriter, Read as _, Write as _},
+    os::unix::fs::FileExt as _,
     process::ExitCode,
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
 use zfs_stream::{
     fletcher,
-    nvlist::ByteOrder,
+    nvlist::{ByteOrder, Encoding, NvList},
     record::{Begin, BeginFlags, End, Features, Object, Record, Write, Writer},
     stage::{Buffer, DigestReader, ProgressReader},
+    verify::VerifyingReader,
 };
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -28,8 +31,13 @@ fn main() -> ExitCode {
             Ok(())
         }
         ["stages", file] => stages(file),
+        ["tree", file, count] => tree(file, count),
+        ["read", file] => read(file),
+        ["check"] => check(),
         _ => {
-            eprintln!("usage: bench-stream make FILE MIB | fletcher | stages FILE");
+            eprintln!(
+                "usage: bench-stream make FILE MIB | tree FILE COUNT | fletcher | stages FILE | read FILE | check"
+            );
             return ExitCode::from(64);
         }
     };
@@ -96,6 +104,90 @@ fn make(file: &str, mib: &str) -> Result<()> {
     };
     writer.write(&Record::End(end), &[])?;
     Ok(writer.into_inner().flush()?)
+}
+
+/// A compound stream of so many small substreams, as `zfs send -R` of a tree.
+fn tree(file: &str, count: &str) -> Result<()> {
+    let count = count.parse::<u64>()?;
+    let mut writer = Writer::new(BufWriter::new(File::create(file)?), ByteOrder::NATIVE);
+    let mut filesystems = NvList::new();
+    for number in 1..=count {
+        let mut snapshots = NvList::new();
+        snapshots.insert("1", number)?;
+        let mut filesystem = NvList::new();
+        filesystem.insert_str("name", format!("bench/child{number}"))?;
+        filesystem.insert("parentfromsnap", 0_u64)?;
+        filesystem.insert("snaps", snapshots)?;
+        filesystems.insert(format!("{number:#x}"), filesystem)?;
+    }
+    let mut list = NvList::new();
+    list.insert_str("tosnap", "1")?;
+    list.insert("fss", filesystems)?;
+    let begin = |compound, to_guid, name: String| Begin {
+        version_info: Begin::make_version_info(compound, Features::SA_SPILL),
+        objset_type: if compound { 0 } else { 2 },
+        flags: BeginFlags::FREERECORDS,
+        to_guid,
+        to_name: name.into_bytes(),
+        ..Begin::default()
+    };
+    let list = list.encode(Encoding::Xdr, ByteOrder::Big)?;
+    let whole = begin(true, 0, "bench@1".to_owned());
+    writer.write(&Record::Begin(whole), &list)?;
+    writer.end_compound_header()?;
+    for to_guid in 1..=count {
+        let one = begin(false, to_guid, format!("bench/child{to_guid}@1"));
+        writer.write(&Record::Begin(one), &[])?;
+        let end = End {
+            to_guid,
+            ..End::default()
+        };
+        writer.write(&Record::End(end), &[])?;
+    }
+    writer.end_compound()?;
+    Ok(writer.into_inner().flush()?)
+}
+
+/// Reads a file on all cores and touches every byte: what checking it takes at
+/// least, where it is read and not mapped.
+fn read(file: &str) -> Result<()> {
+    const PIECE: usize = 256 << 10;
+    let file = File::open(file)?;
+    let next = AtomicU64::new(0);
+    let work = || -> std::io::Result<u64> {
+        let mut buffer = vec![0; PIECE];
+        let mut sum = 0;
+        loop {
+            let at = next.fetch_add(PIECE as u64, Ordering::Relaxed);
+            let length = file.read_at(&mut buffer, at)?;
+            if length == 0 {
+                return Ok(sum);
+            }
+            sum ^= read_only(&buffer[..length]);
+        }
+    };
+    let threads = std::thread::available_parallelism()?.get();
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        for thread in threads {
+            black_box(thread.join().map_err(|_| "a thread panicked")??);
+        }
+        Ok(())
+    })
+}
+
+/// Hands on what comes in once it is verified.
+fn check() -> Result<()> {
+    let mut verified = VerifyingReader::new(std::io::stdin().lock());
+    let mut out = File::options().write(true).open("/dev/stdout")?;
+    let mut buffer = vec![0; BLOCK];
+    loop {
+        let length = verified.read(&mut buffer)?;
+        if length == 0 {
+            return Ok(());
+        }
+        out.write_all(&buffer[..length])?;
+    }
 }
 
 /// An xorshift generator: the same stream each time.

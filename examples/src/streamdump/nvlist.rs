@@ -3,46 +3,57 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use serde_json::{Value as Json, json};
-use zfs_stream::nvlist::{NvList, Value};
+use serde::{Serialize, Serializer};
+use zfs_stream::nvlist::{NvList, NvString, Value};
 use zfs_stream::stats::Stream;
 
-/// The list as JSON. Numbers of 64 bits are strings, as GUIDs are everywhere;
-/// bytes are in hexadecimal.
-pub fn list_json(list: &NvList) -> Json {
-    let pairs = list.iter();
-    let pairs: serde_json::Map<_, _> = pairs
-        .map(|(name, value)| (name.to_string(), value_json(value)))
-        .collect();
-    Json::Object(pairs)
+/// A list that is written as JSON pair by pair: that of a recursive stream has
+/// very many. Numbers of 64 bits are strings, as GUIDs are everywhere; bytes are
+/// in hexadecimal.
+pub struct ListJson<'a>(pub &'a NvList);
+
+impl Serialize for ListJson<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(
+            self.0
+                .iter()
+                .map(|(name, value)| (name.to_string(), ValueJson(value))),
+        )
+    }
 }
 
-fn value_json(value: &Value) -> Json {
-    match value {
-        Value::Boolean => json!(true),
-        Value::BooleanValue(value) => json!(value),
-        Value::String(text) => json!(text.to_string()),
-        Value::StringArray(texts) => texts.iter().map(|text| json!(text.to_string())).collect(),
-        Value::Uint64(number) => json!(number.to_string()),
-        Value::Int64(number) | Value::Hrtime(number) => json!(number.to_string()),
-        Value::Uint64Array(numbers) => numbers.iter().map(u64::to_string).collect(),
-        Value::Int64Array(numbers) => numbers.iter().map(i64::to_string).collect(),
-        Value::NvList(list) => list_json(list),
-        Value::NvListArray(lists) => lists.iter().map(list_json).collect(),
-        Value::ByteArray(bytes) | Value::Uint8Array(bytes) => json!(hexadecimal(bytes)),
-        Value::Byte(number) | Value::Uint8(number) => json!(number),
-        Value::Int8(number) => json!(number),
-        Value::Int16(number) => json!(number),
-        Value::Uint16(number) => json!(number),
-        Value::Int32(number) => json!(number),
-        Value::Uint32(number) => json!(number),
-        Value::Double(number) => json!(number),
-        Value::Int8Array(numbers) => json!(numbers),
-        Value::Int16Array(numbers) => json!(numbers),
-        Value::Uint16Array(numbers) => json!(numbers),
-        Value::Int32Array(numbers) => json!(numbers),
-        Value::Uint32Array(numbers) => json!(numbers),
-        Value::BooleanArray(values) => json!(values),
+struct ValueJson<'a>(&'a Value);
+
+impl Serialize for ValueJson<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Boolean => to.serialize_bool(true),
+            Value::BooleanValue(value) => to.serialize_bool(*value),
+            Value::String(text) => to.collect_str(text),
+            Value::StringArray(texts) => to.collect_seq(texts.iter().map(NvString::to_string)),
+            Value::Uint64(number) => to.collect_str(number),
+            Value::Int64(number) | Value::Hrtime(number) => to.collect_str(number),
+            Value::Uint64Array(numbers) => to.collect_seq(numbers.iter().map(u64::to_string)),
+            Value::Int64Array(numbers) => to.collect_seq(numbers.iter().map(i64::to_string)),
+            Value::NvList(list) => ListJson(list).serialize(to),
+            Value::NvListArray(lists) => to.collect_seq(lists.iter().map(ListJson)),
+            Value::ByteArray(bytes) | Value::Uint8Array(bytes) => {
+                to.serialize_str(&hexadecimal(bytes))
+            }
+            Value::Byte(number) | Value::Uint8(number) => to.serialize_u8(*number),
+            Value::Int8(number) => to.serialize_i8(*number),
+            Value::Int16(number) => to.serialize_i16(*number),
+            Value::Uint16(number) => to.serialize_u16(*number),
+            Value::Int32(number) => to.serialize_i32(*number),
+            Value::Uint32(number) => to.serialize_u32(*number),
+            Value::Double(number) => to.serialize_f64(*number),
+            Value::Int8Array(numbers) => to.collect_seq(numbers),
+            Value::Int16Array(numbers) => to.collect_seq(numbers),
+            Value::Uint16Array(numbers) => to.collect_seq(numbers),
+            Value::Int32Array(numbers) => to.collect_seq(numbers),
+            Value::Uint32Array(numbers) => to.collect_seq(numbers),
+            Value::BooleanArray(values) => to.collect_seq(values),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use zfs_stream::record::RecordType;
 use zfs_stream::stats::{Statistics, Stream, compression_name};
 use zfs_stream::verify::{Finding, Report, Severity};
 
-use super::nvlist::{Names, list_json};
+use super::nvlist::{ListJson, Names};
 
 /// A line for each finding: what, where, and what it means for a restore.
 pub fn findings(out: &mut dyn Write, name: &str, report: &Report) -> io::Result<()> {
@@ -60,11 +60,16 @@ pub fn statistics_json(
     let names = Names::of(&statistics.streams);
     for (number, stream) in statistics.streams.iter().enumerate() {
         let comma = if number > 0 { "," } else { "" };
-        write!(out, "{comma}{}", stream_json(stream, &names))?;
+        let fields = stream_json(stream, &names).to_string();
+        let fields = fields.strip_suffix('}').unwrap_or_default();
+        write!(out, "{comma}{fields},\"nvlist\":")?;
+        serde_json::to_writer(&mut *out, &stream.nvlist.as_ref().map(ListJson))?;
+        write!(out, "}}")?;
     }
     writeln!(out, "]}}")
 }
 
+/// All of a stream but its list.
 fn stream_json(stream: &Stream, names: &Names) -> Value {
     let begin = &stream.begin;
     let from_guid = (begin.from_guid != 0).then(|| begin.from_guid.to_string());
@@ -81,7 +86,6 @@ fn stream_json(stream: &Stream, names: &Names) -> Value {
         "features": begin.features().names().collect::<Vec<_>>(),
         "feature_bits": format!("{:#x}", begin.features().bits()),
         "flags": begin.flags.names().collect::<Vec<_>>(),
-        "nvlist": stream.nvlist.as_ref().map(list_json),
         "ended": stream.ended,
     })
 }

@@ -50,8 +50,12 @@ struct Bench {
     ours: PathBuf,
     tool: PathBuf,
     stream: PathBuf,
+    tree: PathBuf,
     runs: u32,
 }
+
+/// How many the compound stream has.
+const SUBSTREAMS: u64 = 20_000;
 
 /// Measures, and gives the table.
 pub fn stream(mib: u64, runs: u32) -> Result<String> {
@@ -82,10 +86,16 @@ pub fn stream(mib: u64, runs: u32) -> Result<String> {
         ours: program("zfs-streamdump")?,
         tool: program("bench-stream")?,
         stream: folder.path().join("stream"),
+        tree: folder.path().join("tree"),
         runs,
     };
     let mut make = Command::new(&bench.tool);
     make.arg("make").arg(&bench.stream).arg(mib.to_string());
+    once(&mut make)?;
+    let mut make = Command::new(&bench.tool);
+    make.arg("tree")
+        .arg(&bench.tree)
+        .arg(SUBSTREAMS.to_string());
     once(&mut make)?;
     // Into the page cache, and there it stays.
     let bytes = fs::read(&bench.stream)?.len();
@@ -143,6 +153,18 @@ impl Bench {
             self.runs,
         )?;
         row(
+            "`verify`, and a loop that only reads the file on all cores",
+            &format!("{ours} verify {stream}"),
+            &format!("{} read {stream}", quoted(&self.tool)),
+            self.runs,
+        )?;
+        row(
+            "the verifying stage between two pipes, and `cat` between them",
+            &format!("cat {stream} | {} check | cat", quoted(&self.tool)),
+            &format!("cat {stream} | cat | cat"),
+            self.runs,
+        )?;
+        row(
             "buffer, progress, BLAKE3 and SHA-256 in one process; `mbuffer`, `pv`, `tee` and `sha256sum`",
             &format!("{} stages {stream}", quoted(&self.tool)),
             &format!(
@@ -153,6 +175,30 @@ impl Bench {
             ),
             self.runs,
         )?;
+        row(
+            "the same, and `sha256sum` alone",
+            &format!("{} stages {stream}", quoted(&self.tool)),
+            &format!("{} {stream}", peer("usr/bin/sha256sum")),
+            self.runs,
+        )?;
+        let tree = quoted(&self.tree);
+        for (name, command) in [
+            (
+                format!("`dump --json` and `zstream dump` of {SUBSTREAMS} substreams"),
+                "dump --json",
+            ),
+            (
+                format!("`verify` and `zstream dump` of {SUBSTREAMS} substreams"),
+                "verify",
+            ),
+        ] {
+            row(
+                &name,
+                &format!("{ours} {command} {tree}"),
+                &format!("{} dump {tree}", peer("usr/sbin/zstream")),
+                self.runs,
+            )?;
+        }
         // Seconds for each: three are enough.
         for to in ["lz4", "zstd"] {
             row(

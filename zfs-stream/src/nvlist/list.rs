@@ -274,6 +274,12 @@ impl NvList {
     }
 
     /// Adds a pair at the end without asking the flags.
+    /// Gives back what it has room for and does not hold. A recursive stream's
+    /// list has very many lists of few pairs.
+    pub(super) fn shrink(&mut self) {
+        self.pairs.shrink_to_fit();
+    }
+
     pub(super) fn push(&mut self, name: NvString, value: Value) {
         self.pairs.push((name, value));
         let new = match self.index {

@@ -59,6 +59,7 @@ fn pairs(cursor: &mut Cursor<'_>, list: &mut NvList, order: ByteOrder, depth: us
         let start = cursor.at();
         let size = cursor.i32()?;
         if size == 0 {
+            list.shrink();
             return Ok(());
         }
         // The size counts its own four bytes; a pair has a head and a name.

@@ -49,6 +49,7 @@ fn list(cursor: &mut Cursor<'_>, depth: usize) -> Result<NvList> {
         // and must be right.
         let (_xdr_size, native_size) = (cursor.i32()?, cursor.i32()?);
         if native_size == 0 {
+            list.shrink();
             return Ok(list);
         }
         let name = string(cursor)?;
