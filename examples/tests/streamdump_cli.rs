@@ -159,6 +159,51 @@ fn dump_reads_standard_input_and_speaks_json() {
 }
 
 #[test]
+fn dump_shows_as_many_objects_as_are_asked_for() {
+    let folder = Folder::new("objects");
+    let mut writer = Writer::new(Vec::new(), ByteOrder::Little);
+    for raw in SliceReader::new(&stream(0, 1, ByteOrder::Little)) {
+        let raw = raw.unwrap();
+        let record = raw.parse();
+        writer.rewrite(&raw).unwrap();
+        if let Record::Object(object) = record {
+            for number in 9..20 {
+                let object = Object {
+                    object: number,
+                    ..object.clone()
+                };
+                let write = Write {
+                    object: number,
+                    object_type: 19,
+                    logical_size: 4096,
+                    to_guid: 1,
+                    ..Write::default()
+                };
+                writer.write(&Record::Object(object), raw.payload).unwrap();
+                writer.write(&Record::Write(write), &[1; 4096]).unwrap();
+            }
+        }
+    }
+    let file = folder.file("many", &writer.into_inner());
+    for (asked, shown) in [
+        (&[][..], 10),
+        (&["--objects", "1"], 1),
+        (&["--objects", "all"], 12),
+    ] {
+        let args = [&["dump", "--no-check", &file], asked].concat();
+        let text = stdout(&run(&args)).to_owned();
+        assert_eq!(text.matches("\n\tObject ").count(), shown, "{text}");
+        assert!(text.contains("\tObject 8 = 3 blocks (12288 bytes of 12288)"));
+        let json = run(&[&args[..], &["--json"]].concat());
+        let value: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+        let objects = value["largest_objects"].as_array().unwrap();
+        assert_eq!(objects.len(), shown);
+    }
+    let refused = run(&["dump", "--objects", "some", &file]);
+    assert_eq!(refused.status.code(), Some(64));
+}
+
+#[test]
 fn damage_is_exit_1_and_names_object_and_offset() {
     let folder = Folder::new("damage");
     let mut bytes = stream(0, 1, ByteOrder::Little);

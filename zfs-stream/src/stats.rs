@@ -6,9 +6,11 @@
 //!
 //! The memory it takes does not depend on the stream's length: it keeps totals,
 //! one entry for each substream and compression, and the few largest objects.
+//! Who wants all objects ([`Statistics::keeping`]) pays up to 120 bytes for each, and as they are asked for as much again.
 
 mod chain;
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 pub use chain::{Break, chain};
@@ -16,7 +18,7 @@ pub use chain::{Break, chain};
 use crate::nvlist::{ByteOrder, NvList};
 use crate::record::{Begin, HEADER_LEN, RawRecord, Record, RecordType};
 
-/// How many of the largest objects are kept.
+/// How many of the largest objects are kept where nothing else is asked for.
 pub const LARGEST: usize = 10;
 
 /// Records and the bytes of their payloads.
@@ -103,7 +105,10 @@ pub struct Statistics {
     /// that are not compressed.
     pub compression: BTreeMap<u8, Compressed>,
     counts: [Count; RecordType::ALL.len()],
+    /// The largest objects, and others, in no order.
     largest: Vec<ObjectBytes>,
+    /// How many of them are wanted; without a number, [`LARGEST`].
+    keep: Option<usize>,
     /// The object whose blocks are coming; all of an object's come together.
     current: ObjectBytes,
     /// The last object of which it is known, and where it ends.
@@ -111,6 +116,15 @@ pub struct Statistics {
 }
 
 impl Statistics {
+    /// One that keeps the bytes of so many of the largest objects, with
+    /// [`usize::MAX`] those of all: up to 120 bytes of memory for each.
+    pub fn keeping(objects: usize) -> Self {
+        Self {
+            keep: Some(objects),
+            ..Self::default()
+        }
+    }
+
     /// Counts a record.
     pub fn record(&mut self, record: &RawRecord<'_>) {
         let payload_bytes = record.payload.len() as u64;
@@ -205,7 +219,14 @@ impl Statistics {
 
     fn finish_object(&mut self) {
         let finished = std::mem::take(&mut self.current);
-        insert_largest(&mut self.largest, finished);
+        if finished.blocks == 0 {
+            return;
+        }
+        self.largest.push(finished);
+        let keep = self.keep.unwrap_or(LARGEST);
+        if self.largest.len() >= keep.saturating_mul(2).max(LARGEST) {
+            keep_largest(&mut self.largest, keep);
+        }
     }
 
     /// How many records of a type there are.
@@ -237,7 +258,10 @@ impl Statistics {
     /// The objects with the most bytes in blocks, the largest first.
     pub fn largest_objects(&self) -> Vec<ObjectBytes> {
         let mut largest = self.largest.clone();
-        insert_largest(&mut largest, self.current);
+        if self.current.blocks > 0 {
+            largest.push(self.current);
+        }
+        keep_largest(&mut largest, self.keep.unwrap_or(LARGEST));
         largest
     }
 }
@@ -255,15 +279,10 @@ fn reached(record: &Record) -> (u64, u64) {
     }
 }
 
-fn insert_largest(largest: &mut Vec<ObjectBytes>, object: ObjectBytes) {
-    if object.blocks == 0 {
-        return;
-    }
-    let at = largest.partition_point(|other| other.logical_bytes >= object.logical_bytes);
-    if at < LARGEST {
-        largest.truncate(LARGEST - 1);
-        largest.insert(at, object);
-    }
+/// Of equal ones those that came first.
+fn keep_largest(objects: &mut Vec<ObjectBytes>, count: usize) {
+    objects.sort_by_key(|object| Reverse(object.logical_bytes));
+    objects.truncate(count);
 }
 
 /// `ZIO_COMPRESS_OFF`.
@@ -336,19 +355,21 @@ mod tests {
     }
 
     #[test]
-    fn only_the_largest_objects_are_kept() {
-        let mut largest = Vec::new();
-        for object in 1..1_000 {
-            let one = ObjectBytes {
-                object,
-                blocks: 1,
-                logical_bytes: object * 7 % 1_000,
-                ..ObjectBytes::default()
-            };
-            insert_largest(&mut largest, one);
+    fn as_many_of_the_largest_objects_are_kept_as_are_wanted() {
+        let kept = |mut statistics: Statistics| {
+            for object in 1..1_000 {
+                let logical = object * 7 % 1_000;
+                statistics.block(object, 0, logical, logical);
+            }
+            let largest = statistics.largest_objects().into_iter();
+            largest.map(|one| one.logical_bytes).collect::<Vec<_>>()
+        };
+        let expected: Vec<_> = (1..1_000).rev().collect();
+        assert_eq!(kept(Statistics::default()), expected[..LARGEST]);
+        for count in [0, 1, 300, 999] {
+            assert_eq!(kept(Statistics::keeping(count)), expected[..count]);
         }
-        let bytes: Vec<_> = largest.iter().map(|one| one.logical_bytes).collect();
-        assert_eq!(bytes, (990..1_000).rev().collect::<Vec<_>>());
+        assert_eq!(kept(Statistics::keeping(usize::MAX)), expected);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use zfs_stream::nvlist::{ByteOrder, Encoding, NvList};
 use zfs_stream::record::{
     Begin, End, Features, HEADER_LEN, Object, Reader, Record, SliceReader, Write, Writer,
 };
-use zfs_stream::stats::Statistics;
+use zfs_stream::stats::{ObjectBytes, Statistics};
 use zfs_stream::verify;
 
 use streams::streams;
@@ -158,6 +158,25 @@ fn redup_takes_what_it_says_for_each_block_and_statistics_take_nothing_for_objec
     // What the test's own harness takes meanwhile is counted as well.
     assert!(counted[0].abs_diff(counted[1]) < 8 << 10, "{counted:?}");
     assert!(counted.iter().all(|bytes| *bytes < 16 << 10), "{counted:?}");
+}
+
+#[test]
+fn statistics_of_all_objects_take_what_they_say() {
+    const OBJECTS: u64 = 100_000;
+    let _alone = alone();
+    let stream = many(OBJECTS, Features::default());
+    let taken = peak(|| {
+        let mut statistics = Statistics::keeping(usize::MAX);
+        for record in SliceReader::new(&stream) {
+            statistics.record(&record.unwrap());
+        }
+        assert!(statistics.stream_bytes() as usize == stream.len());
+    });
+    println!("{taken} bytes for {OBJECTS} objects");
+    // A growing vector holds up to twice what is in it, and once more as it grows.
+    let object = size_of::<ObjectBytes>();
+    let taken = taken as u64 / OBJECTS;
+    assert!(taken >= object as u64 && taken <= 120, "{taken}");
 }
 
 #[test]

@@ -34,6 +34,8 @@ Examples:
       zfs-streamdump dump -vv monday.zfs
   The totals for a script:
       zfs-streamdump dump --json monday.zfs | jq .stream_bytes
+  The bytes of every file, the largest first:
+      zfs-streamdump dump --objects all monday.zfs
   Whether backups can be restored:
       zfs-streamdump verify *.zfs
   Whether they follow each other:
@@ -79,6 +81,10 @@ Exit codes: 0 intact, 1 damaged, 2 unreadable or no stream.")]
         /// Check nothing
         #[arg(short = 'C', long)]
         no_check: bool,
+
+        /// The bytes of so many of the largest objects, or of all
+        #[arg(long, value_name = "N|all", default_value = "10", value_parser = objects)]
+        objects: usize,
     },
     /// Check streams, with a line for each finding
     #[command(after_help = "\
@@ -207,6 +213,16 @@ fn main() -> ExitCode {
     exit::main(run)
 }
 
+/// A number of objects.
+fn objects(text: &str) -> Result<usize, String> {
+    match text {
+        "all" => Ok(usize::MAX),
+        _ => text
+            .parse()
+            .map_err(|_| "neither a number nor all".to_owned()),
+    }
+}
+
 fn run(args: Args) -> anyhow::Result<Exit> {
     match args.command {
         Command::Dump {
@@ -214,6 +230,7 @@ fn run(args: Args) -> anyhow::Result<Exit> {
             verbose,
             json,
             no_check,
+            objects,
         } => {
             let file = file.unwrap_or_else(|| PathBuf::from("-"));
             refuse_terminal(&file)?;
@@ -221,6 +238,7 @@ fn run(args: Args) -> anyhow::Result<Exit> {
                 detail: Detail::from_count(verbose),
                 json,
                 unchecked: no_check,
+                objects,
             };
             dump::dump(&file, how)
         }

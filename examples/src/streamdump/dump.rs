@@ -47,6 +47,8 @@ pub struct Dump {
     pub json: bool,
     /// Without checking anything.
     pub unchecked: bool,
+    /// How many of the largest objects.
+    pub objects: usize,
 }
 
 /// The code for streams that cannot be read.
@@ -58,7 +60,7 @@ pub fn dump(path: &Path, how: Dump) -> anyhow::Result<Exit> {
         return Ok(UNREADABLE);
     };
     let mut out = BufWriter::new(io::stdout().lock());
-    let mut statistics = Statistics::default();
+    let mut statistics = Statistics::keeping(how.objects);
     let mut failed = Ok(());
     let unwanted = Cell::new(false);
     let visit = |record: &RawRecord<'_>| {

@@ -12,6 +12,15 @@
 //! is searched for the next record that bears its snapshot's GUID, and checking
 //! goes on there.
 //!
+//! **A stream of which every checksum is right can still take down who receives
+//! it.** OpenZFS up to 2.4.4 looks at several lengths only after it took memory
+//! for them: it panics, or writes beyond that memory, at a WRITE or SPILL without a
+//! payload, at one with a logical size of nothing or of more than 16 MiB, at a
+//! compression that it does not know, at a payload longer than its block, and at a
+//! bonus buffer longer than its dnode. All were tried on 2.3.9 but the last, which
+//! is from its source. The verifier refuses them, and says so
+//! ([`Finding::consequence`]).
+//!
 //! [`VerifyingReader`] stands between a sender and `zfs receive`: it hands a
 //! record on only after the next one's checksum has proven it.
 //!

@@ -339,6 +339,9 @@ fn the_sample_of_the_records_is_no_redacted_stream_without_its_list() {
     assert_eq!(found, [Kind::MissingFromNvlist("redact_snaps")]);
 }
 
+/// A change of a WRITE, and the length of its payload then.
+type ChangedWrite = (fn(&mut Write), usize);
+
 #[test]
 fn what_the_kernel_does_not_survive_is_said() {
     let write = Write {
@@ -348,8 +351,8 @@ fn what_the_kernel_does_not_survive_is_said() {
         to_guid: TO_GUID,
         ..Write::default()
     };
-    type Change = (fn(&mut Write), usize);
-    let changes: [Change; 5] = [
+
+    let changes: [ChangedWrite; 5] = [
         (|write| write.logical_size = 0, 0),
         (
             |write| (write.compression, write.compressed_size) = (15, 16),
