@@ -293,6 +293,34 @@ fn explain_knows_by_the_bookmarks_what_a_replica_still_has_to_get() {
 }
 
 #[test]
+fn explain_names_what_a_first_replication_is_sending() {
+    let list = format!(
+        "{}tank/a#sending-nas-0000000000000002\t2\t2\t1775109600\t-\t-\t-\n",
+        LIST.replace("\t1\t-", "\t0\t-")
+    );
+    let arguments = ["--keep", "last=1", "--names", "auto*"];
+    let text = explain(&arguments, &list);
+    assert_eq!(
+        stdout(&text),
+        "destroy tank/a@auto1\n\
+         \x20         last 1: it is number 3\n\
+         keep    tank/a@auto2\n\
+         \x20         protected: it is being sent to nas\n\
+         \x20         last 1: it is number 2\n\
+         keep    tank/a@auto3\n\
+         \x20         last 1: kept, number 1\n\
+         tank/a: 2 kept, 1 to destroy, which frees at least 100 bytes\n\
+         one snapshot waits for nas; if nas is given up: \
+         zfs destroy tank/a#sending-nas-0000000000000002\n"
+    );
+    let json = explain(&[&arguments[..], &["--json"]].concat(), &list);
+    let line = stdout(&json).lines().find(|line| line.contains("auto2"));
+    let decision: serde_json::Value = serde_json::from_str(line.unwrap()).unwrap();
+    assert_eq!(decision["reasons"][0]["kind"], "sending");
+    assert_eq!(decision["reasons"][0]["target"], "nas");
+}
+
+#[test]
 fn explain_says_that_prune_defer_is_not_looked_at() {
     let dir = folder(&SMALL.replace("daily = 1\n", "prune_defer = 60\n"));
     let list = LIST.replace("auto", "autosnap_");

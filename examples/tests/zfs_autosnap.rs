@@ -322,6 +322,31 @@ fn pruning_leaves_what_is_held_cloned_made_by_others_or_not_replicated() {
 }
 
 #[test]
+fn pruning_leaves_what_a_first_replication_is_sending() {
+    let site = Site::new(&["a"], PURGE);
+    let [_, sent, _] = [1, 2, 3].map(|nth| {
+        site.pool
+            .take(&format!("a@autosnap_2026-01-0{nth}_00:00:00_daily"))
+    });
+    let guid: u64 = fixture::get(&sent, "guid").parse().unwrap();
+    let sending = format!("{}#sending-siteb-{guid:016x}", sent.dataset());
+    run(&["zfs", "bookmark", sent.as_str(), &sending]);
+    a_second_later();
+
+    let told = site.ok(&["--prune-snapshots", "--verbose"]);
+    let end = format!("one snapshot waits for siteb; if siteb is given up: zfs destroy {sending}");
+    assert!(told.contains("it is being sent to siteb"), "{told}");
+    assert!(told.contains(&end), "{told}");
+    assert_eq!(site.names("a"), [sent.snapshot()]);
+
+    // A marker of the same: it has arrived.
+    let marker = sending.replace("#sending-", "#replica-");
+    run(&["zfs", "bookmark", sent.as_str(), &marker]);
+    site.ok(&["--prune-snapshots"]);
+    assert!(site.names("a").is_empty());
+}
+
+#[test]
 fn autoprune_and_children_only_are_obeyed() {
     let conf = "[POOL/a]\nrecursive = yes\nprocess_children_only = yes\nhourly = 0\ndaily = 1\nmonthly = 0\n\
                 [POOL/b]\nautoprune = no\nautosnap = no\nhourly = 0\n";

@@ -36,11 +36,17 @@ pub enum Protection<'a> {
         /// The target's name.
         target: &'a str,
     },
+    /// It is on its way to a target, which has nothing as new yet: if the
+    /// stream was interrupted, it goes on from this snapshot or not at all.
+    Sending {
+        /// The target's name.
+        target: &'a str,
+    },
 }
 
 impl<'a> Protection<'a> {
     /// One word for machines: `held`, `cloned`, `unmanaged`, `future`,
-    /// `common_base` or `not_replicated`.
+    /// `common_base`, `not_replicated` or `sending`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Held { .. } => "held",
@@ -49,13 +55,16 @@ impl<'a> Protection<'a> {
             Self::Future => "future",
             Self::CommonBase { .. } => "common_base",
             Self::NotReplicated { .. } => "not_replicated",
+            Self::Sending { .. } => "sending",
         }
     }
 
     /// The target on whose behalf it protects.
     pub fn target(&self) -> Option<&'a str> {
         match *self {
-            Self::CommonBase { target } | Self::NotReplicated { target } => Some(target),
+            Self::CommonBase { target }
+            | Self::NotReplicated { target }
+            | Self::Sending { target } => Some(target),
             _ => None,
         }
     }
@@ -75,6 +84,9 @@ impl fmt::Display for Protection<'_> {
             }
             Self::NotReplicated { target } => {
                 write!(f, "protected: {target} does not have it yet")
+            }
+            Self::Sending { target } => {
+                write!(f, "protected: it is being sent to {target}")
             }
         }
     }
@@ -106,13 +118,17 @@ pub(crate) fn protections<'a, Id>(
             .then_some(Protection::CommonBase {
                 target: &target.name,
             });
-        let missing = target.required
-            && target
-                .base
-                .is_none_or(|base| createtxg > base.createtxg && guid != base.guid);
-        let younger = missing.then_some(Protection::NotReplicated {
-            target: &target.name,
-        });
+        let missing = target
+            .base
+            .is_none_or(|base| createtxg > base.createtxg && guid != base.guid);
+        let name = &target.name;
+        let younger = if missing && target.required {
+            Some(Protection::NotReplicated { target: name })
+        } else if missing && target.sending.contains(&guid) {
+            Some(Protection::Sending { target: name })
+        } else {
+            None
+        };
         [base, younger].into_iter().flatten()
     });
     own.into_iter().flatten().chain(replication)

@@ -1,5 +1,7 @@
 //! What a replication target has, as far as the source's pool knows.
 
+use std::collections::BTreeSet;
+
 use crate::{Guid, Txg};
 
 /// One place that snapshots of this dataset are replicated to.
@@ -17,18 +19,26 @@ use crate::{Guid, Txg};
 /// let offsite = Target::new("offsite").marker(Guid(7), Txg(1200)).required();
 /// // Found by comparing two listings; no bookmark was ever made.
 /// let nas = Target::new("nas").base(Guid(7), Txg(1200));
-/// # let _ = (offsite, nas);
+/// // Its first stream goes on, or was interrupted.
+/// let tape = Target::new("tape").sending(Guid(7));
+/// # let _ = (offsite, nas, tape);
 /// ```
+///
+/// Before a snapshot is sent it has a bookmark `#sending-TARGET-GUID`. That is
+/// base enough for what follows, but an interrupted stream goes on from the
+/// snapshot only: [`Protection::Sending`] saves it.
 ///
 /// Several values for one target (a crash between making the new bookmark and
 /// destroying the old one) are allowed; the one with the highest txg counts.
 ///
 /// [`Protection::CommonBase`]: crate::Protection::CommonBase
+/// [`Protection::Sending`]: crate::Protection::Sending
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     pub(crate) name: String,
     pub(crate) base: Option<Base>,
     pub(crate) required: bool,
+    pub(crate) sending: BTreeSet<Guid>,
 }
 
 /// The newest snapshot that source and target have in common.
@@ -46,6 +56,7 @@ impl Target {
             name: name.into(),
             base: None,
             required: false,
+            sending: BTreeSet::new(),
         }
     }
 
@@ -81,14 +92,22 @@ impl Target {
         self
     }
 
+    /// The snapshot `guid` is on its way there: it is protected until the
+    /// target's base is as new. May be said of several.
+    #[must_use]
+    pub fn sending(mut self, guid: Guid) -> Self {
+        self.sending.insert(guid);
+        self
+    }
+
     /// What reasons call it.
     pub fn name(&self) -> &str {
         &self.name
     }
 }
 
-/// The values that count: per name the one that got furthest, and `required`
-/// if any of them says so.
+/// The values that count: per name the one that got furthest, `required` if
+/// any of them says so, and all that is being sent.
 pub(crate) fn newest_per_name(targets: &[Target]) -> Vec<Target> {
     let mut result: Vec<Target> = Vec::with_capacity(targets.len());
     for target in targets {
@@ -97,6 +116,7 @@ pub(crate) fn newest_per_name(targets: &[Target]) -> Vec<Target> {
             Some(known) => {
                 known.required |= target.required;
                 known.base = further(known.base, target.base);
+                known.sending.extend(&target.sending);
             }
         }
     }
@@ -142,5 +162,16 @@ mod tests {
             merged,
             [Target::new("a").base(Guid(1), Txg(1)), Target::new("b")]
         );
+    }
+
+    #[test]
+    fn all_that_is_being_sent_counts() {
+        let merged = newest_per_name(&[
+            Target::new("a").sending(Guid(1)),
+            Target::new("a").marker(Guid(9), Txg(9)),
+            Target::new("a").sending(Guid(2)),
+        ]);
+        let all = Target::new("a").marker(Guid(9), Txg(9));
+        assert_eq!(merged, [all.sending(Guid(1)).sending(Guid(2))]);
     }
 }

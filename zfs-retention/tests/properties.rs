@@ -151,16 +151,18 @@ fn policy_and_space() -> impl Strategy<Value = Policy> {
 }
 
 fn targets() -> impl Strategy<Value = Vec<Target>> {
-    let one = (0_u64..70, any::<bool>(), any::<bool>(), 0_u8..3);
+    let sending = prop::option::weighted(0.3, 1_u64..70);
+    let one = (0_u64..70, any::<bool>(), any::<bool>(), 0_u8..3, sending);
     prop::collection::vec(one, 0..3).prop_map(|all| {
         all.into_iter()
-            .map(|(n, bookmarked, required, name)| {
+            .map(|(n, bookmarked, required, name, sending)| {
                 let target = Target::new(format!("t{name}"));
                 let target = match (n, bookmarked) {
                     (0, _) => target,
                     (_, true) => target.marker(Guid(n), Txg(n)),
                     (_, false) => target.base(Guid(n), Txg(n)),
                 };
+                let target = sending.map_or(target.clone(), |n| target.sending(Guid(n)));
                 if required { target.required() } else { target }
             })
             .collect()

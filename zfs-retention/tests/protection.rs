@@ -132,6 +132,42 @@ fn what_a_required_target_lacks_lives() {
 }
 
 #[test]
+fn what_is_on_its_way_lives_until_the_target_has_as_new() {
+    let snapshots = [snapshot(1), snapshot(2), snapshot(3)];
+    let policy = nothing();
+    let first = Target::new("nas").sending(Guid(1002));
+    let targets = [first.clone()];
+    let plan = policy.plan(&snapshots, &targets, &now());
+    assert_eq!(living(&plan), ["auto_2"]);
+    assert_saved_by(&plan, "auto_2", Protection::Sending { target: "nas" });
+
+    // Left by a run that was killed when it had arrived.
+    for n in [2, 3] {
+        let targets = [
+            first.clone(),
+            Target::new("nas").marker(Guid(1000 + n), Txg(n)),
+        ];
+        assert!(living(&policy.plan(&snapshots, &targets, &now())).is_empty());
+    }
+    let targets = [first, Target::new("nas").marker(Guid(1001), Txg(1))];
+    let plan = policy.plan(&snapshots, &targets, &now());
+    assert_eq!(living(&plan), ["auto_2"]);
+}
+
+#[test]
+fn what_is_on_its_way_to_a_target_that_must_have_it_has_one_reason() {
+    let snapshots = [snapshot(1), snapshot(2)];
+    let policy = nothing();
+    let targets = [Target::new("nas")
+        .marker(Guid(1001), Txg(1))
+        .required()
+        .sending(Guid(1002))];
+    let plan = policy.plan(&snapshots, &targets, &now());
+    let found: Vec<_> = plan.decision("auto_2").unwrap().protections().collect();
+    assert_eq!(found, [Protection::NotReplicated { target: "nas" }]);
+}
+
+#[test]
 fn a_required_target_that_has_nothing_protects_everything() {
     let snapshots = [snapshot(1), snapshot(2)];
     let policy = nothing();

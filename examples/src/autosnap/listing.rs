@@ -15,8 +15,8 @@ pub const COLUMNS: &str = "name,guid,createtxg,creation,userrefs,clones,used";
 pub struct Listing {
     /// The snapshots. The id is the dataset.
     pub snapshots: Vec<Snapshot<String>>,
-    /// The markers among the bookmarks, each with the dataset that it stands
-    /// on.
+    /// The markers among the bookmarks, and those of what is being sent, each
+    /// with the dataset that it stands on.
     pub marked: Vec<(String, Marked)>,
 }
 
@@ -94,6 +94,8 @@ mod tests {
         let text = "tank/a@x\t17\t5\t1767225600\t0\t-\t4096\n\
                     tank/a#replica-nas-0000000000000011\t17\t5\t1767225600\t-\t-\t-\n\
                     tank/a#replica-tape-0000000000000012\t17\t5\t1767225600\t-\t-\t-\n\
+                    tank/a#sending-usb-0000000000000011\t17\t5\t1767225600\t-\t-\t-\n\
+                    tank/a#sending-usb-0000000000000012\t17\t5\t1767225600\t-\t-\t-\n\
                     tank/a#mine\t17\t5\t1767225600\t-\t-\t-\n";
         let listing = read(text).unwrap();
         assert_eq!(listing.snapshots.len(), 1);
@@ -101,7 +103,14 @@ mod tests {
             target: Target::new("nas").marker(Guid(17), Txg(5)).required(),
             bookmark: "tank/a#replica-nas-0000000000000011".to_owned(),
         };
-        assert_eq!(listing.marked, [("tank/a".to_owned(), nas)]);
+        let usb = Marked {
+            target: Target::new("usb").sending(Guid(17)),
+            bookmark: "tank/a#sending-usb-0000000000000011".to_owned(),
+        };
+        assert_eq!(
+            listing.marked,
+            [nas, usb].map(|it| ("tank/a".to_owned(), it))
+        );
     }
 
     #[test]

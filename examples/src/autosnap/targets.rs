@@ -5,25 +5,31 @@ use std::collections::BTreeMap;
 use zfs_replicate::marker::Marker;
 use zfs_retention::{Guid, Plan, Protection, Target, Txg};
 
-/// A marker that stands on a dataset.
+/// A marker that stands on a dataset, or a bookmark of what is being sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Marked {
-    /// Whose it is. What is younger than its marker a target still has to get.
+    /// Whose it is. What is younger than its marker a target still has to get;
+    /// without a marker, what its first streams bring.
     pub target: Target,
-    /// The marker's whole name.
+    /// The bookmark's whole name.
     pub bookmark: String,
 }
 
 impl Marked {
-    /// A bookmark by its whole name, where it is a marker that tells the truth.
+    /// A bookmark by its whole name, where it is one of zfs-replicate's that
+    /// tells the truth.
     pub fn of(bookmark: &str, guid: Guid, createtxg: Txg) -> Option<Marked> {
         let (_, own) = bookmark.split_once('#')?;
-        let marker = Marker::parse(own)?;
-        let truthful = marker.guid.0 == guid.0;
-        truthful.then(|| Marked {
-            target: Target::new(marker.target.as_str())
-                .marker(guid, createtxg)
-                .required(),
+        let (marker, target) = if let Some(marker) = Marker::parse(own) {
+            let target = Target::new(marker.target.as_str());
+            (marker, target.marker(guid, createtxg).required())
+        } else {
+            let marker = Marker::parse_sending(own)?;
+            let target = Target::new(marker.target.as_str());
+            (marker, target.sending(guid))
+        };
+        (marker.guid.0 == guid.0).then(|| Marked {
+            target,
             bookmark: bookmark.to_owned(),
         })
     }
@@ -34,7 +40,7 @@ impl Marked {
 pub fn waiting<Id>(plan: &Plan<'_, Id>, marked: &[Marked]) -> Vec<String> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for protection in plan.decisions().flat_map(|it| it.protections()) {
-        if let Protection::NotReplicated { target } = protection {
+        if let Protection::NotReplicated { target } | Protection::Sending { target } = protection {
             *counts.entry(target).or_default() += 1;
         }
     }
