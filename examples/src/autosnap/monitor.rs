@@ -181,13 +181,22 @@ fn limits(configured: &[Dataset]) -> BTreeMap<PoolName, Limits> {
 /// Whether the pools have room. Nothing is listed for it.
 pub fn capacity(zfs: &Zfs, configured: &[Dataset]) -> Report {
     let mut pools = Pools::new(zfs);
-    let mut level = Level::Ok;
-    let mut messages = Vec::new();
+    let mut found = Vec::new();
     for (pool, limits) in limits(configured) {
-        let Ok(Some(capacity)) = pools.capacity(&pool) else {
+        let Ok(Some(percent)) = pools.capacity(&pool) else {
             return missing(&pool);
         };
-        let over = |limit: u8| limit > 0 && capacity >= limit;
+        found.push((pool, limits, percent));
+    }
+    told(&found)
+}
+
+/// What is said of pools that are so many percent full.
+fn told(found: &[(PoolName, Limits, u8)]) -> Report {
+    let mut level = Level::Ok;
+    let mut messages = Vec::new();
+    for (pool, limits, percent) in found {
+        let over = |limit: u8| limit > 0 && *percent >= limit;
         let own = if over(limits.crit) {
             Level::Critical
         } else if over(limits.warn) {
@@ -196,7 +205,7 @@ pub fn capacity(zfs: &Zfs, configured: &[Dataset]) -> Report {
             Level::Ok
         };
         level = level.max(own);
-        messages.push(format!("{} ZPOOL {pool} : {capacity}%", own.as_str()));
+        messages.push(format!("{} ZPOOL {pool} : {percent}%", own.as_str()));
     }
     Report {
         level,
@@ -351,5 +360,82 @@ mod tests {
                 ("tank".parse().unwrap(), limit(30, 95)),
             ]
         );
+    }
+    #[test]
+    fn a_pool_that_is_as_full_as_its_limit_is_told() {
+        let limits = |warn, crit| Limits { warn, crit };
+        for (limits, percent, level, line) in [
+            (limits(80, 95), 79, Level::Ok, "OK ZPOOL tank : 79%"),
+            (
+                limits(80, 95),
+                80,
+                Level::Warning,
+                "*** WARNING *** WARNING ZPOOL tank : 80%",
+            ),
+            (
+                limits(80, 95),
+                94,
+                Level::Warning,
+                "*** WARNING *** WARNING ZPOOL tank : 94%",
+            ),
+            (
+                limits(80, 95),
+                95,
+                Level::Critical,
+                "*** CRITICAL *** CRITICAL ZPOOL tank : 95%",
+            ),
+            // No limit is never reached, and the worse one counts.
+            (limits(0, 95), 94, Level::Ok, "OK ZPOOL tank : 94%"),
+            (
+                limits(80, 0),
+                100,
+                Level::Warning,
+                "*** WARNING *** WARNING ZPOOL tank : 100%",
+            ),
+            (
+                limits(80, 70),
+                70,
+                Level::Critical,
+                "*** CRITICAL *** CRITICAL ZPOOL tank : 70%",
+            ),
+        ] {
+            let report = told(&[("tank".parse().unwrap(), limits, percent)]);
+            assert_eq!((report.level, report.line.as_str()), (level, line));
+        }
+    }
+
+    #[test]
+    fn of_several_pools_each_is_told_and_the_worst_decides() {
+        let limits = Limits { warn: 80, crit: 95 };
+        let report = |percents: &[(&str, u8)]| {
+            let found = percents.iter();
+            let found: Vec<_> = found
+                .map(|(pool, percent)| (pool.parse().unwrap(), limits, *percent))
+                .collect();
+            let report = told(&found);
+            (report.level.code(), report.line)
+        };
+        assert_eq!(
+            report(&[("a", 10), ("b", 20)]),
+            (0, "OK ZPOOL a : 10%, OK ZPOOL b : 20%".to_owned())
+        );
+        assert_eq!(
+            report(&[("a", 85), ("b", 20)]),
+            (
+                1,
+                "*** WARNING *** WARNING ZPOOL a : 85%, OK ZPOOL b : 20%".to_owned()
+            )
+        );
+        assert_eq!(
+            report(&[("a", 85), ("b", 99), ("c", 1)]),
+            (
+                2,
+                "*** CRITICAL *** WARNING ZPOOL a : 85%, CRITICAL ZPOOL b : 99%, \
+                 OK ZPOOL c : 1%"
+                    .to_owned()
+            )
+        );
+        // Nothing has limits.
+        assert_eq!(report(&[]), (0, String::new()));
     }
 }

@@ -56,25 +56,23 @@ impl Prune<'_> {
             let (Some(name), false) = (&dataset.name, candidates.is_empty()) else {
                 continue;
             };
-            let limit = dataset.conf.settings.prune_defer;
-            if limit > 0 {
-                match pools.capacity(&name.pool()) {
-                    Ok(Some(capacity)) if capacity <= limit => {
-                        let text = "its pool is not full enough to prune it (prune_defer)";
-                        self.say.info(format_args!("{name}: {text}"));
-                        continue;
-                    }
-                    Ok(Some(_)) => {}
-                    Ok(None) => {
-                        let text = "its pool cannot say how full it is (prune_defer)";
-                        let text = format!("cannot prune {name}: {text}");
-                        self.say.failed(name, text);
-                        continue;
-                    }
-                    Err(error) => {
-                        self.say.failed(name, error);
-                        continue;
-                    }
+            let percent = || pools.capacity(&name.pool());
+            match is_deferred(dataset.conf.settings.prune_defer, percent) {
+                Ok(false) => {}
+                Ok(true) => {
+                    let text = "its pool is not full enough to prune it (prune_defer)";
+                    self.say.info(format_args!("{name}: {text}"));
+                    continue;
+                }
+                Err(NotDecided::NoCapacity) => {
+                    let text = "its pool cannot say how full it is (prune_defer)";
+                    let text = format!("cannot prune {name}: {text}");
+                    self.say.failed(name, text);
+                    continue;
+                }
+                Err(NotDecided::Zfs(error)) => {
+                    self.say.failed(name, error);
+                    continue;
                 }
             }
             all.push(Wanted {
@@ -262,6 +260,29 @@ impl Prune<'_> {
 /// kernel's syncing context, where nothing else moves.
 const AT_ONCE: usize = 500;
 
+/// Why nobody knows whether pruning is put off: then nothing is destroyed.
+#[derive(Debug)]
+enum NotDecided {
+    /// The pool says nothing.
+    NoCapacity,
+    /// It could not be asked.
+    Zfs(zfs_core::Error),
+}
+
+/// Whether pruning is put off until the pool is fuller than `prune_defer`, in
+/// percent; 0 is never, and then the pool is not asked.
+fn is_deferred(
+    prune_defer: u8,
+    capacity_percent: impl FnOnce() -> Result<Option<u8>, zfs_core::Error>,
+) -> Result<bool, NotDecided> {
+    if prune_defer == 0 {
+        return Ok(false);
+    }
+    let percent = capacity_percent().map_err(NotDecided::Zfs)?;
+    let percent = percent.ok_or(NotDecided::NoCapacity)?;
+    Ok(percent <= prune_defer)
+}
+
 /// What the policies alone would destroy of a dataset.
 pub struct Wanted<'a> {
     dataset: &'a Observed,
@@ -277,4 +298,37 @@ fn marked(zfs: &Zfs, dataset: &DatasetName) -> Result<Vec<Marked>, zfs_core::Err
         Marked::of(it.name.as_str(), guid, createtxg)
     };
     Ok(bookmarks.iter().filter_map(marked).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pruning_is_put_off_until_the_pool_is_fuller_than_the_limit() {
+        for (limit, percent, deferred) in [
+            (60, 0, true),
+            (60, 59, true),
+            (60, 60, true),
+            (60, 61, false),
+            (60, 100, false),
+            (100, 100, true),
+        ] {
+            let found = is_deferred(limit, || Ok(Some(percent)));
+            assert_eq!(found.unwrap(), deferred, "{percent}% of {limit}%");
+        }
+    }
+
+    #[test]
+    fn without_a_limit_no_pool_is_asked() {
+        assert!(!is_deferred(0, || panic!("it was asked")).unwrap());
+    }
+
+    #[test]
+    fn what_a_pool_does_not_say_is_never_taken_as_full() {
+        let silent = is_deferred(60, || Ok(None));
+        assert!(matches!(silent, Err(NotDecided::NoCapacity)));
+        let odd = || "tank@a".parse::<DatasetName>().map(|_| None);
+        assert!(matches!(is_deferred(60, odd), Err(NotDecided::Zfs(_))));
+    }
 }
