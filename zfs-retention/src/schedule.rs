@@ -115,11 +115,12 @@ impl Schedule {
     ) -> Option<Timestamp> {
         let begin = self.last(now)?;
         let present = now.timestamp();
-        // A slot whose end cannot be told has no end that matters.
-        let end = self.next(now).unwrap_or(Timestamp::MAX);
+        // What a clock that was ahead took may be of this slot as well.
+        let is_of_slot =
+            |taken: Timestamp| self.last(&taken.to_zoned(now.time_zone().clone())) == Some(begin);
         let filled = taken
             .into_iter()
-            .any(|taken| taken >= begin && (taken <= present || taken < end));
+            .any(|taken| taken >= begin && (taken <= present || is_of_slot(taken)));
         (!filled).then_some(begin)
     }
 }

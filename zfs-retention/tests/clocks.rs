@@ -1,7 +1,17 @@
-//! Every change of the clocks of twenty zones in fifty years, by simulation.
+//! Every change of the clocks of twenty zones in fifty years, by simulation,
+//! and clocks that are set wrong at random. With `ZFS_TEST_LONG` weeks and months
+//! are looked at around every change, not every seventh, and random clocks are
+//! three hundred times as many.
 
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp, Zoned, tz::TimeZone};
+use proptest::prelude::*;
 use zfs_retention::{SanoidTimes, Schedule, Tier};
+
+fn is_long() -> bool {
+    std::env::var_os("ZFS_TEST_LONG").is_some()
+}
 
 const ZONES: [&str; 20] = [
     "Africa/Cairo",
@@ -196,7 +206,8 @@ fn settings_miss_no_day_week_or_month_and_take_none_twice() {
                 let taken = taken_by_settings((Tier::Daily, &times), change, &zone, around);
                 assert_apart(&taken, hours(21), hours(27), name);
             }
-            for change in changes(&zone).into_iter().step_by(7) {
+            let every = if is_long() { 1 } else { 7 };
+            for change in changes(&zone).into_iter().step_by(every) {
                 let around = (15 * 24, step * 5);
                 let taken = taken_by_settings((Tier::Weekly, &times), change, &zone, around);
                 assert!(taken.len() >= 3, "{name}");
@@ -285,6 +296,24 @@ fn fifty_years_with_their_leap_days_have_every_day_month_and_year() {
 }
 
 #[test]
+fn a_month_that_a_clock_ran_past_is_not_missed() {
+    let schedule = Schedule::Sanoid {
+        tier: Tier::Monthly,
+        times: SanoidTimes::default(),
+    };
+    let at = |time: &str| -> Timestamp { time.parse().unwrap() };
+    // In January it was ahead: March has its snapshot, February none.
+    let taken = [at("2026-01-01T00:00:00Z"), at("2026-03-02T00:00:00Z")];
+    let due = |now: &str| schedule.due(taken, &at(now).to_zoned(TimeZone::UTC));
+    assert_eq!(due("2026-01-20T00:00:00Z"), None);
+    assert_eq!(
+        due("2026-02-10T00:00:00Z"),
+        Some(at("2026-02-01T00:00:00Z"))
+    );
+    assert_eq!(due("2026-03-01T00:00:00Z"), None);
+}
+
+#[test]
 fn a_clock_set_back_a_day_takes_no_day_twice_and_misses_none() {
     let minute = SignedDuration::from_mins(1);
     let day = SignedDuration::from_hours(24);
@@ -310,7 +339,7 @@ fn a_clock_set_back_a_day_takes_no_day_twice_and_misses_none() {
                     taken.push(clock);
                 }
             }
-            let slots: std::collections::BTreeSet<Timestamp> = taken
+            let slots: BTreeSet<Timestamp> = taken
                 .iter()
                 .skip(1)
                 .map(|at| schedule.last(&at.to_zoned(TimeZone::UTC)).unwrap())
@@ -322,6 +351,205 @@ fn a_clock_set_back_a_day_takes_no_day_twice_and_misses_none() {
                 _ => 2,
             };
             assert_eq!(slots.len(), expected, "{tier}");
+        }
+    }
+}
+
+/// A clock that somebody sets: how long passes before each run, and by how much
+/// the clock is wrong in it, in thousandths of a unit.
+type Moves = Vec<(i64, i64)>;
+
+/// Runs until the clock is right again, and those after it.
+fn moves() -> impl Strategy<Value = (Moves, Vec<i64>)> {
+    let passes = || prop_oneof![8 => 1_i64..450, 1 => 450_i64..2500];
+    // Mostly the clock stays as wrong as it was.
+    let error = prop::option::weighted(0.2, -4000_i64..4000);
+    let wrong = prop::collection::vec((passes(), error), 0..60).prop_map(|all| {
+        let mut error = 0;
+        all.into_iter()
+            .map(|(passes, set)| {
+                error = set.unwrap_or(error);
+                (passes, error)
+            })
+            .collect()
+    });
+    (wrong, prop::collection::vec(passes(), 1..40))
+}
+
+/// Whatever the clock says, in that order.
+fn clock(
+    start: Timestamp,
+    unit: SignedDuration,
+    (wrong, right): &(Moves, Vec<i64>),
+) -> Vec<Timestamp> {
+    let mut real = start;
+    let all = wrong.iter().copied();
+    let all = all.chain(right.iter().map(|passes| (*passes, 0)));
+    let parts = |thousandths: i64| SignedDuration::from_secs(unit.as_secs() * thousandths / 1000);
+    all.map(|(passes, error)| {
+        real += parts(passes);
+        real + parts(error)
+    })
+    .collect()
+}
+
+/// What a schedule takes when it is run at these moments.
+fn taken_at(schedule: &Schedule, clock: &[Timestamp], zone: &TimeZone) -> Vec<Timestamp> {
+    let mut taken: Vec<Timestamp> = Vec::new();
+    for now in clock {
+        let due = schedule.due(taken.iter().copied(), &now.to_zoned(zone.clone()));
+        if due.is_some() {
+            taken.push(*now);
+        }
+    }
+    taken
+}
+
+fn zone_but(without: &[&str]) -> impl Strategy<Value = TimeZone> + use<> {
+    let names = ZONES.into_iter().chain(["UTC", "Asia/Kolkata"]);
+    let names: Vec<&str> = names.filter(|name| !without.contains(name)).collect();
+    prop::sample::select(names).prop_map(|name| TimeZone::get(name).unwrap())
+}
+
+fn times() -> impl Strategy<Value = SanoidTimes> {
+    let minutes = (0_u8..60, 0_u8..60, 0_u8..60, 0_u8..60, 0_u8..60);
+    let hours = (0_u8..24, 0_u8..24, 0_u8..24, 0_u8..24);
+    let days = (0_u8..7, 1_u8..32, 1_u8..13, 1_u8..32);
+    let period = prop::sample::select(vec![5_u32, 10, 15, 20, 30]);
+    (minutes, hours, days, period).prop_map(|(minutes, hours, days, period)| SanoidTimes {
+        frequent_period: period,
+        hourly_min: minutes.0,
+        daily_hour: hours.0,
+        daily_min: minutes.1,
+        weekly_wday: days.0,
+        weekly_hour: hours.1,
+        weekly_min: minutes.2,
+        monthly_mday: days.1,
+        monthly_hour: hours.2,
+        monthly_min: minutes.3,
+        yearly_mon: days.2,
+        yearly_mday: days.3,
+        yearly_hour: hours.3,
+        yearly_min: minutes.4,
+    })
+}
+
+/// A schedule, and about how long its slots are.
+fn schedule() -> impl Strategy<Value = (Schedule, SignedDuration)> {
+    let tier = || prop::sample::select(Tier::ALL.to_vec());
+    let hours = SignedDuration::from_hours;
+    prop_oneof![
+        3 => (tier(), times()).prop_map(|(tier, times)| {
+            let period = tier.period(times.frequent_period);
+            (Schedule::Sanoid { tier, times }, period)
+        }),
+        3 => (tier(), times()).prop_map(|(tier, times)| {
+            let period = tier.period(times.frequent_period);
+            (Schedule::preferred(tier, &times), period)
+        }),
+        1 => (60_i64..10_000_000, 0_i64..2_000_000_000).prop_map(|(length, anchor)| {
+            let interval = SignedDuration::from_secs(length);
+            let anchor = Timestamp::from_second(anchor).unwrap();
+            (Schedule::Every { interval, anchor }, interval)
+        }),
+        1 => (1_u32..40, 0_i8..24, 0_i8..60).prop_map(move |(days, hour, minute)| {
+            let anchor = jiff::civil::date(2001, 2, 3).at(hour, minute, 0, 0);
+            (Schedule::EveryDays { days, anchor }, hours(24 * i64::from(days)))
+        }),
+        1 => prop::sample::select(vec![("30 2 * * *", 24), ("5,35 1-3 * * *", 8), ("0 0 29 2 *", 9000)])
+            .prop_map(move |(text, length)| {
+                (Schedule::Crontab(text.parse().unwrap()), hours(length))
+            }),
+    ]
+}
+
+/// Seconds in which a clock starts: 1986 to 2034.
+const STARTS: std::ops::Range<i64> = 504_921_600..2_019_686_400;
+
+/// The unit of local time that a moment lies in, told without the crate.
+fn unit(tier: Tier, at: &Zoned) -> String {
+    let of = match tier {
+        Tier::Frequently => {
+            let quarter = at.minute() / 15;
+            return format!("{}.{quarter}", at.strftime("%Y-%m-%d %H%:z"));
+        }
+        Tier::Hourly => "%Y-%m-%d %H%:z",
+        Tier::Daily => "%Y-%m-%d",
+        Tier::Weekly => "%G-W%V",
+        Tier::Monthly => "%Y-%m",
+        Tier::Yearly => "%Y",
+    };
+    at.strftime(of).to_string()
+}
+
+fn config() -> ProptestConfig {
+    let usual = ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    let times = if is_long() { 300 } else { 1 };
+    ProptestConfig {
+        cases: usual.cases * times,
+        ..usual
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn however_the_clock_is_set_every_slot_has_one_snapshot(
+        (schedule, length) in schedule(),
+        zone in zone_but(&[]),
+        start in STARTS,
+        moves in moves(),
+    ) {
+        let start = Timestamp::from_second(start).unwrap();
+        let slot = |at: &Timestamp| schedule.last(&at.to_zoned(zone.clone())).unwrap();
+        let clock = clock(start, length, &moves);
+        let mut taken: Vec<Timestamp> = Vec::new();
+        let mut slots = BTreeSet::new();
+        for now in &clock {
+            let begin = slot(now);
+            let due = schedule.due(taken.iter().copied(), &now.to_zoned(zone.clone()));
+            if due.is_some() {
+                taken.push(*now);
+                prop_assert!(slots.insert(begin), "twice for {begin}: {taken:?}");
+            }
+            // A slot of sanoid's may begin before anything could be taken in it:
+            // where clocks move by half an hour.
+            let mut all = taken.iter();
+            let has = slots.contains(&begin) || all.any(|at| (begin..=*now).contains(at));
+            prop_assert!(has, "nothing for {begin} at {now}");
+        }
+    }
+
+    #[test]
+    fn when_the_clock_is_right_again_no_unit_is_missed_and_none_was_taken_twice(
+        tier in prop::sample::select(Tier::ALL.to_vec()),
+        // Not where an hour is cut in two when the clocks move, or a day is entered,
+        // left, and entered again.
+        zone in zone_but(&["Australia/Lord_Howe", "America/St_Johns"]),
+        start in STARTS,
+        moves in moves(),
+    ) {
+        // Each unit's snapshot is preferred at its beginning.
+        let times = SanoidTimes {
+            daily_hour: 0,
+            daily_min: 0,
+            weekly_hour: 0,
+            weekly_min: 0,
+            ..SanoidTimes::default()
+        };
+        let schedule = Schedule::preferred(tier, &times);
+        let start = Timestamp::from_second(start).unwrap();
+        let clock = clock(start, tier.period(15), &moves);
+        let unit = |at: &Timestamp| unit(tier, &at.to_zoned(zone.clone()));
+        let taken = taken_at(&schedule, &clock, &zone);
+        let units: BTreeSet<String> = taken.iter().map(unit).collect();
+        prop_assert_eq!(units.len(), taken.len(), "twice: {:?}", taken);
+        for now in &clock[moves.0.len()..] {
+            prop_assert!(units.contains(&unit(now)), "nothing for {} at {now}", unit(now));
         }
     }
 }
