@@ -401,6 +401,21 @@ fn explain_tells_what_another_count_would_change() {
 }
 
 #[test]
+fn explain_prunes_as_restic_does() {
+    let list = LIST.replace("\t1\t-", "\t0\t-");
+    let told = |policy: &[&str]| stdout(&explain(policy, &list)).to_owned();
+    let text = told(&["--restic", "keep-yearly=2", "--if", "yearly=1"]);
+    let oldest = "keep    tank/a@auto1\n\
+                  \x20         yearly 2 or the oldest: kept, the oldest while there are fewer\n";
+    assert!(text.contains(oldest), "{text}");
+    assert!(text.contains("2 kept, 1 to destroy"), "{text}");
+    let change = "with yearly=1, 0 more would be kept and 1 more destroyed\n  \
+                  destroy tank/a@auto1\n";
+    assert!(text.ends_with(change), "{text}");
+    assert!(told(&["--keep", "yearly=2"]).contains("1 kept, 2 to destroy"));
+}
+
+#[test]
 fn explain_prunes_as_proxmox_does_and_tells_what_its_counts_would_change() {
     let list = LIST.replace("\t1\t-", "\t0\t-");
     let told = |args: &[&str]| stdout(&explain(args, &list)).to_owned();

@@ -2,7 +2,8 @@
 
 use crate::{Names, Part, Policy};
 
-/// How many to keep of each tier, as restic and Proxmox name them.
+/// How many to keep of each tier, as restic and Proxmox name them. What is made
+/// of the counts differs: [`Keep::parts`], [`Part::restic`], [`Part::proxmox`].
 ///
 /// Zero, which is also the default, means that there is no such tier. With
 /// the `serde` feature this is a table of a configuration file, where unknown
@@ -35,7 +36,8 @@ pub struct Keep {
 }
 
 impl Keep {
-    /// The parts that the counts above zero stand for.
+    /// The parts that the counts above zero stand for, as restic before 0.16
+    /// had them: each counts by itself, and what no count keeps goes.
     pub fn parts(&self) -> Vec<Part> {
         [
             (self.last, Part::last(self.last)),

@@ -111,6 +111,27 @@ impl Part {
         crate::rule::slots::zfs_autobackup(schedule)
     }
 
+    /// The parts that restic 0.16 and later makes of its `--keep-*` options: as
+    /// [`Keep::parts`], and while a tier has fewer periods than its count, the
+    /// oldest snapshot stays too; see [`Rule::CalendarAndOldest`].
+    ///
+    /// ```
+    /// use zfs_retention::{Keep, Part};
+    ///
+    /// let parts = Part::restic(Keep { last: 3, yearly: 2, ..Keep::default() });
+    /// assert_eq!(parts[0].to_string(), "last 3");
+    /// assert_eq!(parts[1].to_string(), "yearly 2 or the oldest");
+    /// ```
+    pub fn restic(keep: Keep) -> Vec<Self> {
+        let mut parts = keep.parts();
+        for part in &mut parts {
+            if let Rule::Calendar { unit, count } = part.rule {
+                part.rule = Rule::CalendarAndOldest { unit, count };
+            }
+        }
+        parts
+    }
+
     /// Proxmox Backup Server's `keep-*` options; see [`Rule::Chained`].
     pub fn proxmox(keep: Keep) -> Self {
         Self::new(Rule::Chained(keep))

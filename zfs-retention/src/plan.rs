@@ -443,6 +443,7 @@ impl<'a, Id> Decision<'a, Id> {
             Outcome::Every => Kept::Covered,
             Outcome::Young => Kept::Young,
             Outcome::Anchor => Kept::Newest,
+            Outcome::Oldest => Kept::Oldest,
             Outcome::Ranked(rank) => match period {
                 None => Kept::Counted { rank },
                 Some(period) => Kept::Period {

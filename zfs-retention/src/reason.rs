@@ -51,6 +51,9 @@ pub enum Kept {
     Young,
     /// It is the newest of all, from which the part measures.
     Newest,
+    /// It is the oldest of all, and there are fewer periods than the part
+    /// counts.
+    Oldest,
     /// It stands for a period, a bucket or a slot.
     Period {
         /// Which one: `2026-04-03`, `bucket 3`, …
@@ -79,7 +82,7 @@ pub enum Missed<'a> {
         needed: u32,
     },
     /// Another snapshot stands for the same period; no count of periods would
-    /// keep it.
+    /// keep it, except as the [oldest](Kept::Oldest).
     Superseded {
         /// The name of that snapshot.
         by: Option<&'a str>,
@@ -142,6 +145,7 @@ impl fmt::Display for Kept {
             Self::Counted { rank } => write!(f, "kept, number {rank}"),
             Self::Young => f.write_str("kept, young enough"),
             Self::Newest => f.write_str("kept, the newest"),
+            Self::Oldest => f.write_str("kept, the oldest while there are fewer"),
             Self::Period { period, rank: None } => write!(f, "kept for {period}"),
             Self::Period {
                 period,
@@ -216,7 +220,9 @@ impl Reason<'_> {
             Self::Kept { kept, .. } => match kept {
                 Kept::Counted { rank } => (None, Some(*rank), None, None),
                 Kept::Period { period, rank } => (None, *rank, Some(period), None),
-                Kept::Covered | Kept::Young | Kept::Newest => (None, None, None, None),
+                Kept::Covered | Kept::Young | Kept::Newest | Kept::Oldest => {
+                    (None, None, None, None)
+                }
             },
             Self::Missed { missed, .. } => match missed {
                 Missed::BeyondCount { rank, period } => {

@@ -47,16 +47,31 @@ pub enum Rule {
         age: SignedDuration,
     },
     /// The newest of each of the last `count` periods that have any: what
-    /// restic calls `--keep-hourly` to `--keep-yearly`
-    /// (`internal/restic/snapshot_policy.go`). Periods without a
-    /// snapshot do not count, so a machine that was off for a month still has
-    /// its seven dailies. (Newer versions of restic also keep the oldest snapshot
-    /// of all while a tier is not full; this does not.)
+    /// restic before 0.16 calls `--keep-hourly` to `--keep-yearly`
+    /// (`snapshot_policy.go`; for 0.16 and later see [`CalendarAndOldest`]). Periods without a snapshot do not count, so a
+    /// machine that was off for a month still has its seven dailies. An hour
+    /// that comes twice is two hours; restic takes it for one.
+    ///
+    /// [`CalendarAndOldest`]: Self::CalendarAndOldest
     ///
     /// With `daily` 3, snapshots of 1 April 08:00, 1 April 20:00, 2 April
     /// 08:00, 9 April 08:00 and 9 April 20:00: kept are 9 April 20:00,
     /// 2 April 08:00 and 1 April 20:00.
     Calendar {
+        /// The period.
+        unit: Unit,
+        /// How many periods.
+        count: u32,
+    },
+    /// The same, and while there are fewer than `count` such periods, the
+    /// oldest of all as well: restic's `--keep-hourly` to `--keep-yearly` since
+    /// 0.16 (`snapshot_policy.go`; its issue 3624). So history reaches back as far as it can while it is
+    /// short.
+    ///
+    /// With `yearly` 3, snapshots of 1 May 2025, 31 December 2025 and 2 March
+    /// 2026: kept are 2 March 2026, 31 December 2025, and 1 May 2025 as the
+    /// oldest. With `yearly` 2 it goes.
+    CalendarAndOldest {
         /// The period.
         unit: Unit,
         /// How many periods.
@@ -123,6 +138,8 @@ pub(crate) enum Outcome {
     Young,
     /// Kept: the newest of all, which other edges are measured from.
     Anchor,
+    /// Kept: the oldest of all, while there are few.
+    Oldest,
     /// Kept: chosen for its bucket or slot.
     Chosen(u32),
     /// Kept: chosen for a period by the option at this place.
@@ -150,6 +167,7 @@ impl Outcome {
                 | Self::Ranked(_)
                 | Self::Young
                 | Self::Anchor
+                | Self::Oldest
                 | Self::Chosen(_)
                 | Self::Option(_)
         )
@@ -188,6 +206,7 @@ impl Packed {
             Outcome::Anchor => (4, 0),
             Outcome::Chosen(number) => (5, number),
             Outcome::Option(number) => (6, number),
+            Outcome::Oldest => (7, 0),
             Outcome::BeyondCount(number) => (8, number),
             Outcome::BeyondBoth(number) => (9, number),
             Outcome::Superseded(number) => (10, number),
@@ -210,6 +229,7 @@ impl Packed {
             4 => Outcome::Anchor,
             5 => Outcome::Chosen(number),
             6 => Outcome::Option(number),
+            7 => Outcome::Oldest,
             8 => Outcome::BeyondCount(number),
             9 => Outcome::BeyondBoth(number),
             10 => Outcome::Superseded(number),
@@ -226,7 +246,7 @@ impl Packed {
     /// As [`Outcome::keeps`].
     #[inline]
     pub(crate) fn keeps(self) -> bool {
-        (1..=6).contains(&(self.0 >> NUMBER_BITS))
+        (1..=7).contains(&(self.0 >> NUMBER_BITS))
     }
 }
 
@@ -254,7 +274,8 @@ impl<'a> Seen<'a> {
 }
 
 impl Rule {
-    /// Judges the snapshots a part covers, each once and in any order.
+    /// Judges the snapshots a part covers, in any order; of two judgements of
+    /// one the later counts.
     pub(crate) fn judge(
         &self,
         seen: Seen<'_>,
@@ -279,24 +300,18 @@ impl Rule {
                 judged(position, outcome);
             }),
             Self::Calendar { unit, count } => {
-                let mut ranks = PeriodRanks::default();
-                let mut periods = Periods::new(*unit);
-                // Which one stands for the period.
-                let mut standing = 0;
-                for (position, moment) in seen.iter() {
-                    let rank = periods.entered(moment).map(|key| ranks.rank(key, position));
-                    let outcome = match rank {
-                        Some(PeriodRank::Newest { rank }) => {
-                            standing = position;
-                            Outcome::counted(rank, *count)
-                        }
-                        Some(PeriodRank::Superseded { by }) => {
-                            standing = by;
-                            Outcome::Superseded(by)
-                        }
-                        None => Outcome::Superseded(standing),
-                    };
+                judge_calendar(*unit, *count, seen, judged);
+            }
+            Self::CalendarAndOldest { unit, count } => {
+                let mut oldest = None;
+                let periods = judge_calendar(*unit, *count, seen, |position, outcome| {
+                    oldest = Some((position, outcome));
                     judged(position, outcome);
+                });
+                if let Some((position, Outcome::Superseded(_))) = oldest
+                    && periods < *count
+                {
+                    judged(position, Outcome::Oldest);
                 }
             }
             Self::Aged { period, count } => {
@@ -327,7 +342,9 @@ impl Rule {
     /// The period, bucket or slot that a reason should name.
     pub(crate) fn period_name(&self, outcome: Outcome, moment: Moment) -> Option<String> {
         match (self, outcome) {
-            (Self::Calendar { unit, .. }, _) => Some(moment.period_name(*unit)),
+            (Self::Calendar { unit, .. } | Self::CalendarAndOldest { unit, .. }, _) => {
+                Some(moment.period_name(*unit))
+            }
             (Self::Grid(_), Outcome::Chosen(bucket) | Outcome::BucketFull(bucket)) => {
                 Some(format!("bucket {bucket}"))
             }
@@ -346,13 +363,45 @@ impl Rule {
     pub(crate) fn with_count(&self, new: u32) -> Option<Self> {
         let mut rule = self.clone();
         match &mut rule {
-            Self::Last { count } | Self::Calendar { count, .. } | Self::Aged { count, .. } => {
-                *count = new;
-            }
+            Self::Last { count }
+            | Self::Calendar { count, .. }
+            | Self::CalendarAndOldest { count, .. }
+            | Self::Aged { count, .. } => *count = new,
             _ => return None,
         }
         Some(rule)
     }
+}
+
+/// Judges by periods, from the newest on, and says how many there are.
+fn judge_calendar(
+    unit: Unit,
+    count: u32,
+    seen: Seen<'_>,
+    mut judged: impl FnMut(u32, Outcome),
+) -> u32 {
+    let mut ranks = PeriodRanks::default();
+    let mut periods = Periods::new(unit);
+    // Which one stands for the period.
+    let mut standing = 0;
+    let mut last = 0;
+    for (position, moment) in seen.iter() {
+        let rank = periods.entered(moment).map(|key| ranks.rank(key, position));
+        let outcome = match rank {
+            Some(PeriodRank::Newest { rank }) => {
+                standing = position;
+                last = rank;
+                Outcome::counted(rank, count)
+            }
+            Some(PeriodRank::Superseded { by }) => {
+                standing = by;
+                Outcome::Superseded(by)
+            }
+            None => Outcome::Superseded(standing),
+        };
+        judged(position, outcome);
+    }
+    last
 }
 
 /// How many periods an age takes up, begun ones counted: an age of exactly
@@ -379,14 +428,11 @@ impl fmt::Display for Rule {
             Self::Every => f.write_str("all"),
             Self::Last { count } => write!(f, "last {count}"),
             Self::NewerThan { age } => write!(f, "newer than {}", length::show(*age)),
-            Self::Calendar { unit, count } => match unit {
-                Unit::Minutes(minutes) => write!(f, "every {minutes} minutes {count}"),
-                Unit::Hour => write!(f, "hourly {count}"),
-                Unit::Day => write!(f, "daily {count}"),
-                Unit::Week => write!(f, "weekly {count}"),
-                Unit::Month => write!(f, "monthly {count}"),
-                Unit::Year => write!(f, "yearly {count}"),
-            },
+            Self::Calendar { unit, count } => show_calendar(*unit, *count, f),
+            Self::CalendarAndOldest { unit, count } => {
+                show_calendar(*unit, *count, f)?;
+                f.write_str(" or the oldest")
+            }
             Self::Aged { period, count } => {
                 write!(f, "{count} of {} each", length::show(*period))
             }
@@ -410,6 +456,17 @@ impl fmt::Display for Rule {
                 Ok(())
             }
         }
+    }
+}
+
+fn show_calendar(unit: Unit, count: u32, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match unit {
+        Unit::Minutes(minutes) => write!(f, "every {minutes} minutes {count}"),
+        Unit::Hour => write!(f, "hourly {count}"),
+        Unit::Day => write!(f, "daily {count}"),
+        Unit::Week => write!(f, "weekly {count}"),
+        Unit::Month => write!(f, "monthly {count}"),
+        Unit::Year => write!(f, "yearly {count}"),
     }
 }
 

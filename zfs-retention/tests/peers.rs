@@ -235,6 +235,71 @@ fn a_longer_step_of_znapzends_plan_is_not_more_generous() {
 }
 
 #[test]
+fn restic_keeps_the_oldest_too_while_a_tier_is_not_full() {
+    let dailies = |daily| Keep {
+        daily,
+        ..Keep::default()
+    };
+    let times = [
+        "04-01T08:00",
+        "04-01T12:00",
+        "04-01T20:00",
+        "04-02T08:00",
+        "04-02T20:00",
+    ];
+    let newest = ["04-01T20:00", "04-02T20:00"];
+    let with_oldest = ["04-01T08:00", "04-01T20:00", "04-02T20:00"];
+    let now = "04-03T00:00";
+    assert_kept(Part::restic(dailies(3)), now, &times, &with_oldest);
+    assert_kept(Part::restic(dailies(2)), now, &times, &newest);
+    // Before 0.16 it did not.
+    assert_kept(dailies(3).parts(), now, &times, &newest);
+    // Where the oldest stands for its own day, or for one too many, it is
+    // counted as any other.
+    let own = ["04-01T08:00", "04-02T08:00", "04-02T20:00"];
+    let kept = ["04-01T08:00", "04-02T20:00"];
+    assert_kept(Part::restic(dailies(3)), now, &own, &kept);
+    assert_kept(Part::restic(dailies(1)), now, &own, &kept[1..]);
+    assert_kept(
+        Part::restic(dailies(3)),
+        now,
+        &["04-01T08:00"],
+        &["04-01T08:00"],
+    );
+}
+
+#[test]
+fn the_oldest_that_restic_keeps_has_its_reason() {
+    let new_year: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+    let snapshots = [1, 2, 3].map(|n| {
+        let hours = i32::try_from(n).unwrap();
+        Snapshot::new(format!("a{n}"), Guid(n), Txg(n), new_year + HOUR * hours)
+    });
+    let keep = Keep {
+        daily: 2,
+        ..Keep::default()
+    };
+    let policy = Policy::managing(Names::Any).with_all(Part::restic(keep));
+    let now: Zoned = "2026-01-02T00:00:00Z[UTC]".parse().unwrap();
+    let plan = policy.plan(&snapshots, &[], &now);
+    let told = |name| -> Vec<String> {
+        let decision = plan.decision(name).unwrap();
+        decision.reasons().iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(
+        told("a1"),
+        ["daily 2 or the oldest: kept, the oldest while there are fewer"]
+    );
+    assert_eq!(
+        told("a2"),
+        ["daily 2 or the oldest: a3 stands for 2026-01-01"]
+    );
+    let change = plan.if_count(0, 1).unwrap();
+    let lost: Vec<_> = change.lost.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(lost, ["a1"]);
+}
+
+#[test]
 fn proxmox_options_begin_behind_those_before() {
     let keep = Keep {
         last: 1,

@@ -72,10 +72,10 @@ fn disordered_history() -> impl Strategy<Value = Vec<Snapshot>> {
 }
 
 /// Kinds of parts for which pruning often is pruning once.
-const STEADY: usize = 13;
+const STEADY: usize = 14;
 /// All kinds; those behind the steady ones choose by age, so that what a
 /// later run would choose instead may be gone by then.
-const KINDS: usize = 17;
+const KINDS: usize = 18;
 
 fn part_of(kind: usize, count: u32) -> Part {
     let hours = |n: u32| SignedDuration::from_hours(i64::from(n));
@@ -96,13 +96,18 @@ fn part_of(kind: usize, count: u32) -> Part {
         10 => Part::per_interval(hours(400), End::Newest),
         11 => Part::sanoid(SANOIDS[count as usize % 3], count / 3),
         12 => Part::every(Names::glob("auto*3*")),
-        13 => Part::grid(
+        13 => Part::restic(Keep {
+            weekly: count + 1,
+            ..Keep::default()
+        })
+        .remove(0),
+        14 => Part::grid(
             format!("1x1h(keep=all) | 5x1h | 3x1d(keep={})", count + 1)
                 .parse()
                 .unwrap(),
         ),
         THINNING => Part::thinning(format!("{}d=>6h,200d=>7d", count + 1).parse().unwrap()),
-        15 => Part::zfs_autobackup("1h1d,1d1w").unwrap().remove(1),
+        16 => Part::zfs_autobackup("1h1d,1d1w").unwrap().remove(1),
         _ => Part::proxmox(Keep {
             last: count,
             hourly: 3,
@@ -115,7 +120,7 @@ fn part_of(kind: usize, count: u32) -> Part {
 
 /// znapzend's plan. A longer step is not more generous: slots of its length
 /// then stand where those of the next step did.
-const THINNING: usize = 14;
+const THINNING: usize = 15;
 /// sanoid's, whose type goes by the count here: another is not more generous.
 const SANOID: usize = 11;
 

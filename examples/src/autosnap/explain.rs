@@ -31,6 +31,11 @@ pub struct PolicySource {
     #[arg(long, value_name = "COUNTS", value_parser = keep)]
     keep: Option<Keep>,
 
+    /// The same counts as restic 0.16 and later takes them, which keeps the
+    /// oldest too while a tier is not full: keep-last=3,keep-daily=7
+    #[arg(long, value_name = "COUNTS", value_parser = keep)]
+    restic: Option<Keep>,
+
     /// The same counts as Proxmox takes them, each behind those before:
     /// keep-last=3,keep-daily=7
     #[arg(long, value_name = "COUNTS", value_parser = keep)]
@@ -255,6 +260,8 @@ fn policies(options: &Options, datasets: &[&str]) -> anyhow::Result<Vec<Configur
     let usage = |error: zfs_retention::Error| UsageError(error.to_string());
     let parts = if let Some(keep) = &source.keep {
         keep.parts()
+    } else if let Some(keep) = source.restic {
+        Part::restic(keep)
     } else if let Some(keep) = source.proxmox {
         vec![Part::proxmox(keep)]
     } else if let Some(grid) = &source.grid {
@@ -413,7 +420,7 @@ fn change<'a>(
 fn is_of_tier(part: &Part, word: &str) -> bool {
     match part.rule() {
         Rule::Last { .. } => word == "last",
-        Rule::Calendar { unit, .. } => match unit {
+        Rule::Calendar { unit, .. } | Rule::CalendarAndOldest { unit, .. } => match unit {
             Unit::Minutes(_) => word == "frequently",
             Unit::Hour => word == "hourly",
             Unit::Day => word == "daily",
