@@ -161,6 +161,10 @@ impl<'a, Id> Plan<'a, Id> {
     /// Makes snapshots of one name on several datasets, taken as a group, live
     /// and die together: if one of them stays in its plan, all do.
     ///
+    /// None of the peers has it; zrepl plans it (`docs/future.rst`). Below, the
+    /// policy keeps nothing: `logs@a` stays because it is held, and `database@a`
+    /// because it is of the same group.
+    ///
     /// ```
     /// # use zfs_retention::{Guid, Names, Part, Plan, Policy, Snapshot, Txg};
     /// # let now: jiff::Zoned = "2026-04-03T12:00:00Z[UTC]".parse()?;
