@@ -119,7 +119,7 @@ enum Command {
     #[command(after_help = EXPLAIN)]
     Explain {
         #[command(flatten)]
-        options: explain::Options,
+        options: Box<explain::Options>,
     },
     /// Print what a shell completes, for its folder of completions
     Completions { shell: Shell },
