@@ -5,7 +5,7 @@
 //! The machine's clock is moved, so these tests are a program of their own, one
 //! after the other; in the end the clock is put back to where it would be.
 //! `cargo xtask test --zfs-only --long --target zfs_autosnap_sanoid PART` takes
-//! more steps, for which each part by itself (`usual`, `rare`, `pools`) needs
+//! more steps, for which each part by itself (`usual`, `rare`, `pools`, `pruning`, `dst`) needs
 //! some ten minutes.
 //!
 //! Ages are counted in whole hours by all types but `frequently`. So each step
@@ -16,6 +16,11 @@
 //!
 //! Configurations of one zone that use the same templates are one file: what
 //! takes long is sanoid's start.
+//!
+//! So that each configuration prunes in few steps as well, some datasets have
+//! hourlies from before the first; where nothing was pruned of a configuration,
+//! the test fails. Of datasets with `autoprune = no`, or whose pool is emptier
+//! than their `prune_defer`, nothing may go.
 
 #[path = "../../zfs-core/tests/fixture/mod.rs"]
 mod fixture;
@@ -30,7 +35,7 @@ use std::time::{Instant, SystemTime};
 
 use fixture::{Pool, run};
 use jiff::{SignedDuration, Timestamp};
-use zfs_core::{CreateRequest, Zfs};
+use zfs_core::{CreateRequest, SnapshotName, Zfs};
 
 const BERLIN: &str = "CET-1CEST,M3.5.0,M10.5.0/3";
 const NEW_YORK: &str = "EST5EDT,M3.2.0,M11.1.0";
@@ -48,6 +53,10 @@ struct Case {
     /// Below the root, which is always there.
     datasets: &'static [&'static str],
     conf: &'static str,
+    /// Datasets with so many hourlies from before, the root being `""`.
+    before: &'static [(&'static str, usize)],
+    /// Of these nothing is pruned, whatever they have.
+    kept_whole: &'static [&'static str],
 }
 
 const GROUPS: &[Group] = &[
@@ -71,6 +80,8 @@ const GROUPS: &[Group] = &[
                 datasets: &["vm-100-disk-0", "vm-100-disk-1"],
                 conf: "[ROOT]\n\tuse_template = production\n\trecursive = yes\n\
                        [ROOT/vm-100-disk-1]\n\tuse_template = production\n\thourly = 4\n\tdaily = 2\n",
+                before: &[("vm-100-disk-0", 50)],
+                kept_whole: &[],
             },
             // The pool is left alone, and one disk is critical.
             Case {
@@ -83,17 +94,27 @@ const GROUPS: &[Group] = &[
                 conf: "[ROOT/data]\n\tuse_template = production\n\trecursive = yes\n\tprocess_children_only = yes\n\
                        [ROOT/data/vm-200-disk-0]\n\tuse_template = critical\n\
                        [ROOT/data/scratch]\n\tautosnap = no\n\tautoprune = no\n",
+                before: &[
+                    ("data/subvol-201-disk-0", 50),
+                    ("data", 2),
+                    ("data/scratch", 2),
+                ],
+                kept_whole: &["data", "data/scratch"],
             },
             Case {
                 datasets: &["a", "a/b"],
                 conf: "[ROOT]\nrecursive = zfs\nuse_template = few\n\
                        [ROOT/a]\nautosnap = yes\nhourly = 1\n",
+                before: &[],
+                kept_whole: &[],
             },
             // Types by the minute.
             Case {
                 datasets: &["a"],
                 conf: "[ROOT]\nfrequently = 3\nfrequent_period = 30\nhourly = 0\ndaily = 0\nmonthly = 0\n\
                        [ROOT/a]\nfrequently = 2\nhourly = 1\ndaily = 1\nmonthly = 0\n",
+                before: &[],
+                kept_whole: &[],
             },
             // A recursive section overrides what stands before it.
             Case {
@@ -101,6 +122,8 @@ const GROUPS: &[Group] = &[
                 conf: "[ROOT/a/b]\nhourly = 1\ndaily = 0\nmonthly = 0\n\
                        [ROOT/a]\nrecursive = yes\nhourly = 2\ndaily = 1\nmonthly = 0\n\
                        [ROOT/a/b/c]\nweekly = 1\n",
+                before: &[],
+                kept_whole: &[],
             },
             // Pruning put off, none, and nothing else.
             Case {
@@ -108,11 +131,15 @@ const GROUPS: &[Group] = &[
                 conf: "[ROOT/a]\nhourly = 1\ndaily = 0\nmonthly = 0\nprune_defer = 60\n\
                        [ROOT/b]\nhourly = 2\ndaily = 1\nmonthly = 0\nautoprune = no\n\
                        [ROOT/c]\nautosnap = no\nhourly = 0\ndaily = 1\n",
+                before: &[("a", 3), ("b", 4), ("c", 3)],
+                kept_whole: &["a", "b"],
             },
             Case {
                 datasets: &["a", "b"],
                 conf: "[ROOT/a]\nuse_template = scripts\n\
                        [ROOT/b]\nuse_template = scripts\npre_snapshot_script = exit 1\nno_inconsistent_snapshot = yes\n",
+                before: &[],
+                kept_whole: &[],
             },
         ],
     },
@@ -127,11 +154,15 @@ const GROUPS: &[Group] = &[
                        weekly = 1\nweekly_wday = 5\nweekly_hour = 1\nweekly_min = 15\n\
                        monthly = 1\nmonthly_mday = 20\nmonthly_hour = 12\nmonthly_min = 45\n\
                        yearly = 1\nyearly_mon = 6\nyearly_mday = 15\nyearly_hour = 3\nyearly_min = 20\n",
+                before: &[("", 4)],
+                kept_whole: &[],
             },
             // And none.
             Case {
                 datasets: &["child"],
                 conf: "[ROOT]\n",
+                before: &[("child", 4), ("", 50)],
+                kept_whole: &["child"],
             },
         ],
     },
@@ -145,6 +176,8 @@ const GROUPS: &[Group] = &[
             Case {
                 datasets: &["a", "b"],
                 conf: "[ROOT/a]\nuse_template = base, few ,none\nweekly = 1\n[ROOT/b]\nuse_template = few\n",
+                before: &[],
+                kept_whole: &[],
             },
             // Paths, words for yes, and children taken out again.
             Case {
@@ -152,6 +185,8 @@ const GROUPS: &[Group] = &[
                 conf: "[one]\npath = ROOT/a\nrecursive = On\nhourly = 1\ndaily = 1\nmonthly = 0\n\
                        [ROOT/a/b]\nskip_children = TRUE\nautoprune = 0\n\
                        [ROOT/c]\nskip_children = yes\nautosnap = YES\nhourly = 2\ndaily = 0\nmonthly = 0\n",
+                before: &[("a/b", 3)],
+                kept_whole: &["a/b"],
             },
         ],
     },
@@ -185,6 +220,20 @@ const LONG: &[&str] = &[
     "2027-06-16T09:22:05Z",
     "2028-02-29T10:51:05Z",
 ];
+
+/// When the hourlies from before were taken, and how many came after it: all are
+/// older than what `hourly = 48` keeps for its age.
+fn before(first: Timestamp) -> impl Iterator<Item = (usize, Timestamp)> {
+    let hours = SignedDuration::from_hours;
+    let ages = (61_i64..).take(MOST_BEFORE).enumerate();
+    let moments: Vec<_> = ages
+        .map(|(later, age)| (later, first - hours(age)))
+        .collect();
+    moments.into_iter().rev()
+}
+
+/// How many hourlies a dataset may have from before.
+const MOST_BEFORE: usize = 50;
 
 /// How long both may run in a step: until something could become due.
 const STEP: SignedDuration = SignedDuration::from_secs(530);
@@ -255,6 +304,40 @@ impl Side<'_> {
         fs::write(self.folder.join("sanoid.conf"), conf).unwrap();
     }
 
+    /// The datasets that have the snapshot from before that so many follow.
+    fn had(&self, later: usize) -> impl Iterator<Item = String> {
+        let cases = self.group.cases.iter().enumerate();
+        let all = cases.flat_map(|(nth, case)| case.before.iter().map(move |it| (nth, it)));
+        all.filter(move |(_, (_, count))| later < *count)
+            .map(|(nth, (dataset, _))| self.dataset(nth, dataset))
+    }
+
+    /// A dataset of a configuration, which is its root where it is `""`.
+    fn dataset(&self, nth: usize, dataset: &str) -> String {
+        let root = format!("{}/{nth}", self.root);
+        match dataset {
+            "" => root,
+            below => format!("{root}/{below}"),
+        }
+    }
+
+    /// How many snapshots of each configuration there were and are no more,
+    /// and how many of those that are kept whole.
+    fn pruned(&self, gone: &BTreeSet<&str>) -> Vec<(usize, usize)> {
+        let count = |of: &str| gone.iter().filter(|line| line.starts_with(of)).count();
+        let cases = self.group.cases.iter().enumerate();
+        cases
+            .map(|(nth, case)| {
+                let root = self.dataset(nth, "");
+                let kept = case.kept_whole.iter();
+                let kept = kept.map(|it| count(&format!("{}@", self.dataset(nth, it))));
+                let kept: usize = kept.sum();
+                let all = count(&format!("{root}@")) + count(&format!("{root}/"));
+                (all, kept)
+            })
+            .collect()
+    }
+
     fn run(&self, args: &[&str]) -> Output {
         let program = match self.program {
             Program::Sanoid => PathBuf::from("/usr/sbin/sanoid"),
@@ -298,11 +381,15 @@ impl Side<'_> {
     fn snapshot(&self, line: &str, steps: &[Timestamp]) -> String {
         let (name, creation) = line.split_once('\t').unwrap();
         let creation = Timestamp::from_second(creation.parse().unwrap()).unwrap();
+        let name = self.without_minutes(name);
+        if creation < steps[0] {
+            return format!("{name} from before");
+        }
         let step = steps
             .iter()
             .position(|step| *step <= creation && step.duration_until(creation) < STEP)
             .unwrap_or_else(|| panic!("{name} was not taken in any step"));
-        format!("{} in step {step}", self.without_minutes(name))
+        format!("{name} in step {step}")
     }
 
     /// Names without the minutes and seconds that they have in them.
@@ -448,6 +535,20 @@ fn step(pool: &Pool, pairs: &[Pair<'_>], steps: &[Timestamp]) -> String {
     listing
 }
 
+/// Gives the datasets of all their hourlies from before.
+fn take_before(pool: &Pool, pairs: &[Pair<'_>], first: Timestamp) {
+    for (later, at) in before(first) {
+        set_clock(at);
+        let name = at.strftime("autosnap_%Y-%m-%d_%H:%M:%S_hourly");
+        let sides = pairs.iter().flat_map(Pair::both);
+        let names: Vec<SnapshotName> = sides
+            .flat_map(|side| side.had(later))
+            .map(|dataset| format!("{dataset}@{name}").parse().unwrap())
+            .collect();
+        pool.zfs.snapshot(&names).unwrap();
+    }
+}
+
 /// There is one clock: no two of these at the same time.
 static CLOCK: Mutex<()> = Mutex::new(());
 
@@ -464,7 +565,7 @@ fn same_after_every_step(groups: &[Group]) {
         .collect();
 
     // The first step is before the pool was made, were it made now.
-    set_clock(steps[0] - SignedDuration::from_hours(1));
+    set_clock(steps[0] - SignedDuration::from_hours(24 * 7));
     let pool = Pool::new();
     let folder = tempfile::tempdir().unwrap();
     let pairs: Vec<Pair<'_>> = groups
@@ -487,17 +588,25 @@ fn same_after_every_step(groups: &[Group]) {
         pair.sanoid.prepare(&pool.zfs);
         pair.autosnap.prepare(&pool.zfs);
     }
-    let mut ever = BTreeSet::new();
-    let mut living = 0;
+    take_before(&pool, &pairs, steps[0]);
+    let mut living = listing(&pool);
+    let mut ever: BTreeSet<String> = living.lines().map(str::to_owned).collect();
     for nth in 0..steps.len() {
         let begun = Instant::now();
-        let listing = step(&pool, &pairs, &steps[..=nth]);
-        living = listing.lines().count();
-        ever.extend(listing.lines().map(str::to_owned));
+        living = step(&pool, &pairs, &steps[..=nth]);
+        ever.extend(living.lines().map(str::to_owned));
         println!("{} took {:?}", steps[nth], begun.elapsed());
     }
-    let pruned = ever.len() - living;
-    assert!(pruned > 5, "of {} snapshots {living} live", ever.len());
+    let living: BTreeSet<&str> = living.lines().collect();
+    let ever = ever.iter().map(String::as_str);
+    let gone: BTreeSet<&str> = ever.filter(|line| !living.contains(line)).collect();
+    for side in pairs.iter().flat_map(Pair::both) {
+        for (nth, (all, of_kept_whole)) in side.pruned(&gone).into_iter().enumerate() {
+            let conf = side.group.cases[nth].conf;
+            assert!(all > 0, "nothing was pruned by {conf}");
+            assert_eq!(of_kept_whole, 0, "pruned although it is to stay by {conf}");
+        }
+    }
 
     // Hours are the same for all, and some are too old.
     let last = *steps.last().unwrap();
@@ -576,6 +685,18 @@ fn pools_are_told_alike() {
     };
     alike("--monitor-health", 0);
     alike("--monitor-capacity", 0);
+    let percent = fill(&pool, &folder.path().join("full"));
+    for (warn, crit, code) in [
+        (percent + 1, percent + 2, 0),
+        (percent, percent + 1, 1),
+        (percent, 0, 1),
+        (percent + 1, percent, 2),
+        (0, percent - 1, 2),
+    ] {
+        let conf = format!("[{pool}]\ncapacity_warn = {warn}\ncapacity_crit = {crit}\n");
+        fs::write(folder.path().join("sanoid.conf"), conf).unwrap();
+        alike("--monitor-capacity", code);
+    }
     run(&["zpool", "offline", &pool, a]);
     alike("--monitor-health", 1);
     run(&["zpool", "replace", &pool, a, spare]);
@@ -586,4 +707,145 @@ fn pools_are_told_alike() {
     run(&["zpool", "destroy", "-f", &pool]);
     alike("--monitor-health", 2);
     alike("--monitor-capacity", 2);
+}
+
+/// Writes so much into a pool that it is a few percent full, and says how many.
+fn fill(pool: &str, mountpoint: &Path) -> u8 {
+    let mountpoint_property = format!("mountpoint={}", mountpoint.display());
+    let full = format!("{pool}/full");
+    run(&["zfs", "create", "-o", &mountpoint_property, &full]);
+    fixture::write_synced(&mountpoint.join("noise"), &fixture::noise(7, 20 << 20));
+    run(&["zpool", "sync", pool]);
+    let percent = run(&["zpool", "list", "-Hpo", "capacity", pool]);
+    let percent = percent.trim().trim_end_matches('%').parse().unwrap();
+    assert!((3..90).contains(&percent), "{percent}");
+    percent
+}
+
+/// A pool that is as full as `prune_defer` says is not pruned, one that is fuller
+/// is.
+#[test]
+fn pruning_is_put_off_until_the_pool_is_as_full_as_sanoid_wants_it() {
+    let _alone = CLOCK.lock().unwrap_or_else(PoisonError::into_inner);
+    let pool = Pool::new();
+    let folder = tempfile::tempdir().unwrap();
+    let group = Group {
+        zone: "UTC",
+        templates: "",
+        cases: &[],
+    };
+    let side = |program, letter: &str| Side {
+        group: &group,
+        program,
+        root: format!("{}/{letter}", pool.name()),
+        folder: folder.path().join(letter),
+    };
+    let pair = Pair {
+        sanoid: side(Program::Sanoid, "s"),
+        autosnap: side(Program::Autosnap, "z"),
+    };
+    for side in pair.both() {
+        side.prepare(&pool.zfs);
+        let dataset = side.root.rsplit('/').next().unwrap();
+        pool.take(&format!("{dataset}@autosnap_2026-01-01_00:00:00_hourly"));
+    }
+    let percent = fill(pool.name().as_str(), &folder.path().join("full"));
+    thread::sleep(std::time::Duration::from_secs(2));
+    for (limit, left) in [(percent + 1, 1), (percent, 1), (percent - 1, 0)] {
+        let left_of = at_once(&pair.both().map(|side| {
+            || {
+                let own = "autosnap = no\nhourly = 0\ndaily = 0\nmonthly = 0";
+                let conf = format!("[{}]\n{own}\nprune_defer = {limit}\n", side.root);
+                fs::write(side.folder.join("sanoid.conf"), conf).unwrap();
+                let output = side.run(&["--prune-snapshots", "--force-update"]);
+                assert!(output.status.success(), "{output:?}");
+                run(&["zfs", "list", "-Hro", "name", "-t", "snapshot", &side.root])
+                    .lines()
+                    .count()
+            }
+        }));
+        assert_eq!(
+            left_of,
+            [left, left],
+            "at {percent} of {limit} percent: sanoid's, ours"
+        );
+    }
+}
+
+/// Somebody is always faster: the name is taken when they come to it.
+const OVERTAKEN: Group = Group {
+    zone: BERLIN,
+    templates: "[template_overtaken]\nhourly = 0\ndaily = 0\nmonthly = 0\nscript_timeout = 60\n\
+                pre_snapshot_script = zfs snapshot $SANOID_TARGET@$SANOID_SNAPNAME\n",
+    cases: &[Case {
+        datasets: &["h", "d"],
+        conf: "[ROOT/h]\nuse_template = overtaken\nhourly = 1\n\
+               [ROOT/d]\nuse_template = overtaken\ndaily = 1\n",
+        before: &[],
+        kept_whole: &[],
+    }],
+};
+
+/// In the hour that comes twice both add `dst` to a name that is taken. sanoid does
+/// so only for hourlies, and all day; ours for every type, and in that hour alone.
+#[test]
+fn names_that_are_taken_get_dst_where_the_hour_comes_twice() {
+    let _alone = CLOCK.lock().unwrap_or_else(PoisonError::into_inner);
+    let _clock = Clock::new();
+    let again = "2026-10-25T01:32:05Z".parse::<Timestamp>().unwrap();
+    let noon = "2026-10-25T11:32:05Z".parse::<Timestamp>().unwrap();
+    set_clock(again - SignedDuration::from_mins(5));
+    let pool = Pool::new();
+    let folder = tempfile::tempdir().unwrap();
+    let side = |program, letter: &str| Side {
+        group: &OVERTAKEN,
+        program,
+        root: format!("{}/{letter}", pool.name()),
+        folder: folder.path().join(letter),
+    };
+    let pair = Pair {
+        sanoid: side(Program::Sanoid, "s"),
+        autosnap: side(Program::Autosnap, "z"),
+    };
+    for side in pair.both() {
+        side.prepare(&pool.zfs);
+    }
+    let mut steps = Vec::new();
+    let mut names_at = |now: Timestamp| {
+        set_clock(now);
+        steps.push(now);
+        at_once(
+            &pair
+                .both()
+                .map(|side| || side.run(&["--take-snapshots", "--force-update"])),
+        );
+        let listing = listing(&pool);
+        let names = |side: &Side<'_>| -> Vec<String> {
+            let own = side.snapshots(&listing, &steps);
+            let names = own.iter().map(|line| {
+                let name = line.split(' ').next().unwrap();
+                name.replace("ROOT/0/", "")
+                    .replace("autosnap_2026-10-25_", "")
+            });
+            names.collect()
+        };
+        pair.both().map(names)
+    };
+    let [theirs, ours] = names_at(again);
+    assert_eq!(theirs, ["d@02_daily", "h@02_hourly", "h@02dst_hourly"]);
+    let both = [
+        "d@02_daily",
+        "d@02dst_daily",
+        "h@02_hourly",
+        "h@02dst_hourly",
+    ];
+    assert_eq!(ours, both);
+
+    let [theirs, ours] = names_at(noon);
+    let at_noon = |names: &[String]| -> Vec<String> {
+        let names = names.iter().filter(|name| name.contains("@12"));
+        names.cloned().collect()
+    };
+    assert_eq!(at_noon(&theirs), ["h@12_hourly", "h@12dst_hourly"]);
+    assert_eq!(at_noon(&ours), ["h@12_hourly"]);
 }
