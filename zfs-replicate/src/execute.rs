@@ -31,7 +31,7 @@ pub use event::{Event, Observer, Outcome, Transfer};
 pub use pump::{NoTap, Tap};
 pub use retry::Retries;
 
-use crate::endpoint::{Access, Endpoint};
+use crate::endpoint::{Access, Endpoint, Receive};
 use crate::error::Error;
 use crate::marker::TargetId;
 use crate::plan::{Action, Plan, Range, Step, Stream, Why, signature};
@@ -413,6 +413,7 @@ impl<'e> Run<'_, 'e> {
         let Executor { source, target, .. } = self.executor;
         let streams: Vec<Stream> = range.streams().collect();
         let receives = self.executor.receives(step, &streams, &self.signed)?;
+        let whys = whys(step, &receives);
         let mut ways = Ways {
             sending: source.sending(range)?,
             receiving: target.receiving(&receives)?,
@@ -421,12 +422,16 @@ impl<'e> Run<'_, 'e> {
         let mut on_the_way = Vec::new();
         let mut sent_all = Ok(());
         let mut unset = Vec::new();
-        for (index, (stream, receive)) in streams.iter().zip(&receives).enumerate() {
+        let with_why = streams.iter().zip(&whys).zip(&receives);
+        for (index, ((stream, why), receive)) in with_why.enumerate() {
             if index % AHEAD == 0 {
                 marks.advance();
                 marks.sending(streams.iter().skip(index).take(AHEAD));
             }
-            let mut sent = match self.executor.transfer(step, stream, receive, &mut ways) {
+            let mut sent = match self
+                .executor
+                .transfer(step, (stream, why), receive, &mut ways)
+            {
                 Ok(sent) => sent,
                 Err(error) => {
                     sent_all = Err(error);
@@ -498,6 +503,15 @@ impl<'e> Run<'_, 'e> {
         self.executor.target.hold(&arrived, tag)?;
         self.executor.source.hold(&stream.to.name, tag)
     }
+}
+
+/// Why each stream of a step goes: the first for what the step says, and the
+/// others because what they build on is there by then.
+fn whys(step: &Step, receives: &[Receive]) -> Vec<Why> {
+    let before = receives.iter().map(|receive| Why::Younger {
+        newest: receive.snapshot.clone(),
+    });
+    std::iter::once(step.why.clone()).chain(before).collect()
 }
 
 #[cfg(test)]

@@ -95,6 +95,8 @@ fn stream_of<'a>(transfer: &Transfer<'a>) -> StreamOf<'a> {
         to: stream.to.name.as_str(),
         to_guid: stream.to.guid.to_string(),
         raw: stream.form.raw,
+        why: transfer.why.to_string(),
+        reason: transfer.why.word(),
     }
 }
 

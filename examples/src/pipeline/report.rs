@@ -176,6 +176,10 @@ pub struct StreamOf<'a> {
     pub to_guid: String,
     /// Whether it is raw.
     pub raw: bool,
+    /// Why it goes, in a sentence.
+    pub why: String,
+    /// Why, in a word.
+    pub reason: &'a str,
 }
 
 impl Record<'_> {
@@ -367,11 +371,12 @@ impl Reporter {
             } => {
                 let raw = if stream.raw { ", raw" } else { "" };
                 Some(format!(
-                    "sent {} to {}: {}{raw}, {} in {seconds:.1} s",
+                    "sent {} to {}: {}{raw}, {} in {seconds:.1} s ({})",
                     stream.to,
                     stream.target,
                     stream.kind,
                     bytes_text(*bytes),
+                    stream.why,
                 ))
             }
             Record::Destroyed { snapshot, why, .. } if verbose => {
@@ -464,6 +469,8 @@ mod tests {
             to: "site-a/office@x",
             to_guid: u64::MAX.to_string(),
             raw: true,
+            why: "the target does not have it yet".to_owned(),
+            reason: "not-on-target",
         }
     }
 
@@ -481,7 +488,8 @@ mod tests {
                 "event": "sent", "time": "1970-01-01T00:00:00.000Z", "job": "office",
                 "dataset": "site-a/office", "target": "site-b/office", "kind": "full",
                 "from": null, "from_guid": null, "to": "site-a/office@x",
-                "to_guid": "18446744073709551615", "raw": true, "bytes": 5,
+                "to_guid": "18446744073709551615", "raw": true,
+                "why": "the target does not have it yet", "reason": "not-on-target", "bytes": 5,
                 "seconds": 0.25, "stream": null,
             })
         );

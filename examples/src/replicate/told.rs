@@ -1,17 +1,16 @@
 //! What our own way says while it works: to people, or to machines.
 
-use std::collections::HashMap;
 use std::io::IsTerminal;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{BinaryBytes, MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{BinaryBytes, MultiProgress};
 use jiff::SignedDuration;
 use serde::Serialize;
 use zfs_replicate::execute::{Event, Observer, Outcome};
 use zfs_replicate::plan::{Action, Plan, Step, Why};
 
 use super::arguments::Arguments;
+use super::bars::Bars;
 use crate::output::duration;
 use crate::pipeline::observe::planned;
 
@@ -22,73 +21,8 @@ pub struct Told {
     verbose: bool,
     /// What to do about a target that was written to, where that is known.
     if_written_to: &'static str,
-    bars: Option<MultiProgress>,
-    open: Mutex<Open>,
+    bars: Option<Bars>,
     since: Instant,
-}
-
-/// The bars that are to be seen.
-#[derive(Default)]
-struct Open {
-    each: HashMap<String, Bar>,
-    total: Option<Total>,
-}
-
-/// The bar of the streams into one dataset.
-struct Bar {
-    bar: ProgressBar,
-    /// What those had before this one of which it is not known yet whether
-    /// they arrived.
-    before: u64,
-}
-
-/// The bar of everything together.
-struct Total {
-    bar: ProgressBar,
-    streams: u64,
-    through: u64,
-    /// What the streams had that are through.
-    bytes: u64,
-}
-
-impl Open {
-    /// Where everything together is by now.
-    fn advance(&self) {
-        let Some(total) = &self.total else { return };
-        let flowing = self
-            .each
-            .values()
-            .map(|one| one.before + one.bar.position());
-        let bytes = flowing.fold(total.bytes, u64::saturating_add);
-        total
-            .bar
-            .set_length(bytes.max(total.bar.length().unwrap_or(0)));
-        total.bar.set_position(bytes);
-        total
-            .bar
-            .set_message(format!("{} of {} streams", total.through, total.streams));
-    }
-
-    /// A stream has ended, and had so many bytes.
-    fn close(&mut self, target: &str, bytes: u64) {
-        if let Some(Bar { bar, .. }) = self.each.remove(target) {
-            bar.finish_and_clear();
-        }
-        if let Some(total) = &mut self.total {
-            total.bytes = total.bytes.saturating_add(bytes);
-        }
-        self.advance();
-    }
-}
-
-/// A bar for so many bytes.
-fn bar(bars: &MultiProgress, bytes: u64) -> ProgressBar {
-    let bar = bars.add(ProgressBar::new(bytes));
-    let style = "{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
-    if let Ok(style) = ProgressStyle::with_template(style) {
-        bar.set_style(style);
-    }
-    bar
 }
 
 /// What went in how long, and how fast where that says something.
@@ -114,6 +48,8 @@ enum Record<'a> {
         snapshot: &'a str,
         guid: String,
         kind: &'a str,
+        why: String,
+        reason: &'a str,
         bytes: u64,
         seconds: f64,
     },
@@ -138,6 +74,21 @@ enum Record<'a> {
     },
 }
 
+impl Record<'_> {
+    fn done(outcome: &Outcome, took: Duration) -> Record<'static> {
+        Record::Done {
+            ok: outcome.is_ok(),
+            interrupted: outcome.cancelled,
+            streams: outcome.streams,
+            bytes: outcome.bytes,
+            failed: outcome.failed,
+            unset: outcome.unset,
+            refused: outcome.refused,
+            seconds: took.as_secs_f64(),
+        }
+    }
+}
+
 impl Told {
     /// As much as was asked for.
     pub fn new(arguments: &Arguments) -> Told {
@@ -151,8 +102,7 @@ impl Told {
             } else {
                 "; --rollback takes it back, and loses what was written there since"
             },
-            bars: bars.then(MultiProgress::new),
-            open: Mutex::default(),
+            bars: bars.then(|| Bars::on(MultiProgress::new())),
             since: Instant::now(),
         }
     }
@@ -162,7 +112,7 @@ impl Told {
             return;
         }
         match &self.bars {
-            Some(bars) => bars.suspend(|| println!("{text}")),
+            Some(bars) => bars.beside(|| println!("{text}")),
             None => println!("{text}"),
         }
     }
@@ -207,20 +157,11 @@ impl Told {
 
     /// Tells what came of it.
     pub fn end(&self, something: bool, outcome: &Outcome) {
-        if let Some(total) = self.open().total.take() {
-            total.bar.finish_and_clear();
+        if let Some(bars) = &self.bars {
+            bars.end();
         }
         let took = self.since.elapsed();
-        self.record(&Record::Done {
-            ok: outcome.is_ok(),
-            interrupted: outcome.cancelled,
-            streams: outcome.streams,
-            bytes: outcome.bytes,
-            failed: outcome.failed,
-            unset: outcome.unset,
-            refused: outcome.refused,
-            seconds: took.as_secs_f64(),
-        });
+        self.record(&Record::done(outcome, took));
         if outcome.cancelled {
             eprintln!("stopped on request; what was received is kept, and the next run goes on");
         }
@@ -246,14 +187,10 @@ impl Told {
             };
             let text = format!("{} to {}: {error}{again}", step.source, step.target);
             match &self.bars {
-                Some(bars) => bars.suspend(|| eprintln!("{text}")),
+                Some(bars) => bars.beside(|| eprintln!("{text}")),
                 None => eprintln!("{text}"),
             }
         }
-    }
-
-    fn open(&self) -> MutexGuard<'_, Open> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -263,112 +200,235 @@ impl Observer for Told {
     }
 
     fn event(&self, event: &Event<'_>) {
+        if let Some(bars) = &self.bars {
+            bars.event(event);
+        }
         match event {
-            Event::Begun { streams, estimate } => {
-                let mut open = self.open();
-                if let Some(old) = open.total.take() {
-                    old.bar.finish_and_clear();
-                }
-                // One stream has a bar of its own.
-                open.total = self
-                    .bars
-                    .as_ref()
-                    .filter(|_| *streams > 1)
-                    .map(|bars| Total {
-                        bar: bar(bars, estimate.unwrap_or(0)),
-                        streams: *streams,
-                        through: 0,
-                        bytes: 0,
-                    });
-                open.advance();
-            }
-            Event::Started(transfer) => {
-                self.say(&format!(
-                    "{} {} to {}",
-                    transfer.stream.word(),
-                    transfer.stream.to.name,
-                    transfer.target
-                ));
-                if let Some(bars) = &self.bars {
-                    let mut open = self.open();
-                    let last = open.each.remove(transfer.target.as_str());
-                    let before = last.map_or(0, |last| {
-                        let had = last.before + last.bar.position();
-                        last.bar.finish_and_clear();
-                        had
-                    });
-                    let bar = bar(bars, transfer.estimate.unwrap_or(0));
-                    bar.set_message(transfer.target.to_string());
-                    let target = transfer.target.to_string();
-                    open.each.insert(target, Bar { bar, before });
-                }
-            }
-            Event::Progress { transfer, bytes } => {
-                let open = self.open();
-                if let Some(Bar { bar, .. }) = open.each.get(transfer.target.as_str()) {
-                    bar.set_length((*bytes).max(bar.length().unwrap_or(0)));
-                    bar.set_position(*bytes);
-                }
-                open.advance();
-            }
-            Event::Finished {
-                transfer,
-                bytes,
-                elapsed,
-            } => {
-                let mut open = self.open();
-                if let Some(total) = &mut open.total {
-                    total.through += 1;
-                }
-                open.close(transfer.target.as_str(), *bytes);
-                drop(open);
-                self.record(&Record::Sent {
-                    dataset: transfer.source.as_str(),
-                    target: transfer.target.as_str(),
-                    snapshot: transfer.stream.to.name.as_str(),
-                    guid: transfer.stream.to.guid.to_string(),
-                    kind: transfer.stream.word(),
-                    bytes: *bytes,
-                    seconds: elapsed.as_secs_f64(),
-                });
-            }
             Event::Failed {
                 step,
                 error,
                 resumable,
             } => {
-                self.open().close(step.target.as_str(), 0);
                 let mut text = error.to_string();
                 if error.is_written_to() {
                     text.push_str(self.if_written_to);
                 }
                 self.failed(step, &text, *resumable);
             }
-            Event::Again { pause } => {
-                self.record(&Record::Again {
-                    seconds: pause.as_secs_f64(),
-                });
-                self.say(&format!("trying again in {} s", pause.as_secs()));
-            }
             Event::Refused { step } => self.failed(step, &step.why.to_string(), false),
-            // In full it was said before.
-            Event::Changed { step } if step.is_loss() => {
-                self.say(&format!("{} of {}: done", step.action.word(), step.target));
-            }
-            Event::Changed { step } | Event::Created { step } | Event::Aborted { step } => {
-                self.say(&step.to_string());
-            }
-            Event::Marked { step } if matches!(step.action, Action::Mark(_)) && self.verbose => {
-                self.say(&step.to_string());
-            }
             _ => {}
         }
+        if let Some(record) = record(event) {
+            self.record(&record);
+        }
+        if let Some(text) = sentence(event) {
+            self.say(&text);
+        }
+    }
+}
+
+/// What happened, for machines; what failed is told apart.
+fn record<'a>(event: &Event<'a>) -> Option<Record<'a>> {
+    match event {
+        Event::Finished {
+            transfer,
+            bytes,
+            elapsed,
+        } => Some(Record::Sent {
+            dataset: transfer.source.as_str(),
+            target: transfer.target.as_str(),
+            snapshot: transfer.stream.to.name.as_str(),
+            guid: transfer.stream.to.guid.to_string(),
+            kind: transfer.stream.word(),
+            why: transfer.why.to_string(),
+            reason: transfer.why.word(),
+            bytes: *bytes,
+            seconds: elapsed.as_secs_f64(),
+        }),
+        Event::Again { pause } => Some(Record::Again {
+            seconds: pause.as_secs_f64(),
+        }),
+        _ => None,
+    }
+}
+
+/// What happens and why, for people; what failed is told apart.
+fn sentence(event: &Event<'_>) -> Option<String> {
+    match event {
+        Event::Started(transfer) => Some(format!(
+            "{} {} to {}: {}",
+            transfer.stream.word(),
+            transfer.stream.to.name,
+            transfer.target,
+            transfer.why
+        )),
+        Event::Again { pause } => Some(format!("trying again in {} s", pause.as_secs())),
+        // In full it was said before.
+        Event::Changed { step } if step.is_loss() => {
+            Some(format!("{} of {}: done", step.action.word(), step.target))
+        }
+        Event::Changed { step }
+        | Event::Created { step }
+        | Event::Aborted { step }
+        | Event::Marked { step } => Some(step.to_string()),
+        _ => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use zfs_core::{DatasetName, Guid, SnapshotName, Txg};
+    use zfs_replicate::execute::Transfer;
+    use zfs_replicate::plan::{Base, Mark, Rollback, Stream};
+    use zfs_replicate::tree::{Snapshot, StreamForm};
+
     use super::*;
+
+    fn name<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+        text.parse().unwrap()
+    }
+
+    fn step(action: Action, why: Why) -> Step {
+        Step {
+            source: name("tank/a"),
+            target: name("vault/a"),
+            action,
+            why,
+        }
+    }
+
+    fn stream() -> Stream {
+        Stream {
+            from: None,
+            origin: None,
+            to: Snapshot {
+                name: name("tank/a@x"),
+                guid: Guid(u64::MAX),
+                createtxg: Txg(1),
+                creation: None,
+                ivset: None,
+            },
+            form: StreamForm::default(),
+            resume: None,
+        }
+    }
+
+    /// Calls `with` with a stream on its way.
+    fn on_its_way<R>(with: impl FnOnce(Transfer<'_>) -> R) -> R {
+        let (source, target): (DatasetName, DatasetName) = (name("tank/a"), name("vault/a"));
+        with(Transfer {
+            source: &source,
+            target: &target,
+            stream: &stream(),
+            why: &Why::NotOnTarget,
+            estimate: None,
+        })
+    }
+
+    #[test]
+    fn whatever_is_done_is_told_with_its_reason() {
+        let destroyed: SnapshotName = name("vault/a@y");
+        let rollback = Action::Rollback(Rollback {
+            to: name("vault/a@x"),
+            destroy: vec![destroyed],
+        });
+        let create = step(Action::Create, Why::NotOnTarget);
+        let rename = Action::Rename {
+            from: name("vault/b"),
+        };
+        let rename = step(rename, Why::RenamedOnSource);
+        let abort = step(Action::Abort, Why::Diverged);
+        let mark = Action::Mark(Mark {
+            of: Base::Snapshot {
+                name: name("tank/a@x"),
+                guid: Guid(1),
+            },
+            create: Some(name("tank/a#m")),
+            destroy: Vec::new(),
+        });
+        let mark = step(mark, Why::MarkerMissing);
+        for (event, step) in [
+            (Event::Created { step: &create }, &create),
+            (Event::Changed { step: &rename }, &rename),
+            (Event::Aborted { step: &abort }, &abort),
+            (Event::Marked { step: &mark }, &mark),
+        ] {
+            let text = sentence(&event).unwrap();
+            assert_eq!(text, format!("{}: {}", step.what(), step.why));
+        }
+        let started = on_its_way(|transfer| sentence(&Event::Started(transfer)));
+        assert_eq!(
+            started.unwrap(),
+            "full tank/a@x to vault/a: the target does not have it yet"
+        );
+        // The reason, and what goes, were told before anything began.
+        let back = step(rollback, Why::Diverged);
+        let text = sentence(&Event::Changed { step: &back }).unwrap();
+        assert_eq!(text, "rollback of vault/a: done");
+    }
+
+    #[test]
+    fn a_stream_that_arrived_has_the_documented_fields() {
+        let record = on_its_way(|transfer| {
+            let record = record(&Event::Finished {
+                transfer,
+                bytes: 5,
+                elapsed: Duration::from_millis(250),
+            });
+            serde_json::to_value(record.unwrap()).unwrap()
+        });
+        assert_eq!(
+            record,
+            serde_json::json!({
+                "event": "sent", "dataset": "tank/a", "target": "vault/a", "snapshot": "tank/a@x",
+                "guid": "18446744073709551615", "kind": "full",
+                "why": "the target does not have it yet", "reason": "not-on-target",
+                "bytes": 5, "seconds": 0.25,
+            })
+        );
+    }
+
+    #[test]
+    fn the_end_has_what_came_of_it_field_by_field() {
+        let outcome = Outcome {
+            streams: 1,
+            bytes: 2,
+            failed: 3,
+            may_pass: 1,
+            unset: 4,
+            refused: 5,
+            cancelled: true,
+        };
+        let json = |outcome: &Outcome| {
+            let record = Record::done(outcome, Duration::from_millis(1500));
+            serde_json::to_value(record).unwrap()
+        };
+        assert_eq!(
+            json(&outcome),
+            serde_json::json!({
+                "event": "done", "ok": false, "interrupted": true, "streams": 1, "bytes": 2,
+                "failed": 3, "unset": 4, "refused": 5, "seconds": 1.5,
+            })
+        );
+        let well = Outcome {
+            streams: 1,
+            bytes: 2,
+            ..Outcome::default()
+        };
+        assert_eq!(json(&well)["ok"], true);
+        assert_eq!(json(&well)["interrupted"], false);
+        for not_well in [
+            Outcome { failed: 1, ..well },
+            Outcome { unset: 1, ..well },
+            Outcome { refused: 1, ..well },
+            Outcome {
+                cancelled: true,
+                ..well
+            },
+        ] {
+            assert_eq!(json(&not_well)["ok"], false, "{not_well:?}");
+        }
+    }
 
     #[test]
     fn a_run_says_how_much_went_in_how_long() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use zfs_core::DatasetName;
 
 use crate::error::Error;
-use crate::plan::{Step, Stream};
+use crate::plan::{Step, Stream, Why};
 
 /// Something happened.
 #[derive(Debug)]
@@ -92,6 +92,9 @@ pub struct Transfer<'a> {
     pub target: &'a DatasetName,
     /// The stream.
     pub stream: &'a Stream,
+    /// Why it goes: its step's reason, and behind the first of several what
+    /// the target has by then.
+    pub why: &'a Why,
     /// How many bytes it will have, as ZFS estimates it; `None` where it
     /// cannot say.
     pub estimate: Option<u64>,

@@ -17,7 +17,7 @@ use super::event::{Event, Transfer};
 use super::pump::{Stopped, pump};
 use crate::endpoint::{Arrival, Arrived, Into, Receive, Receiving, Sending};
 use crate::error::Error;
-use crate::plan::{Step, Stream};
+use crate::plan::{Step, Stream, Why};
 use crate::properties::Properties;
 
 /// How often progress is looked at, and a request to stop.
@@ -87,7 +87,7 @@ impl Executor<'_> {
     pub(super) fn transfer<'t>(
         &self,
         step: &'t Step,
-        stream: &'t Stream,
+        (stream, why): (&'t Stream, &'t Why),
         receive: &Receive,
         ways: &mut Ways<'_>,
     ) -> Result<Sent<'t>, Error> {
@@ -95,6 +95,7 @@ impl Executor<'_> {
             source: &step.source,
             target: &step.target,
             stream,
+            why,
             estimate: self.source.estimate(stream).ok().flatten(),
         };
         let copy = self

@@ -183,7 +183,7 @@ impl fmt::Display for Why {
             ),
             Why::Excluded => f.write_str("it was left out on request"),
             Why::Younger { newest } => {
-                write!(f, "they are younger than {newest}, the target's youngest")
+                write!(f, "the target's youngest is {newest}")
             }
             Why::Interrupted { bytes } => write!(
                 f,

@@ -1,11 +1,12 @@
 //! What arrives, and the markers, holds and signs that follow it.
 
 use std::collections::HashMap;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use super::{Fake, Log, STREAM_BYTES, dataset, planned, planned_onto, run};
 use crate::error::Error;
-use crate::execute::{Executor, Outcome, Retries};
+use crate::execute::{Event, Executor, Observer, Outcome, Retries};
 use crate::plan::{Action, Plan, Step, Why};
 use crate::properties::Policy;
 use crate::tree::{Encryption, Key, Kind};
@@ -51,6 +52,41 @@ fn snapshots_arrive_in_order_between_what_keeps_them_as_bases_and_the_marker() {
             "create vault/deep",
             "receive vault/deep/t@1 New",
             "receive vault/deep/t@2 Existing",
+        ]
+    );
+}
+
+/// Tells why each stream goes.
+#[derive(Default)]
+struct Whys(Mutex<Vec<String>>);
+
+impl Observer for Whys {
+    fn event(&self, event: &Event<'_>) {
+        let (word, transfer) = match event {
+            Event::Started(transfer) => ("started", transfer),
+            Event::Finished { transfer, .. } => ("finished", transfer),
+            _ => return,
+        };
+        let line = format!("{word} {}: {}", transfer.stream.to.name, transfer.why);
+        self.0.lock().unwrap().push(line);
+    }
+}
+
+#[test]
+fn each_stream_is_told_with_its_own_reason() {
+    let (source, target) = (Fake::default(), Fake::default());
+    let plan = planned(vec![dataset("tank", &[1, 2, 3])], "vault/t", true);
+    let whys = Whys::default();
+    Executor::new(&source, &target, &whys).run(&plan);
+    assert_eq!(
+        whys.0.into_inner().unwrap(),
+        [
+            "started tank@1: the target does not have it yet",
+            "finished tank@1: the target does not have it yet",
+            "started tank@2: the target's youngest is vault/t@1",
+            "finished tank@2: the target's youngest is vault/t@1",
+            "started tank@3: the target's youngest is vault/t@2",
+            "finished tank@3: the target's youngest is vault/t@2",
         ]
     );
 }

@@ -23,7 +23,7 @@ fn a_bookmark_is_the_base_where_the_snapshot_is_gone_and_the_marker_before_other
         sentences(&plan),
         [
             "send tank/a@2 to vault/a as an increment on tank/a#replica-siteb-0000000000000001: \
-          they are younger than vault/a@1, the target's youngest"
+          the target's youngest is vault/a@1"
         ]
     );
 }
@@ -70,7 +70,7 @@ fn what_was_bookmarked_to_be_sent_keeps_the_base_and_is_not_taken_from_who_sends
              tank/a#sending-siteb-0000000000000009: the target has it and the source has no \
              marker yet",
             "send tank/a@2 to vault/a as an increment on tank/a#sending-siteb-0000000000000001: \
-             they are younger than vault/a@1, the target's youngest",
+             the target's youngest is vault/a@1",
         ]
     );
     let Action::Send(range) = &plan.steps[1].action else {

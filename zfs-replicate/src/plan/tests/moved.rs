@@ -28,8 +28,8 @@ fn what_the_source_renamed_is_renamed_and_not_sent_again() {
         sentences(&plan)[1..],
         [
             "rename vault/a/old to vault/a/new: the source renamed it",
-            "send tank/a/new@2 to vault/a/new as an increment on tank/a/new@1: they are younger \
-             than vault/a/new@1, the target's youngest",
+            "send tank/a/new@2 to vault/a/new as an increment on tank/a/new@1: the \
+             target's youngest is vault/a/new@1",
             "nothing to do for vault/a/new/child: it has everything up to vault/a/new/child@1",
         ]
     );
@@ -216,8 +216,8 @@ fn a_promotion_waits_until_its_origin_has_another_snapshot() {
         sentences(&plan)[1..],
         [
             "nothing to do for vault/a/f: it has everything up to vault/a/f@s1",
-            "send tank/a/d@s1 to vault/a/d as an increment on tank/a/d#mark: they are younger \
-             than vault/a/d@s0, the target's youngest",
+            "send tank/a/d@s1 to vault/a/d as an increment on tank/a/d#mark: the target's \
+             youngest is vault/a/d@s0",
             "promote vault/a/f: the source promoted it",
         ]
     );
@@ -241,8 +241,8 @@ fn a_promoted_clone_that_the_target_lacks_is_made_there_and_not_sent() {
         [
             "make vault/a/b as a clone of vault/a/z@1: the source promoted it",
             "promote vault/a/b: the source promoted it",
-            "send tank/a/b@c to vault/a/b as an increment on tank/a/b@1: they are younger than \
-             vault/a/b@1, the target's youngest",
+            "send tank/a/b@c to vault/a/b as an increment on tank/a/b@1: the target's \
+             youngest is vault/a/b@1",
             "nothing to do for vault/a/z: it has everything up to vault/a/z@2",
         ]
     );
@@ -265,8 +265,8 @@ fn a_diverged_target_goes_back_only_on_request_with_what_goes_listed_first() {
         [
             "take vault/a back to vault/a@1, destroying vault/a@x, vault/a@y: the source has none \
              of these, and to destroy them was asked for",
-            "send tank/a@2 to vault/a as an increment on tank/a@1: they are younger than \
-             vault/a@1, the target's youngest",
+            "send tank/a@2 to vault/a as an increment on tank/a@1: the target's youngest is \
+             vault/a@1",
         ]
     );
 }

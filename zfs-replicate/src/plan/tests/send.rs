@@ -15,8 +15,8 @@ fn what_is_missing_is_sent_through_every_snapshot() {
     assert_eq!(
         sentences(&plan),
         [
-            "send 2 snapshots to vault/a, tank/a@3 to @4, as increments on tank/a@2: they are \
-          younger than vault/a@2, the target's youngest"
+            "send 2 snapshots to vault/a, tank/a@3 to @4, as increments on tank/a@2: the \
+          target's youngest is vault/a@2"
         ]
     );
     let Action::Send(range) = &plan.steps[0].action else {
