@@ -1,16 +1,18 @@
 //! The two ends of a replication.
 
 mod forced;
+mod holds;
 mod local;
 pub mod stock;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Arc, Weak};
 
 use zfs_core::{BookmarkName, DatasetName, Guid, SnapshotName};
 
 pub use forced::{Forced, remembered};
+pub use holds::unheld;
 pub use local::Local;
 pub use stock::{Compression, Elevation, Ssh, SshOptions, Stock, Transport};
 
@@ -228,6 +230,13 @@ pub trait Endpoint: Send + Sync {
     ///
     /// The holds cannot be read, or may not be released.
     fn release(&self, snapshots: &[&SnapshotName], tag: &str) -> Result<(), Error>;
+
+    /// Those of these snapshots that are held with this tag.
+    ///
+    /// # Errors
+    ///
+    /// The holds cannot be read.
+    fn held(&self, snapshots: &[&SnapshotName], tag: &str) -> Result<HashSet<SnapshotName>, Error>;
 
     /// Makes bookmarks. Those that can be made are, whatever becomes of others.
     ///

@@ -290,9 +290,9 @@ impl<'e> Run<'_, 'e> {
             _ => false,
         };
         let mut state = self.state();
-        // What a marker is wanting holds up no data.
-        let is_data =
-            !matches!(step.action, Action::Mark(_)) && !matches!(error, Error::NotMarked { .. });
+        // What a marker or a hold is wanting holds up no data.
+        let is_data = !matches!(step.action, Action::Mark(_) | Action::Hold { .. })
+            && !matches!(error, Error::NotMarked { .. });
         if is_data {
             state.stopped.insert(&step.target);
         }
@@ -394,6 +394,18 @@ impl<'e> Run<'_, 'e> {
             Action::Mark(mark) => {
                 put_right(*source, mark)?;
                 observer.event(&Event::Marked { step });
+                Ok(())
+            }
+            Action::Hold {
+                tag,
+                source: here,
+                target: there,
+            } => {
+                // What the target has must not go before the source knows.
+                target.hold(there, tag)?;
+                here.as_ref()
+                    .map_or(Ok(()), |here| source.hold(here, tag))?;
+                observer.event(&Event::Held { step });
                 Ok(())
             }
             Action::Send(range) => self.send(step, range),

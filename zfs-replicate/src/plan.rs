@@ -50,6 +50,7 @@ mod below;
 mod clones;
 mod dataset;
 mod gone;
+pub(crate) mod holds;
 mod locate;
 mod marks;
 mod provenance;
@@ -64,6 +65,7 @@ use std::fmt;
 
 use zfs_core::{DatasetName, Guid};
 
+pub use holds::Unheld;
 pub(crate) use provenance::signature;
 pub use provenance::{Provenance, provenance};
 pub use step::{
@@ -193,6 +195,7 @@ pub struct Options<'a> {
     datasets: Option<&'a Datasets<'a>>,
     wanted: Option<&'a Wanted<'a>>,
     provenance: Option<&'a Whose<'a>>,
+    unheld: Option<&'a Unheld>,
 }
 
 impl<'a> Options<'a> {
@@ -266,6 +269,12 @@ impl<'a> Options<'a> {
         self.provenance = Some(provenance);
         self
     }
+
+    /// Holds the newest common snapshots again that are among these.
+    pub fn unheld(mut self, unheld: &'a Unheld) -> Options<'a> {
+        self.unheld = Some(unheld);
+        self
+    }
 }
 
 impl fmt::Debug for Options<'_> {
@@ -281,6 +290,7 @@ impl fmt::Debug for Options<'_> {
             .field("datasets", &self.datasets.map(|_| "a filter"))
             .field("wanted", &self.wanted.map(|_| "a filter"))
             .field("provenance", &self.provenance.map(|_| "known"))
+            .field("unheld", &self.unheld)
             .finish()
     }
 }

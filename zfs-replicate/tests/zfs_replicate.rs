@@ -14,7 +14,7 @@ mod resume;
 #[path = "zfs_replicate/send.rs"]
 mod send;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Mutex, Weak};
 use std::thread;
@@ -215,6 +215,10 @@ impl Endpoint for Late<'_> {
 
     fn hold(&self, snapshot: &SnapshotName, tag: &str) -> Result<(), Error> {
         self.local.hold(snapshot, tag)
+    }
+
+    fn held(&self, snapshots: &[&SnapshotName], tag: &str) -> Result<HashSet<SnapshotName>, Error> {
+        self.local.held(snapshots, tag)
     }
 
     fn bookmark(&self, bookmarks: &[(Base, BookmarkName)]) -> Result<(), Error> {

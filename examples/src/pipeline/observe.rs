@@ -131,6 +131,7 @@ pub fn planned(step: &Step) -> Planned<'_> {
             planned.to = Some(mark.of.as_str().to_owned());
             planned.to_guid = Some(Base::guid(&mark.of).to_string());
         }
+        Action::Hold { target, .. } => planned.to = Some(target.to_string()),
         Action::Rollback(rollback) => planned.to = Some(rollback.to.to_string()),
         _ => {}
     }

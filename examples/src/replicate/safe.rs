@@ -13,7 +13,7 @@ use jiff::Zoned;
 use zfs_core::{DatasetName, ListCache, Zfs};
 use zfs_replicate::endpoint::{
     Access, Compression, Elevation, Endpoint, Forced, Local, Ssh, SshOptions, Stock, remembered,
-    trees,
+    trees, unheld,
 };
 use zfs_replicate::execute::{Cancel, Executor, Retries};
 use zfs_replicate::marker::TargetId;
@@ -128,11 +128,17 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             let known = known.get_or_init(|| ask().unwrap_or_default());
             known.get(&dataset.guid).copied().unwrap_or_default()
         };
-        let options = options(arguments, id)
+        let unheld = holds(arguments, id)
+            .map(|tag| unheld((&*source, &source_tree), (&*target, &target_tree), &tag))
+            .transpose()?;
+        let mut options = options(arguments, id)
             .provenance(&whose)
             .wanted(&wanted)
             .datasets(&datasets)
             .hosts(hosts);
+        if let Some(unheld) = &unheld {
+            options = options.unheld(unheld);
+        }
         plan(&source_tree, &target_tree, &options)
     };
     if arguments.restore {
@@ -194,8 +200,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         executor = executor.sign(id_of()?.clone());
     }
     executor = limits.on(executor);
-    if arguments.use_hold && !arguments.restore {
-        executor = executor.hold(format!("replica-{}", id_of()?));
+    if let Some(tag) = holds(arguments, id_of()?) {
+        executor = executor.hold(tag);
     }
     if arguments.restore {
         executor = executor.access(Access::Inherited);
@@ -240,6 +246,11 @@ fn known_id(
         return Ok(TargetId::derived(host, target_root).into());
     }
     Ok(OnceCell::new())
+}
+
+/// The tag that the newest common snapshots are held with, if they are.
+fn holds(arguments: &Arguments, id: &TargetId) -> Option<String> {
+    (arguments.use_hold && !arguments.restore).then(|| format!("replica-{id}"))
 }
 
 /// What the words of the command line ask the planner for.

@@ -270,6 +270,7 @@ fn sentence(event: &Event<'_>) -> Option<String> {
         Event::Changed { step }
         | Event::Created { step }
         | Event::Aborted { step }
+        | Event::Held { step }
         | Event::Marked { step } => Some(step.to_string()),
         _ => None,
     }

@@ -73,6 +73,27 @@ fn one_hold_follows_the_newest_common_snapshot_on_both_sides() {
         assert_eq!(held(&site.a, &format!("src{name}")), ["three"]);
         assert_eq!(held(&site.b, &format!("dst{name}")), ["three"]);
     }
+    // Whoever took one away: it comes back, although nothing is to be sent.
+    let (here, there) = (
+        site.a.snapshot("src@three"),
+        site.b.snapshot("dst/child@three"),
+    );
+    for lost in [&here, &there] {
+        run(&["zfs", "release", "replica-vault", lost.as_str()]);
+    }
+    let was = site.everything();
+    let dry = site.safe(&["--use-hold", "--dry-run", "--json"]).well();
+    assert_eq!(dry.steps(), ["hold", "nothing", "hold", "nothing"]);
+    let healed = site.safe(&["--use-hold"]).well();
+    let line = format!("hold {}@three and {here} with", site.target());
+    assert!(healed.stdout.contains(&line), "{healed:#?}");
+    for name in ["", "/child"] {
+        assert_eq!(held(&site.a, &format!("src{name}")), ["three"]);
+        assert_eq!(held(&site.b, &format!("dst{name}")), ["three"]);
+    }
+    let again = site.safe(&["--use-hold"]).well();
+    assert_eq!(again.stdout, "nothing to do\n");
+    assert_eq!(site.everything(), was);
 }
 
 #[test]

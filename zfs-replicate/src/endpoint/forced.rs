@@ -6,7 +6,7 @@
 //! It cannot be asked what it has. What it got last is known from the marker on
 //! the source, and the planner is told that this is all.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -261,6 +261,10 @@ impl Endpoint for Forced {
             Some(snapshot) => self.cannot(format!("zfs release {tag} {snapshot}")),
             None => Ok(()),
         }
+    }
+
+    fn held(&self, _: &[&SnapshotName], tag: &str) -> Result<HashSet<SnapshotName>, Error> {
+        self.cannot(format!("zfs holds (for {tag})"))
     }
 
     fn bookmark(&self, bookmarks: &[(Base, BookmarkName)]) -> Result<(), Error> {

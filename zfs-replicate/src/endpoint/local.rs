@@ -507,6 +507,21 @@ impl Endpoint for Local {
         }
     }
 
+    fn held(&self, snapshots: &[&SnapshotName], tag: &str) -> Result<HashSet<SnapshotName>, Error> {
+        let mut held = HashSet::new();
+        for name in snapshots {
+            match self.zfs.holds(name) {
+                Ok(holds) if holds.iter().any(|hold| hold.tag == tag) => {
+                    held.insert((*name).clone());
+                }
+                Ok(_) => {}
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(held)
+    }
+
     fn bookmark(&self, bookmarks: &[(Base, BookmarkName)]) -> Result<(), Error> {
         let all: Vec<_> = bookmarks
             .iter()

@@ -54,6 +54,10 @@ use crate::plan::{Base, Range, Rollback, Stream};
 use crate::properties::Properties;
 use crate::tree::{Dataset, Tree};
 
+/// Of how many snapshots a command asks: a command line has an end, at 128 KiB,
+/// and a name has up to 255 bytes.
+const HOLDS_AT_ONCE: usize = 400;
+
 /// Whether zfs(8) is run by another user.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Elevation {
@@ -247,24 +251,29 @@ impl Stock {
     /// Releases what is held with this tag; zfs(8) takes what is not held for
     /// a failure.
     fn release_held(&self, snapshots: &[&str], tag: &str) -> Result<(), Error> {
-        for some in snapshots.chunks(100) {
-            let holds = self.run(["holds", "-H"].into_iter().chain(some.iter().copied()))?;
-            let holds = String::from_utf8_lossy(&holds);
-            let mut held: Vec<&str> = Vec::new();
-            for line in holds.lines() {
-                let mut columns = line.split('\t');
-                if let (Some(name), Some(found)) = (columns.next(), columns.next()) {
-                    // Only what was asked about is released.
-                    if found == tag && some.contains(&name) {
-                        held.push(name);
-                    }
-                }
-            }
-            if !held.is_empty() {
-                self.run(["release", tag].into_iter().chain(held))?;
-            }
+        for some in self.held_of(snapshots, tag)?.chunks(HOLDS_AT_ONCE) {
+            self.run(["release", tag].into_iter().chain(some.iter().copied()))?;
         }
         Ok(())
+    }
+
+    /// Those of these snapshots that are held with this tag.
+    fn held_of<'s>(&self, snapshots: &[&'s str], tag: &str) -> Result<Vec<&'s str>, Error> {
+        let mut held = Vec::new();
+        for some in snapshots.chunks(HOLDS_AT_ONCE) {
+            let holds = self.run(["holds", "-H"].into_iter().chain(some.iter().copied()))?;
+            let holds = String::from_utf8_lossy(&holds);
+            let found: HashSet<&str> = holds
+                .lines()
+                .filter_map(|line| {
+                    let mut columns = line.split('\t');
+                    let name = columns.next()?;
+                    (columns.next()? == tag).then_some(name)
+                })
+                .collect();
+            held.extend(some.iter().copied().filter(|name| found.contains(name)));
+        }
+        Ok(held)
     }
 
     /// What compresses a stream of this kind.
@@ -460,6 +469,13 @@ impl Endpoint for Stock {
     fn release(&self, snapshots: &[&SnapshotName], tag: &str) -> Result<(), Error> {
         let names: Vec<&str> = snapshots.iter().map(|name| name.as_str()).collect();
         self.release_held(&names, tag)
+    }
+
+    fn held(&self, snapshots: &[&SnapshotName], tag: &str) -> Result<HashSet<SnapshotName>, Error> {
+        let names: Vec<&str> = snapshots.iter().map(|name| name.as_str()).collect();
+        let held: HashSet<&str> = self.held_of(&names, tag)?.into_iter().collect();
+        let held = snapshots.iter().filter(|name| held.contains(name.as_str()));
+        Ok(held.map(|name| (*name).clone()).collect())
     }
 
     fn bookmark(&self, bookmarks: &[(Base, BookmarkName)]) -> Result<(), Error> {

@@ -32,6 +32,11 @@ pub enum Event<'a> {
         /// The step.
         step: &'a Step,
     },
+    /// The newest common snapshot is held again.
+    Held {
+        /// The step.
+        step: &'a Step,
+    },
     /// A plan begins; only told to those who [want](Observer::wants_total) it.
     Begun {
         /// How many streams there will be.

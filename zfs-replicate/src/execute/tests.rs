@@ -5,7 +5,7 @@ mod failure;
 mod jobs;
 mod stages;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -237,6 +237,10 @@ impl Endpoint for Fake {
             self.note(format!("release {snapshot} {tag}"));
         }
         Ok(())
+    }
+
+    fn held(&self, _: &[&SnapshotName], _: &str) -> Result<HashSet<SnapshotName>, Error> {
+        unreachable!("the executor is told what is not held")
     }
 
     fn bookmark(&self, bookmarks: &[(Base, BookmarkName)]) -> Result<(), Error> {

@@ -212,6 +212,7 @@ impl<'a> Planner<'a> {
             self.steps.push(pair.step(Action::Rollback(rollback), why));
         }
 
+        self.hold_again(pair, &there, &base);
         let marked = self.mark(pair, &base, &missing);
         let newest = there.newest().map(|snapshot| snapshot.name.clone());
         let why = match (&resume, newest) {

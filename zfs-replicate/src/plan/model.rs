@@ -332,7 +332,8 @@ pub fn ops(steps: &[Step]) -> Vec<Op> {
                     }
                 }
             }
-            Action::Nothing | Action::Refuse => {}
+            // The model has no holds.
+            Action::Hold { .. } | Action::Nothing | Action::Refuse => {}
         }
     }
     ops

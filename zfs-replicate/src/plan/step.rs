@@ -76,6 +76,16 @@ pub enum Action {
     },
     /// Send snapshots.
     Send(Range),
+    /// Hold the newest common snapshot on both sides.
+    Hold {
+        /// The hold's tag.
+        tag: String,
+        /// The snapshot on the source, `None` where a bookmark is all that is
+        /// left of it.
+        source: Option<SnapshotName>,
+        /// The snapshot on the target.
+        target: SnapshotName,
+    },
     /// Put the source's marker right.
     Mark(Mark),
     /// Nothing.
@@ -87,7 +97,7 @@ pub enum Action {
 impl Action {
     /// One word for it, for machines: `create`, `abort`, `rename`, `clone`,
     /// `promote`, `rollback`, `destroy`, `full`, `incremental`, `resume`,
-    /// `mark`, `nothing` or `refused`. A clone that is sent as an increment
+    /// `hold`, `mark`, `nothing` or `refused`. A clone that is sent as an increment
     /// on its origin is `incremental`.
     pub fn word(&self) -> &'static str {
         match self {
@@ -101,6 +111,7 @@ impl Action {
             Action::Send(range) if range.resume.is_some() => "resume",
             Action::Send(range) if range.base.is_some() => "incremental",
             Action::Send(_) => "full",
+            Action::Hold { .. } => "hold",
             Action::Mark(_) => "mark",
             Action::Nothing => "nothing",
             Action::Refuse => "refused",
@@ -370,6 +381,8 @@ pub enum Why {
     },
     /// A receive was interrupted and cannot go on.
     Unusable(Unusable),
+    /// The newest common snapshot is to be held on both sides, and is not.
+    HoldMissing,
     /// The source has no marker for what the target has.
     MarkerMissing,
     /// The source has markers for what the target no longer has last.
@@ -423,6 +436,7 @@ impl Why {
             Why::Younger { .. } => "younger",
             Why::Interrupted { .. } => "interrupted",
             Why::Unusable(_) => "unusable",
+            Why::HoldMissing => "hold-missing",
             Why::MarkerMissing => "marker-missing",
             Why::MarkerStale => "marker-stale",
             Why::UpToDate { .. } => "up-to-date",

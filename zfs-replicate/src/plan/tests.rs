@@ -2,6 +2,7 @@
 
 mod encryption;
 mod gone;
+mod hold;
 mod marker;
 mod moved;
 mod refuse;

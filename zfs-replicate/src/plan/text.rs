@@ -53,6 +53,17 @@ impl fmt::Display for What<'_> {
                 all(f, snapshots.iter())
             }
             Action::Send(range) => range.sentence(f, target.as_str()),
+            Action::Hold {
+                tag,
+                source,
+                target,
+            } => {
+                write!(f, "hold {target} ")?;
+                if let Some(source) = source {
+                    write!(f, "and {source} ")?;
+                }
+                write!(f, "with {tag:?}")
+            }
             Action::Mark(mark) => mark.sentence(f),
             Action::Nothing => write!(f, "nothing to do for {target}"),
             Action::Refuse => write!(f, "do not replicate {source} to {target}"),
@@ -190,6 +201,9 @@ impl fmt::Display for Why {
                 "an earlier run was interrupted, and the target kept {bytes} bytes of it"
             ),
             Why::Unusable(unusable) => write!(f, "it cannot go on, since {unusable}"),
+            Why::HoldMissing => {
+                f.write_str("the newest common snapshot is to be held on both sides, and is not")
+            }
             Why::MarkerMissing => f.write_str("the target has it and the source has no marker yet"),
             Why::MarkerStale => {
                 f.write_str("the target has gone on from what these markers stand for")

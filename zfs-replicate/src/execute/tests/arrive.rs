@@ -247,6 +247,51 @@ fn a_hold_on_request_follows_what_arrived_on_both_sides() {
     assert_eq!(held(target), "hold vault/t@1 keep");
 }
 
+/// A plan that sets a hold again, and sends after that.
+fn held_again() -> Plan {
+    let mut plan = planned_onto(
+        vec![dataset("tank", &[1, 2])],
+        "vault/t",
+        vec![dataset("vault/t", &[1])],
+        false,
+    );
+    let step = Step {
+        source: "tank".parse().unwrap(),
+        target: "vault/t".parse().unwrap(),
+        action: Action::Hold {
+            tag: "keep".to_owned(),
+            source: Some("tank@1".parse().unwrap()),
+            target: "vault/t@1".parse().unwrap(),
+        },
+        why: Why::HoldMissing,
+    };
+    plan.steps.insert(0, step);
+    plan
+}
+
+#[test]
+fn a_hold_is_set_again_on_the_target_before_the_source() {
+    let (source, target) = (Fake::default(), Fake::default());
+    let (outcome, log) = run(&source, &target, &held_again());
+    assert!(outcome.is_ok());
+    assert_eq!(log[0], "Held");
+    let first = |fake: Fake| fake.done.into_inner().unwrap().remove(0);
+    assert_eq!(first(source), "hold tank@1 keep");
+    assert_eq!(first(target), "hold vault/t@1 keep");
+}
+
+#[test]
+fn a_hold_that_cannot_be_set_again_holds_up_no_data_and_is_told() {
+    let target = Fake {
+        no_holds: true,
+        ..Fake::default()
+    };
+    let source = Fake::default();
+    let (outcome, _) = run(&source, &target, &held_again());
+    assert_eq!((outcome.streams, outcome.failed), (1, 1));
+    assert_eq!(source.done.into_inner().unwrap(), ["send tank@2"]);
+}
+
 #[test]
 fn the_source_lets_go_of_nothing_that_the_target_does_not_hold() {
     let target = Fake {
