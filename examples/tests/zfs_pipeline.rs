@@ -3,7 +3,7 @@
 #[path = "../../zfs-core/tests/fixture/mod.rs"]
 mod fixture;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -369,6 +369,63 @@ fn a_target_that_fails_does_not_stop_the_others() {
     assert_eq!(pipeline(&file, &[]).code, Some(1));
     assert_eq!(snapshots(&sites.a, "office").len(), 2);
     assert_eq!(snapshots(&sites.b, "office").len(), 1);
+}
+
+/// Somebody else receives into the target, and has not got all of it.
+fn busy(sites: &Sites) -> Child {
+    let office = sites.a.dataset("office");
+    sites.a.write(&office, "x", &noise(7, 2 << 20));
+    let base = format!("@{}", snapshots(&sites.a, "office").pop().unwrap());
+    let newest = sites.a.take("office@by-hand");
+    let send = Command::new("zfs")
+        .args(["send", "-i", &base, newest.as_str()])
+        .output()
+        .unwrap();
+    assert!(send.status.success(), "{send:?}");
+    let mut receive = Command::new("zfs")
+        .args(["receive", sites.b.dataset("office").as_str()])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // More than the pipe holds, so it has begun by then.
+    let half = &send.stdout[..1 << 20];
+    receive.stdin.as_mut().unwrap().write_all(half).unwrap();
+    receive
+}
+
+fn give_up(mut receive: Child) {
+    drop(receive.stdin.take());
+    assert!(!receive.wait().unwrap().success());
+}
+
+#[test]
+fn what_may_pass_is_tried_again_and_only_the_last_round_counts() {
+    let sites = Sites::new();
+    pipeline_ok(&sites.toml(9, ""));
+    let whose = get(sites.b.dataset("office"), "zfs-replicate:target");
+    assert!(whose.starts_with("siteb "), "{whose}");
+    let receive = busy(&sites);
+    let never = pipeline(&sites.toml(9, "retries = 0\n"), &[]);
+    assert_eq!(never.code, Some(1), "{:#?}", never.events);
+    assert_eq!(never.one("done")["failed"], 1);
+    assert!(never.of("again").is_empty());
+
+    let mut child = start(&sites.toml(9, ""), &[]);
+    let mut told = events(&mut child);
+    let mut events: Vec<Value> = told
+        .by_ref()
+        .take_while(|event| event["event"] != "again")
+        .collect();
+    give_up(receive);
+    events.extend(told);
+    let code = child.wait().unwrap().code();
+    assert_eq!(code, Some(0), "{events:#?}");
+    let ran = Ran { code, events };
+    assert!(ran.of("failed").is_empty(), "{:#?}", ran.events);
+    let done = ran.one("done");
+    assert_eq!((&done["ok"], &done["failed"]), (&true.into(), &0.into()));
+    assert_eq!(snapshots(&sites.a, "office"), snapshots(&sites.b, "office"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The TOML file: read, checked, and turned into what the libraries take.
 
 use std::collections::{BTreeMap, HashSet};
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use toml::Spanned;
 use zfs_core::DatasetName;
+use zfs_replicate::execute::Retries;
 use zfs_replicate::marker::TargetId;
 use zfs_retention::{Names, Part, Policy};
 
@@ -22,6 +24,9 @@ const TIMESTAMP_PATTERN: &str = "????-??-??T??:??:??Z";
 
 /// What snapshots are called where the job does not say.
 const DEFAULT_PREFIX: &str = "pipeline";
+
+/// How many datasets are worked on at once where the job does not say.
+const DEFAULT_JOBS: usize = 4;
 
 /// A whole file.
 #[derive(Clone, Debug)]
@@ -45,6 +50,19 @@ pub struct Job {
     pub keep: Option<Keep>,
     /// Where it goes.
     pub targets: Vec<Target>,
+    /// How it goes.
+    pub sending: Sending,
+}
+
+/// How streams are sent: the executor's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sending {
+    /// How many datasets at once.
+    pub jobs: usize,
+    /// How often what may pass is tried again.
+    pub retries: u32,
+    /// Whether streams are checked on their way.
+    pub verify: bool,
 }
 
 /// When a job takes snapshots.
@@ -109,6 +127,9 @@ struct RawJob {
     policy: Option<Spanned<String>>,
     every: Option<Spanned<String>>,
     snapshot: Option<Spanned<bool>>,
+    jobs: Option<NonZeroUsize>,
+    retries: Option<u32>,
+    verify: Option<bool>,
     #[serde(default)]
     target: Vec<RawTarget>,
 }
@@ -385,6 +406,11 @@ impl RawJob {
             source,
             prefix,
             targets,
+            sending: Sending {
+                jobs: self.jobs.map_or(DEFAULT_JOBS, NonZeroUsize::get),
+                retries: self.retries.unwrap_or(Retries::default().times),
+                verify: self.verify.unwrap_or(true),
+            },
         })
     }
 }
@@ -455,6 +481,12 @@ policy = "office"            # what the target keeps
             ("office", "pipeline")
         );
         assert_eq!(job.source, "site-a/office");
+        let usual = Sending {
+            jobs: 4,
+            retries: 3,
+            verify: true,
+        };
+        assert_eq!(job.sending, usual);
         assert_eq!(job.targets[0].dataset, "site-b/office");
         assert_eq!(job.targets[0].identifier.as_str(), "siteb");
         let policy = &job.keep.as_ref().unwrap().policy;
@@ -574,6 +606,26 @@ policy = "office"            # what the target keeps
             error.starts_with("f:22: this job takes no snapshots"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn how_streams_are_sent_is_the_jobs_to_say() {
+        let sending = |more: &str| {
+            let text = format!("[[job]]\nname = \"a\"\nsource = \"b\"\n{more}");
+            Config::parse("f", &text).map(|config| config.jobs[0].sending)
+        };
+        assert_eq!(
+            sending("jobs = 1\nretries = 0\nverify = false\n").unwrap(),
+            Sending {
+                jobs: 1,
+                retries: 0,
+                verify: false,
+            }
+        );
+        for none in ["jobs = 0\n", "retries = -1\n", "verify = 1\n"] {
+            let error = sending(none).unwrap_err().0;
+            assert!(error.starts_with("f:4: "), "{error}");
+        }
     }
 
     #[test]

@@ -1,5 +1,13 @@
 //! From what planner and executor say to what a run tells.
+//!
+//! ```text
+//! events -> [ failures of this round ] -> records -> reporter
+//!                     | another round: they are only its reason
+//! ```
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use zfs_replicate::Error;
 use zfs_replicate::execute::{Event, Observer, Transfer};
 use zfs_replicate::plan::{Action, Base, Plan, Step};
 
@@ -9,15 +17,50 @@ use crate::exit::sentence;
 
 /// Tells a job's transfers.
 pub struct Observed<'a> {
-    /// Who is told.
-    pub reporter: &'a Reporter,
-    /// Which job it is.
-    pub job: &'a str,
-    /// Who keeps copies.
-    pub keep: Option<&'a KeepStreams>,
+    reporter: &'a Reporter,
+    job: &'a str,
+    keep: Option<&'a KeepStreams>,
+    /// What failed in this round. Only what failed in the last one counts.
+    failed: Mutex<Vec<Failure>>,
+}
+
+/// What failed, until it is known whether it is tried again.
+struct Failure {
+    stage: &'static str,
+    dataset: String,
+    target: String,
+    error: String,
+    resumable: bool,
+}
+
+impl<'a> Observed<'a> {
+    /// Of this job.
+    pub fn new(
+        reporter: &'a Reporter,
+        job: &'a str,
+        keep: Option<&'a KeepStreams>,
+    ) -> Observed<'a> {
+        Observed {
+            reporter,
+            job,
+            keep,
+            failed: Mutex::default(),
+        }
+    }
 }
 
 impl Observed<'_> {
+    fn failed(&self) -> MutexGuard<'_, Vec<Failure>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// There is no other round: tells what failed in the last one.
+    pub fn end(&self) {
+        for failure in self.failed().drain(..) {
+            self.tell(&failure.record());
+        }
+    }
+
     fn tell(&self, record: &Record<'_>) {
         self.reporter.tell(self.job, record);
     }
@@ -31,7 +74,14 @@ impl Observed<'_> {
 }
 
 impl Observer for Observed<'_> {
+    fn wants_total(&self) -> bool {
+        self.reporter.bars().is_some()
+    }
+
     fn event(&self, event: &Event<'_>) {
+        if let Some(bars) = self.reporter.bars() {
+            bars.event(event);
+        }
         match event {
             Event::Started(transfer) => {
                 let resume = transfer.stream.resume.as_ref();
@@ -64,22 +114,50 @@ impl Observer for Observed<'_> {
                 step,
                 error,
                 resumable,
-            } => self.tell(&Record::Failed {
-                stage: "replicate",
-                dataset: Some(step.source.as_str()),
-                target: Some(step.target.as_str()),
-                error: error.to_string(),
-                resumable: *resumable,
-            }),
-            Event::Refused { step } => self.tell(&Record::Failed {
-                stage: "plan",
-                dataset: Some(step.source.as_str()),
-                target: Some(step.target.as_str()),
-                error: step.why.to_string(),
-                resumable: false,
-            }),
+            } => {
+                let failure = Failure::of("replicate", step, error.to_string(), *resumable);
+                // The next round does not set it, and would not tell it.
+                if matches!(error, Error::NotSet { .. }) {
+                    self.tell(&failure.record());
+                } else {
+                    self.failed().push(failure);
+                }
+            }
+            Event::Refused { step } => {
+                let failure = Failure::of("plan", step, step.why.to_string(), false);
+                self.failed().push(failure);
+            }
+            Event::Again { pause } => {
+                let failed = std::mem::take(&mut *self.failed());
+                self.tell(&Record::Again {
+                    seconds: pause.as_secs_f64(),
+                    errors: failed.into_iter().map(|failure| failure.error).collect(),
+                });
+            }
             // What else was done is in the plan that was told before.
             event => tracing::debug!(?event),
+        }
+    }
+}
+
+impl Failure {
+    fn of(stage: &'static str, step: &Step, error: String, resumable: bool) -> Failure {
+        Failure {
+            stage,
+            dataset: step.source.to_string(),
+            target: step.target.to_string(),
+            error,
+            resumable,
+        }
+    }
+
+    fn record(&self) -> Record<'_> {
+        Record::Failed {
+            stage: self.stage,
+            dataset: Some(&self.dataset),
+            target: Some(&self.target),
+            error: self.error.clone(),
+            resumable: self.resumable,
         }
     }
 }
@@ -152,5 +230,55 @@ pub fn failed<'a>(
         target,
         error: sentence(&error.into()),
         resumable: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use zfs_replicate::plan::Why;
+
+    use super::*;
+    use crate::pipeline::report::Form;
+
+    #[test]
+    fn only_what_fails_in_the_last_round_counts_and_what_nobody_tries_again() {
+        let reporter = Reporter::new(Form::Quiet);
+        let observed = Observed::new(&reporter, "office", None);
+        let step = Step {
+            source: "tank".parse().unwrap(),
+            target: "vault/t".parse().unwrap(),
+            action: Action::Nothing,
+            why: Why::NotOnTarget,
+        };
+        let error = Error::SourceMissing {
+            dataset: step.source.clone(),
+        };
+        let fail = |error: &Error| {
+            observed.event(&Event::Failed {
+                step: &step,
+                error,
+                resumable: false,
+            });
+        };
+        fail(&error);
+        observed.event(&Event::Refused { step: &step });
+        let pause = Duration::from_secs(2);
+        observed.event(&Event::Again { pause });
+        observed.end();
+        assert!(reporter.done(false));
+        // It was set in no round, whatever comes after.
+        fail(&Error::NotSet {
+            dataset: step.target.clone(),
+            problems: "quota: permission denied".to_owned(),
+        });
+        observed.event(&Event::Again { pause });
+        assert!(!reporter.done(false));
+        assert_eq!(reporter.failures(), 1);
+        observed.event(&Event::Refused { step: &step });
+        fail(&error);
+        observed.end();
+        assert_eq!(reporter.failures(), 3);
     }
 }

@@ -4,11 +4,12 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::MultiProgress;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::table::{Row, Table, bytes_text};
+use crate::replicate::bars::Bars;
 
 /// How a run tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +98,13 @@ pub enum Record<'a> {
         error: String,
         /// Whether the next run goes on where this one stopped.
         resumable: bool,
+    },
+    /// What may pass is tried again.
+    Again {
+        /// The pause before.
+        seconds: f64,
+        /// What failed.
+        errors: Vec<String>,
     },
     /// The end.
     Done {
@@ -192,6 +200,7 @@ impl Record<'_> {
             Record::Sent { .. } => "sent",
             Record::Destroyed { .. } => "destroyed",
             Record::Failed { .. } => "failed",
+            Record::Again { .. } => "again",
             Record::Done { .. } => "done",
         }
     }
@@ -219,28 +228,38 @@ struct Counts {
 }
 
 /// Tells, counts, and sums up.
-#[derive(Debug)]
 pub struct Reporter {
     form: Form,
     began: Instant,
     counts: Mutex<Counts>,
-    bar: Option<ProgressBar>,
+    bars: Option<Bars>,
 }
 
 impl Reporter {
-    /// In that form. There is a progress bar where stderr is a terminal.
+    /// In that form. There are progress bars where stderr is a terminal.
     pub fn new(form: Form) -> Reporter {
         let people = matches!(form, Form::Text | Form::Verbose);
         Reporter {
             form,
             began: Instant::now(),
             counts: Mutex::default(),
-            bar: (people && io::stderr().is_terminal()).then(bar),
+            bars: (people && io::stderr().is_terminal()).then(|| Bars::on(MultiProgress::new())),
         }
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many things failed so far.
+    #[cfg(test)]
+    pub fn failures(&self) -> u64 {
+        self.counts().failed
+    }
+
+    /// The bars, where there are any.
+    pub fn bars(&self) -> Option<&Bars> {
+        self.bars.as_ref()
     }
 
     /// Tells one thing about a job.
@@ -254,8 +273,8 @@ impl Reporter {
 
     /// Tells how it all ended, and whether that was well.
     pub fn done(&self, interrupted: bool) -> bool {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
+        if let Some(bars) = &self.bars {
+            bars.end();
         }
         let counts = self.counts();
         let ok = counts.failed == 0 && !interrupted;
@@ -326,12 +345,12 @@ impl Reporter {
             Record::Plan(_)
             | Record::Started { .. }
             | Record::Progress { .. }
+            | Record::Again { .. }
             | Record::Done { .. } => {}
         }
     }
 
     fn text(&self, job: &str, record: &Record<'_>) {
-        self.show_progress(record);
         if let Record::Failed {
             dataset,
             target,
@@ -346,13 +365,13 @@ impl Reporter {
                     format!("{name}: ")
                 }
             });
-            self.beside_the_bar(|| eprintln!("{job}: {about}{error}"));
+            self.beside_the_bars(|| eprintln!("{job}: {about}{error}"));
             return;
         }
         let Some(text) = self.sentence(record) else {
             return;
         };
-        self.beside_the_bar(|| print_line(&format!("{job}: {text}")));
+        self.beside_the_bars(|| print_line(&format!("{job}: {text}")));
     }
 
     fn sentence(&self, record: &Record<'_>) -> Option<String> {
@@ -379,6 +398,10 @@ impl Reporter {
                     stream.why,
                 ))
             }
+            Record::Again { seconds, errors } => Some(format!(
+                "trying again in {seconds:.0} s: {}",
+                errors.join("; ")
+            )),
             Record::Destroyed { snapshot, why, .. } if verbose => {
                 Some(format!("destroyed {snapshot}: {why}"))
             }
@@ -386,32 +409,9 @@ impl Reporter {
         }
     }
 
-    fn show_progress(&self, record: &Record<'_>) {
-        let Some(bar) = &self.bar else {
-            return;
-        };
-        match record {
-            Record::Started {
-                stream, estimate, ..
-            } => {
-                bar.reset();
-                bar.set_length(*estimate);
-                bar.set_message(stream.to.to_owned());
-            }
-            Record::Progress { bytes, .. } => {
-                if bar.length().is_some_and(|length| length < *bytes) {
-                    bar.set_length(*bytes);
-                }
-                bar.set_position(*bytes);
-            }
-            Record::Sent { .. } | Record::Failed { .. } => bar.set_message(""),
-            _ => {}
-        }
-    }
-
-    fn beside_the_bar(&self, print: impl FnOnce()) {
-        match &self.bar {
-            Some(bar) => bar.suspend(print),
+    fn beside_the_bars(&self, print: impl FnOnce()) {
+        match &self.bars {
+            Some(bars) => bars.beside(print),
             None => print(),
         }
     }
@@ -434,15 +434,6 @@ fn print_json(job: Option<&str>, record: &Record<'_>) {
 fn print_line(line: &str) {
     let mut stdout = io::stdout().lock();
     let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
-}
-
-fn bar() -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
-    let style = "{bar:30} {bytes:>10} of {total_bytes:10} {bytes_per_sec:>12} {eta:>4} {msg}";
-    match ProgressStyle::with_template(style) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
 }
 
 #[cfg(test)]
@@ -546,6 +537,10 @@ mod tests {
                 target: None,
                 error,
                 resumable: false,
+            },
+            Record::Again {
+                seconds: 2.0,
+                errors: Vec::new(),
             },
             Record::Done {
                 ok: true,

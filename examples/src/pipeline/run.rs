@@ -7,8 +7,8 @@ use std::time::SystemTime;
 use anyhow::Context;
 use jiff::Timestamp;
 use zfs_core::{Guid, Zfs};
-use zfs_replicate::endpoint::{Endpoint, Local};
-use zfs_replicate::execute::{Cancel, Executor};
+use zfs_replicate::endpoint::{Endpoint, Local, trees};
+use zfs_replicate::execute::{Cancel, Executor, Retries};
 use zfs_replicate::plan::{Options, plan};
 use zfs_replicate::tree::{Dataset, Tree};
 
@@ -191,33 +191,63 @@ impl<'a> Run<'a> {
     fn replicate(&self, job: &Job, target: &Target, source: &mut Tree) -> Option<Tree> {
         let about = (Some(job.source.as_str()), Some(target.dataset.as_str()));
         let mut tree = self.list(job, "list", &target.dataset, about.1)?;
-        let options = Options::new().marker(&target.identifier);
-        let plan = match plan(source, &tree, &options) {
-            Ok(plan) => plan,
-            Err(error) => {
-                self.reporter
-                    .tell(&job.name, &failed("plan", about.0, about.1, error));
-                return None;
+        let observed = Observed::new(self.reporter, &job.name, self.keep_streams.as_ref());
+        let planned = |source: &Tree, tree: &Tree| {
+            let options = Options::new().marker(&target.identifier);
+            let plan = plan(source, tree, &options)?;
+            tell_plan(self.reporter, &job.name, &plan);
+            Ok::<_, zfs_replicate::Error>(plan)
+        };
+        let result = match self.mode {
+            Mode::Dry => planned(source, &tree).map(|plan| {
+                observed.refused(&plan);
+                pretend::carry_out(&plan, &target.identifier, source, &mut tree);
+            }),
+            Mode::Real => {
+                let mut listed = Some((&*source, &tree));
+                // Each round after the first looks again at both sides.
+                let round = || {
+                    if let Some((source, tree)) = listed.take() {
+                        return planned(source, tree);
+                    }
+                    let ends = (&self.local as &dyn Endpoint, &source.root);
+                    let (source, tree) = trees(ends, (&self.local, &target.dataset))?;
+                    planned(&source, &tree)
+                };
+                let retries = Retries {
+                    times: job.sending.retries,
+                    ..Retries::default()
+                };
+                let executor = self.executor(job, target, &observed);
+                executor.run_with_retries(retries, round).map(|_| ())
             }
         };
-        tell_plan(self.reporter, &job.name, &plan);
-        let observed = Observed {
-            reporter: self.reporter,
-            job: &job.name,
-            keep: self.keep_streams.as_ref(),
-        };
-        if self.mode == Mode::Dry {
-            observed.refused(&plan);
-            pretend::carry_out(&plan, &target.identifier, source, &mut tree);
-            return Some(tree);
+        observed.end();
+        if let Err(error) = result {
+            self.reporter
+                .tell(&job.name, &failed("plan", about.0, about.1, error));
+            return None;
         }
-        let mut executor =
-            Executor::new(&self.local, &self.local, &observed).cancel(self.cancel.clone());
+        Some(tree)
+    }
+
+    fn executor<'e>(
+        &'e self,
+        job: &Job,
+        target: &Target,
+        observed: &'e Observed<'_>,
+    ) -> Executor<'e> {
+        let mut executor = Executor::new(&self.local, &self.local, observed)
+            .cancel(self.cancel.clone())
+            .jobs(job.sending.jobs)
+            .sign(target.identifier.clone());
+        if job.sending.verify {
+            executor = executor.verify();
+        }
         if let Some(keep) = &self.keep_streams {
             executor = executor.tap(keep);
         }
-        executor.run(&plan);
-        Some(tree)
+        executor
     }
 
     /// Prunes both sides, by what is there after the transfers.

@@ -7,7 +7,7 @@
 
 pub mod alone;
 pub mod arguments;
-mod bars;
+pub mod bars;
 pub mod forms;
 pub mod limit;
 pub mod messages;
