@@ -1,7 +1,7 @@
 //! What holds for plans with any options: filters are kept to, what goes was
 //! named, and what is nobody's replica stays.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use proptest::prelude::*;
 use zfs_core::{DatasetName, Guid};
@@ -18,6 +18,9 @@ use crate::tree::{Dataset, Snapshot};
 struct Asked {
     /// Snapshots of these names are not wanted.
     skipped: BTreeSet<usize>,
+    /// Nor those that are older or younger: between two transaction groups of
+    /// the source.
+    age: (u64, u64),
     /// Nor are these datasets.
     excluded: BTreeSet<usize>,
     rollback: bool,
@@ -30,15 +33,20 @@ struct Asked {
 fn asked() -> impl Strategy<Value = Asked> {
     let some = |most: usize, of: usize| prop::collection::btree_set(0..of, 0..=most);
     let switches = (any::<bool>(), any::<bool>(), any::<bool>());
+    let age = (
+        prop_oneof![3 => Just(0), 1 => 10..25_u64],
+        prop_oneof![3 => Just(u64::MAX), 1 => 15..40_u64],
+    );
     (
-        some(3, NAMES.len()),
+        (some(3, NAMES.len()), age),
         some(2, PATHS.len()),
         some(3, PATHS.len()),
         switches,
     )
         .prop_map(
-            |(skipped, excluded, written, (rollback, retire, plaintext))| Asked {
+            |((skipped, age), excluded, written, (rollback, retire, plaintext))| Asked {
                 skipped,
+                age,
                 excluded,
                 rollback,
                 retire,
@@ -49,8 +57,9 @@ fn asked() -> impl Strategy<Value = Asked> {
 }
 
 impl Asked {
-    fn wants(&self, snapshot: &str) -> bool {
-        !self.skipped.iter().any(|index| NAMES[*index] == snapshot)
+    fn wants(&self, snapshot: &str, txg: u64) -> bool {
+        (self.age.0..self.age.1).contains(&txg)
+            && !self.skipped.iter().any(|index| NAMES[*index] == snapshot)
     }
 
     fn means(&self, path: &str) -> bool {
@@ -75,7 +84,9 @@ impl Asked {
             .map(|entry| (Guid(entry.guid), entry.whose))
             .collect();
         let whose = |dataset: &Dataset| whose[&dataset.guid];
-        let wanted = |_: &DatasetName, snapshot: &Snapshot| self.wants(snapshot.name.snapshot());
+        let wanted = |_: &DatasetName, snapshot: &Snapshot| {
+            self.wants(snapshot.name.snapshot(), snapshot.createtxg.0)
+        };
         let means = |dataset: &Dataset| {
             let path = dataset.name.strip_prefix(&root);
             path.is_none_or(|path| self.means(path))
@@ -176,7 +187,8 @@ fn check_wanted(
             "{step}"
         );
         for snapshot in &range.snapshots {
-            prop_assert!(asked.wants(snapshot.name.snapshot()), "{step}");
+            let (name, txg) = (snapshot.name.snapshot(), snapshot.createtxg.0);
+            prop_assert!(asked.wants(name, txg), "{step}");
         }
     }
     for (path, source) in before
@@ -196,13 +208,24 @@ fn check_wanted(
             let point = source.snapshots.iter().find(|s| s.guid == guid).unwrap();
             let taken = taken.iter().any(|name| name.snapshot() == point.name);
             prop_assert!(
-                !asked.wants(&point.name) || taken || there.is_some_and(|entry| entry.has(guid)),
+                !asked.wants(&point.name, point.txg)
+                    || taken
+                    || there.is_some_and(|entry| entry.has(guid)),
                 "{name}@{} is missing: {plan:#?}",
                 point.name
             );
         }
     }
     Ok(())
+}
+
+/// The snapshots of each dataset of the target.
+fn there(world: &World) -> BTreeMap<&str, Vec<u64>> {
+    let guids = |entry: &Entry| entry.snapshots.iter().map(|point| point.guid).collect();
+    let datasets = world.target.datasets.iter();
+    datasets
+        .map(|(path, entry)| (path.as_str(), guids(entry)))
+        .collect()
 }
 
 proptest! {
@@ -228,5 +251,39 @@ proptest! {
         prop_assert!(asked.rollback || !words.contains(&"rollback"));
         let taken: Vec<_> = plan.refused().filter_map(name_taken).collect();
         settle(&mut world, &taken, |world| asked.plan(world))?;
+    }
+
+    #[test]
+    fn with_any_options_a_run_interrupted_anywhere_is_completed_by_the_next(
+        history in prop::collection::vec(event(), 0..25),
+        asked in asked(),
+    ) {
+        let mut world = World::new();
+        for event in &history {
+            if let Err(problem) = world.happen(event) {
+                return Err(TestCaseError::fail(problem));
+            }
+        }
+        asked.write(&mut world);
+        let plan = asked.plan(&world);
+        let mut whole = world.clone();
+        carry_out(&asked, &mut whole, &plan)?;
+        let taken: Vec<_> = plan.refused().filter_map(name_taken).collect();
+        settle(&mut whole, &taken, |world| asked.plan(world))?;
+        for stop in 0..ops(&plan.steps).len() {
+            for halfway in [false, true] {
+                let mut stopped = world.clone();
+                if let Err(problem) = stopped.run(&plan, Some(stop), halfway) {
+                    return Err(TestCaseError::fail(problem));
+                }
+                let before = stopped.clone();
+                let rest = asked.plan(&before);
+                carry_out(&asked, &mut stopped, &rest)?;
+                check_wanted(&asked, &before, &stopped, &rest)?;
+                let taken: Vec<_> = rest.refused().filter_map(name_taken).collect();
+                settle(&mut stopped, &taken, |world| asked.plan(world))?;
+                prop_assert_eq!(there(&stopped), there(&whole), "stopped before {}", stop);
+            }
+        }
     }
 }
