@@ -61,6 +61,8 @@ pub struct Arguments {
     pub insecure_direct_connection: Option<String>,
     /// `--exclude-datasets`, or `--exclude` where there is none
     pub exclude_datasets: Vec<Pattern>,
+    /// `--include-datasets`
+    pub include_datasets: Vec<Pattern>,
     /// `--exclude-snaps`
     pub exclude_snaps: Vec<Pattern>,
     /// `--include-snaps`
@@ -229,6 +231,7 @@ const OURS: &[(&str, Takes)] = &[
     ("retire", Takes::Nothing),
     ("plaintext", Takes::Nothing),
     ("retries", Takes::Number),
+    ("include-datasets", Takes::Text),
     ("include-properties", Takes::Text),
     ("exclude-properties", Takes::Text),
     ("snapshot", Takes::Text),
@@ -425,6 +428,7 @@ impl Arguments {
                 }
                 "exclude" => exclude.push(pattern(&value)?),
                 "exclude-datasets" => self.exclude_datasets.push(pattern(&value)?),
+                "include-datasets" => self.include_datasets.push(pattern(&value)?),
                 "exclude-snaps" => self.exclude_snaps.push(pattern(&value)?),
                 "include-snaps" => self.include_snaps.push(pattern(&value)?),
                 "include-properties" => self.include_properties.push(pattern(&value)?),

@@ -30,6 +30,7 @@ const OURS: &[(&str, &str)] = &[
         "plaintext",
         "encrypted data is sent decrypted anyway, but for --sendoptions=w; or add --safe",
     ),
+    ("include-datasets", "use --exclude-datasets, or add --safe"),
     (
         "include-properties",
         "use --preserve-properties, or add --safe",
@@ -271,8 +272,14 @@ mod tests {
                     "sendoptions" => format!("{bare}=L"),
                     "type" => format!("{bare}=volume"),
                     name if name.ends_with("-properties")
-                        || ["snapshot", "target-retention", "newer-than", "older-than"]
-                            .contains(&name)
+                        || [
+                            "include-datasets",
+                            "snapshot",
+                            "target-retention",
+                            "newer-than",
+                            "older-than",
+                        ]
+                        .contains(&name)
                         || name == "insecure-direct-connection" =>
                     {
                         format!("{bare}=x")

@@ -287,7 +287,14 @@ fn is_meant(arguments: &Arguments, root: &DatasetName, dataset: &Dataset) -> boo
     (is_root || arguments.recursive)
         && !(is_root && arguments.skip_parent && arguments.recursive)
         && arguments.kind.is_none_or(|kind| kind == dataset.kind)
-        && Pattern::any(&arguments.exclude_datasets, dataset.name.as_str()).is_none()
+        && is_named(arguments, dataset.name.as_str())
+}
+
+/// Whether a dataset of that name was neither left out nor forgotten.
+fn is_named(arguments: &Arguments, name: &str) -> bool {
+    let include = &arguments.include_datasets;
+    Pattern::any(&arguments.exclude_datasets, name).is_none()
+        && (include.is_empty() || Pattern::any(include, name).is_some())
 }
 
 fn dataset(place: &Place) -> anyhow::Result<DatasetName> {
@@ -385,4 +392,51 @@ fn endpoint(
         stock = stock.compressed(compression);
     }
     Ok(Box::new(stock))
+}
+
+#[cfg(test)]
+mod tests {
+    use zfs_core::Guid;
+
+    use super::*;
+    use crate::replicate::arguments::{Command, parse};
+
+    #[test]
+    fn datasets_are_chosen_by_name_and_what_is_excluded_stays_out() {
+        let meant = |options: &str| -> Vec<&str> {
+            let line = format!("--safe {options} tank vault");
+            let Ok(Command::Run(arguments)) = parse(line.split_whitespace().map(str::to_owned))
+            else {
+                panic!("{line}");
+            };
+            let root: DatasetName = "tank".parse().unwrap();
+            let all = ["tank", "tank/home", "tank/home/ann", "tank/vms"];
+            let is_meant = |name: &&str| {
+                let dataset = Dataset::new(name.parse().unwrap(), Guid(1));
+                is_meant(&arguments, &root, &dataset)
+            };
+            all.into_iter().filter(is_meant).collect()
+        };
+        for (options, expected) in [
+            ("", &["tank"][..]),
+            ("-r", &["tank", "tank/home", "tank/home/ann", "tank/vms"]),
+            (
+                "-r --include-datasets=/home",
+                &["tank/home", "tank/home/ann"],
+            ),
+            ("-r --include-datasets=/home$", &["tank/home"]),
+            (
+                "-r --include-datasets=^tank/home$ --include-datasets=vms",
+                &["tank/home", "tank/vms"],
+            ),
+            (
+                "-r --include-datasets=/home --exclude-datasets=ann",
+                &["tank/home"],
+            ),
+            ("-r --exclude-datasets=home", &["tank", "tank/vms"]),
+            ("--include-datasets=home", &[]),
+        ] {
+            assert_eq!(meant(options), expected, "{options}");
+        }
+    }
 }
