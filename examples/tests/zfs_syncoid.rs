@@ -18,12 +18,14 @@ mod sshd;
 mod syncoid;
 
 use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
 use Before::{
-    Bookmarked, ChosenTree, Diverged, Encrypted, Everything, Incremental, IncrementalTree, New,
-    NewTree, Resumable, Spaces, Synced, TokenStale, Unrelated, Volume,
+    Bookmarked, ChosenTree, Diverged, Encrypted, Everything, Incremental, IncrementalTree,
+    Mountpoint, New, NewTree, Resumable, Spaces, Synced, TokenStale, Unrelated, Volume,
 };
 use Times::{Once, Twice};
 use fixture::Pool;
@@ -116,6 +118,23 @@ const RARE: &[(Before, &[&[&str]])] = &[
         ],
     ),
     (
+        Mountpoint,
+        &[
+            &["--no-sync-snap"],
+            &["--no-sync-snap", "--preserve-properties"],
+            &["--no-sync-snap", "--sendoptions=p"],
+            &[
+                "--no-sync-snap",
+                "--sendoptions=p",
+                "--recvoptions=u x mountpoint",
+            ],
+            &[
+                "--no-sync-snap",
+                "--recvoptions=u o mountpoint=/srv/another",
+            ],
+        ],
+    ),
+    (
         ChosenTree,
         &[
             &[],
@@ -158,6 +177,20 @@ const SHORT: &[(Before, Times, &[&str])] = &[
     ),
     (Synced, Twice, &[]),
     (TokenStale, Once, &["--no-sync-snap"]),
+    (
+        Mountpoint,
+        Once,
+        &["--no-sync-snap", "--preserve-properties"],
+    ),
+    (
+        Mountpoint,
+        Once,
+        &[
+            "--no-sync-snap",
+            "--sendoptions=p",
+            "--recvoptions=u x mountpoint",
+        ],
+    ),
     (Encrypted, Once, &["--no-sync-snap"]),
     (Encrypted, Once, &["--no-sync-snap", "--sendoptions=w"]),
 ];
@@ -262,6 +295,11 @@ fn rare_an_encrypted_source() {
     side_by_side(Encrypted);
 }
 
+#[test]
+fn rare_a_mountpoint_of_its_own() {
+    side_by_side(Mountpoint);
+}
+
 /// What takes longest, or differs least, runs only where there is time.
 #[test]
 fn rare_a_tree_of_which_some_are_meant() {
@@ -305,6 +343,126 @@ fn to_and_from_another_system() {
     for (number, (before, options, route)) in cases.into_iter().enumerate() {
         if let Err(text) = compare(&pools, number, before, times, options, route) {
             panic!("{text}");
+        }
+    }
+}
+
+#[test]
+fn what_scripts_look_for_is_said_by_both() {
+    let pools = (Pool::new(), Pool::new());
+    for (number, (before, options, line)) in [
+        (
+            Incremental,
+            &["--no-sync-snap", "--debug"],
+            "NEWEST SNAPSHOT: three",
+        ),
+        (
+            TokenStale,
+            &["--no-sync-snap", "--debug"],
+            "reset partial receive state of T/dst",
+        ),
+        (
+            Incremental,
+            &["--no-sync-snap", "--no-stream"],
+            "Sending incremental",
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        match compare(&pools, number, before, Once, options, Route::Here) {
+            Ok(said) => assert!(said.iter().any(|s| s.contains(line)), "{line}: {said:#?}"),
+            Err(text) => panic!("{text}"),
+        }
+    }
+}
+
+/// All that syncoid knows; the lists of cases have zstd-fast and none.
+const COMPRESSIONS: &[&str] = &[
+    "lz4",
+    "pigz-fast",
+    "gzip",
+    "pigz-slow",
+    "zstd-slow",
+    "zstdmt-fast",
+    "zstdmt-slow",
+    "xz",
+    "lzo",
+];
+
+/// The first ones always, both ways; all of them where there is time.
+#[test]
+fn rare_whatever_compresses() {
+    let sshd = Sshd::start();
+    let pools = (Pool::new(), Pool::new());
+    let some = if is_long() {
+        COMPRESSIONS
+    } else {
+        &COMPRESSIONS[..2]
+    };
+    for (number, format) in some.iter().enumerate() {
+        let compress = format!("--compress={format}");
+        let route = if number % 2 == 0 {
+            Route::Push(&sshd)
+        } else {
+            Route::Pull(&sshd)
+        };
+        let options = ["--no-sync-snap", &compress];
+        match compare(&pools, number, Incremental, Once, &options, route) {
+            // Without its program, either would go on without it.
+            Ok(said) => assert!(
+                !said.iter().any(|s| s.contains("not available")),
+                "{said:?}"
+            ),
+            Err(text) => panic!("{text}"),
+        }
+    }
+}
+
+/// What syncoid calls for a direct connection is in no image: these do as much
+/// of it as it asks for.
+const STAND_INS: [(&str, &str); 2] = [
+    (
+        // socat - TCP:HOST:PORT,retry=TIMES,interval=1
+        "socat",
+        "#!/bin/sh
+address=${2#TCP:}
+address=${address%%,*}
+for try in $(seq 30); do
+    nc -N ${address%:*} ${address#*:} && exit 0
+    sleep 1
+done
+exit 1
+",
+    ),
+    (
+        // busybox nc -l HOST:PORT -w SECONDS
+        "busybox",
+        "#!/bin/sh
+exec nc -d -l ${3%:*} ${3#*:}
+",
+    ),
+];
+
+#[test]
+fn past_ssh_by_a_direct_connection() {
+    for (name, script) in STAND_INS {
+        let path = Path::new("/usr/local/bin").join(name);
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let sshd = Sshd::start();
+    let pools = (Pool::new(), Pool::new());
+    let routes = [Route::Push(&sshd), Route::Pull(&sshd)];
+    for (number, route) in routes.into_iter().enumerate() {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let direct = format!("--insecure-direct-connection=127.0.0.1:{port}");
+        let options = ["--no-sync-snap", &direct];
+        match compare(&pools, number, Incremental, Once, &options, route) {
+            Ok(said) => assert!(said.iter().any(|s| s.contains("Sending")), "{said:?}"),
+            Err(text) => panic!("{text}"),
         }
     }
 }

@@ -101,8 +101,12 @@ fn begin_target(place: &Place, before: Before) {
     let (src, dst) = (place.source(), place.target());
     let send = |what: &str| pipe(&format!("zfs send {what} | zfs receive -u \"{dst}\""));
     match before {
-        Before::New | Before::NewTree | Before::ChosenTree | Before::Encrypted | Before::Volume => {
-        }
+        Before::New
+        | Before::NewTree
+        | Before::ChosenTree
+        | Before::Encrypted
+        | Before::Volume
+        | Before::Mountpoint => {}
         Before::Incremental
         | Before::Diverged
         | Before::Resumable
@@ -147,6 +151,11 @@ fn finish(place: &Place, before: Before) {
                 &format!("{src}#mark"),
             ]);
             run(&["zfs", "destroy", &format!("{src}@one")]);
+        }
+        Before::Mountpoint => {
+            // Whoever receives it mounts nothing.
+            run(&["zfs", "set", "canmount=noauto", src.as_str()]);
+            run(&["zfs", "set", "mountpoint=/srv/site", src.as_str()]);
         }
         Before::Everything => {
             pipe(&format!(
