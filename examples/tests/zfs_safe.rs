@@ -10,6 +10,8 @@ mod sshd;
 mod encryption;
 #[path = "zfs_safe/options.rs"]
 mod options;
+#[path = "zfs_safe/progress.rs"]
+mod progress;
 #[path = "zfs_safe/restore.rs"]
 mod restore;
 #[path = "zfs_safe/ssh.rs"]
