@@ -106,3 +106,62 @@ fn a_push_goes_through_the_forced_command_of_the_guides() {
     let ran = replicate(&["--safe", "-r", "--forced-command", source.as_str(), &far]);
     assert_eq!(ran.code, Some(64), "{ran:#?}");
 }
+
+/// As deep as ZFS nests (50 names), as long as it allows (255 bytes), and with
+/// what a shell would take apart. A `%` no name of a dataset or snapshot has:
+/// ZFS keeps it for itself.
+#[test]
+fn the_deepest_and_longest_names_go_over_ssh_and_come_back() {
+    let site = Site::new();
+    let top = site.source().as_str().split('/').count();
+    let mut name = site.source().to_string();
+    for level in top..49 {
+        name.push_str(if level % 2 == 0 { "/a  b" } else { "/c" });
+        run(&["zfs", "create", "-u", &name]);
+    }
+    let leaf = "x".repeat(255 - name.len() - "/@ 1".len());
+    name = format!("{name}/{leaf}");
+    let odd = "it's 100 % \"of\" $HOME `and` \\more";
+    let note = format!("org.example:note={odd}");
+    run(&["zfs", "create", "-u", "-o", &note, &name]);
+    assert_eq!(name.split('/').count(), 50);
+    site.take(" 1");
+    assert_eq!(name.len() + "@ 1".len(), 255);
+    let path = name.strip_prefix(site.source().as_str()).unwrap();
+
+    let sshd = Sshd::start();
+    let ssh = sshd.options_of_syncoid();
+    let ssh: Vec<&str> = ssh.iter().map(String::as_str).collect();
+    let far = |dataset: &str| format!("root@127.0.0.1:{dataset}");
+    let push = |target: &DatasetName| {
+        let (from, to) = (site.source(), far(target.as_str()));
+        let head = ["--safe", "-r", "--preserve-properties", "--use-hold"];
+        replicate(&[&head[..], &ssh, &[from.as_str(), &to]].concat())
+    };
+    let target = site.target();
+    push(&target).well();
+    let copy = format!("{target}{path}");
+    assert_eq!(get(&copy, "org.example:note"), odd);
+    let guid = get(format!("{name}@ 1"), "guid");
+    assert_eq!(get(format!("{copy}@ 1"), "guid"), guid);
+    let was = site.everything();
+    let again = push(&target).well();
+    assert!(again.stdout.ends_with("\nnothing to do\n"), "{again:#?}");
+    assert!(again.stdout.contains("too long for a marker"), "{again:#?}");
+    assert_eq!(site.everything(), was);
+    let back = site.a.dataset("back");
+    let (from, to) = (far(&copy), back.as_str());
+    replicate(&[&["restore"], &ssh[..], &[&from, to]].concat()).well();
+    assert_eq!(get(format!("{back}@ 1"), "guid"), guid);
+
+    // One level more than there can be: that one is named, the others arrive.
+    let deeper = site.b.filesystem("d").child("u").unwrap();
+    let ran = push(&deeper);
+    assert_eq!(ran.code, Some(1), "{ran:#?}");
+    assert!(ran.stderr.contains(&leaf), "{ran:#?}");
+    let (above, _) = path.rsplit_once('/').unwrap();
+    assert_eq!(
+        snapshots(&format!("{deeper}{above}").parse().unwrap()),
+        [" 1"]
+    );
+}
