@@ -109,7 +109,9 @@ impl Zfs {
         Ok(TakenDown { mounts })
     }
 
-    /// Mounts again where it was, and answers what could not be.
+    /// Mounts again where it was, and answers what could not be. What is not
+    /// to be mounted any more (`canmount=off` was set with [`Mounts::Leave`],
+    /// its key was unloaded) stays unmounted, as with zfs(8).
     fn put_back(&self, down: &TakenDown) -> Vec<Error> {
         let mut failures = Vec::new();
         for mount in down.mounts.iter().rev() {
@@ -118,7 +120,11 @@ impl Zfs {
                     .at(&mount.mountpoint)
                     .overlay()
                     .redacted();
-                failures.extend(self.mount(&request).err());
+                match self.mount(&request) {
+                    Err(Error::Mount { problem, .. }) if problem.is_wanted() => {}
+                    Err(error) => failures.push(error),
+                    Ok(_) => {}
+                }
             }
         }
         failures

@@ -6,7 +6,7 @@ use std::path::Path;
 use zfs_core::{ErrorKind, MountRequest, Mounts, Properties, UnmountFlags};
 
 use super::{Busy, has, mounted, place, placed, set};
-use crate::fixture::{Pool, get, run};
+use crate::fixture::{Pool, attempt, get, run};
 
 /// Writes `x` into a file. Not by this process: what it has open another test's
 /// child has open as well until it is the program that it is to be, and what
@@ -226,4 +226,36 @@ fn a_rename_that_zfs_refuses_leaves_everything_mounted() {
     let error = pool.zfs.rename(&name, &pool.dataset("taken")).unwrap_err();
     assert!(error.is_exists(), "{error}");
     assert_eq!(place(&name), Some(at));
+}
+
+/// `canmount=off` counts from the next mount where it is set with the mounts
+/// left alone: what was unmounted for a change that failed is not to be
+/// mounted any more, to zfs(8) neither.
+#[test]
+fn what_is_not_to_be_mounted_any_more_is_not_mounted_again() {
+    let pool = Pool::new();
+    let taken = pool.filesystem("taken");
+    let off = Properties::new().with("canmount", "off");
+    for ours in [true, false] {
+        let word = if ours { "a" } else { "b" };
+        let (name, at) = mounted(&pool, word);
+        let child = pool.filesystem(&format!("{word}/child"));
+        pool.zfs.mount_all([&name]).unwrap();
+        pool.zfs
+            .set_properties_with(&name, &off, Mounts::Leave)
+            .unwrap();
+        assert_eq!(place(&name), Some(at.clone()));
+        let said = if ours {
+            let error = pool.zfs.rename(&name, &taken).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Exists, "{error}");
+            error.to_string()
+        } else {
+            let output = attempt(&["zfs", "rename", name.as_str(), taken.as_str()]);
+            assert!(!output.status.success());
+            String::from_utf8_lossy(&output.stderr).into_owned()
+        };
+        assert!(!said.contains("mount"), "{said}");
+        assert_eq!(place(&name), None, "{word}");
+        assert_eq!(place(&child), Some(at.join("child")), "{word}");
+    }
 }
