@@ -96,27 +96,108 @@ fn what_is_shared_keeps_its_snapshots_where_it_is_not_destroyed() {
 }
 
 #[test]
-fn a_volume_on_draid_reserves_what_is_said_alone() {
-    let pool = Pool::draid();
-    let ours = |line: &str| {
-        let output = pool.run(&mut Command::new(binary()), line);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        (output.status.code(), said)
-    };
-    let (code, said) = ours("create -V 4M POOL/v");
-    assert!(code == Some(1) && said.contains("dRAID"), "{said}");
-    let (code, said) = ours("create -V 4M -o refreservation=6M POOL/v");
-    assert_eq!(code, Some(0), "{said}");
-    let (code, said) = ours("set volsize=8M POOL/v");
-    assert!(
-        code == Some(0) && said.contains("refreservation stays"),
-        "{said}"
+fn a_volume_has_the_blocks_and_the_reservation_that_zfs_gives_it() {
+    let lines = [
+        "create -V 1m POOL/v",
+        "create -V 2736K POOL/odd",
+        "create -s -V 4M POOL/sparse",
+        "create -V 2736K -b 8K POOL/small",
+        "set volsize=5472K POOL/small",
+        "set refreservation=auto POOL/sparse",
+    ];
+    // Sectors of 16 KiB: the default block size would waste space on all but
+    // the first.
+    for (disks, layout) in [
+        (1, &[][..]),
+        (4, &["raidz"]),
+        (5, &["raidz2"]),
+        (5, &["draid1:3d"]),
+    ] {
+        let pool = || Pool::with_sectors(14, disks, layout);
+        let [theirs, ours] = [pool(), pool()];
+        same_on([theirs, ours], &lines);
+    }
+    same_on([Pool::draid(), Pool::draid()], &lines);
+}
+
+#[test]
+fn quotas_of_users_groups_and_projects() {
+    let each = [
+        "set userquota@root=10M groupquota@daemon=20M POOL/a",
+        "set userquota@1234=1.5M userobjquota@1=7 groupobjquota@1=8 POOL/a",
+        "set projectquota@12=4M projectobjquota@12=5 POOL/a",
+        "set userquota@nosuchuser=10M POOL/a",
+        "set userquota@root=lots POOL/a",
+        "set projectquota@root=1M POOL/a",
+        "set userused@root=10M POOL/a",
+        "set userquota@root=10M POOL/v",
+        "set groupquota@daemon=none POOL/a",
+        "create -o userquota@daemon=3M POOL/b",
+        "create -o userquota@nosuchuser=3M POOL/c",
+    ];
+    let pools = [Pool::new(), Pool::new()];
+    let mut shown = Vec::new();
+    for (pool, program) in pools.iter().zip(["zfs".into(), binary()]) {
+        let run = |line: &str| pool.run(&mut Command::new(&program), line);
+        for line in ["create POOL/a", "create -s -V 4M POOL/v"] {
+            assert!(run(line).status.success(), "{line}");
+        }
+        let codes: Vec<bool> = each.iter().map(|line| run(line).status.success()).collect();
+        // zfs(8) shows both.
+        let set = |line: &str| pool.run(&mut Command::new("zfs"), line).stdout;
+        let listed = ["user", "group", "project"].map(|whose| {
+            let line = format!("{whose}space -Hpo type,name,quota,objquota POOL/a");
+            String::from_utf8_lossy(&set(&line)).into_owned()
+        });
+        let values = set(
+            "get -Hpo value userquota@root,groupquota@daemon,userquota@1234,\
+                          userobjquota@1,groupobjquota@1,projectquota@12,projectobjquota@12 POOL/a",
+        );
+        let created = set("get -Hpo value userquota@daemon POOL/b");
+        shown.push((codes, listed, values, created));
+    }
+    let (codes, _, values, created) = &shown[1];
+    assert_eq!(
+        codes,
+        &[
+            true, true, true, false, false, false, false, false, true, true, false
+        ]
     );
-    let state = pool.state();
-    assert!(
-        state.contains("POOL/v\trefreservation\t6291456\tlocal"),
-        "{state}"
-    );
+    let text = String::from_utf8_lossy(values);
+    let text: Vec<&str> = text.lines().collect();
+    assert_eq!(text, ["10485760", "0", "1572864", "7", "8", "4194304", "5"]);
+    assert_eq!(created, b"3145728\n");
+    assert_eq!(shown[0], shown[1]);
+}
+
+#[test]
+fn a_reservation_is_found_out_for_volumes_alone() {
+    same(&[
+        "create POOL/a",
+        "create -s -V 4M POOL/v",
+        "set refreservation=auto POOL/a",
+        "set quota=auto POOL/a",
+        "set refreservation=auto volsize=8M POOL/v",
+        "snapshot POOL/v@1",
+        "clone -o refreservation=auto POOL/v@1 POOL/clone",
+        "create -V 4M POOL/thick",
+        "set refreserv=none POOL/thick",
+    ]);
+    // zfs(8) finds there to be no room.
+    let pool = Pool::new();
+    let ours = |line: &str| pool.run(&mut Command::new(binary()), line);
+    for line in [
+        "create -V 4M POOL/v",
+        "create -s -V 4M -o refreservation=auto POOL/w",
+    ] {
+        let output = ours(line);
+        assert!(output.status.success(), "{output:?}");
+    }
+    let line = "get -Hpo value refreservation POOL/v POOL/w";
+    let shown = pool.run(&mut Command::new("zfs"), line).stdout;
+    let shown = String::from_utf8_lossy(&shown);
+    let shown: Vec<&str> = shown.lines().collect();
+    assert!(shown[0] == shown[1] && shown[0] != "0", "{shown:?}");
 }
 
 #[test]

@@ -65,8 +65,11 @@ fn looking_says_the_same() {
         "bookmark POOL/a@1 POOL/a#mark",
         "hold keep POOL/a@1",
         "set quota=10M POOL/a",
+        "set userquota@root=10M groupquota@0=20M POOL/a",
         "set org.example:by=me POOL/a",
         "set exec=off POOL/a",
+        "snapshot POOL/a@2",
+        "send POOL/a@1 > DIR/plain",
         "send -p POOL/a@1 > DIR/stream",
         "receive POOL/received < DIR/stream",
         "set exec=on POOL/received",
@@ -95,6 +98,28 @@ fn looking_says_the_same() {
         "holds -H POOL/a@1",
         "holds POOL/a@1",
         "send --dryrun --parsable --raw POOL/a@1",
+        "send -n POOL/a@1",
+        "send -nv POOL/a@1",
+        "send -nvP -i @1 POOL/a@2",
+        "send -nP -i POOL/a#mark POOL/a@2",
+        "send -nv -i @1 POOL/a@2",
+        "send -nv -i 1 POOL/a@2",
+        "send -nv -i #mark POOL/a@2",
+        "send -nv POOL/a",
+        "receive -n POOL/new < DIR/plain",
+        "receive -nv POOL/new < DIR/plain",
+        "receive -nv -d POOL/received < DIR/plain",
+        "get userquota@root,groupquota@0,userobjquota@root,projectused@0 POOL/a POOL/v",
+        "get -Hp userquota@root,userquota@nosuchuser POOL/a",
+        "create -n POOL/new",
+        "create -nv POOL/new",
+        "create -nv -o atime=off -o org.example:by=me POOL/new",
+        "create -npv -V 4M POOL/new/below/disk",
+        "create -nP -V 4M -b 8K -o org.example:by=me POOL/new",
+        "create -nv -s -V 2741K -o compression=off POOL/new",
+        "create -nv -V 2741K POOL/new",
+        "create -nv -o atime=perhaps POOL/new",
+        "create -nv nosuchpool/new",
     ];
     let json = [
         "get -j all POOL/a",
@@ -112,6 +137,70 @@ fn looking_says_the_same() {
         lines.extend(json);
     }
     says_the_same(&Pool::new(), &before, &lines);
+}
+
+#[test]
+fn what_is_created_is_told_as_zfs_tells_it() {
+    let pools = [
+        Pool::with_sectors(14, 5, &["raidz2"]),
+        Pool::with_sectors(14, 5, &["raidz2"]),
+    ];
+    let mut told = Vec::new();
+    for (pool, program) in pools.iter().zip(["zfs".into(), binary()]) {
+        let said = [
+            "create -v POOL/a",
+            "create -vp -o atime=off POOL/b/c/d",
+            "create -v -V 4M POOL/disk",
+            "create -P -V 2741K POOL/other",
+            "create -nv -V 4M POOL/never",
+        ]
+        .map(|line| {
+            let output = pool.run(&mut Command::new(&program), line);
+            pool.general(&String::from_utf8_lossy(&output.stdout))
+        });
+        told.push(said);
+    }
+    assert_eq!(told[0], told[1]);
+    assert!(
+        told[1][2].contains("\tvolblocksize=65536\n"),
+        "{:?}",
+        told[1]
+    );
+    assert_eq!(told[1][0], "create POOL/a\n");
+}
+
+#[test]
+fn what_is_received_is_told_as_zfs_tells_it() {
+    let pool = Pool::new();
+    let run = |program: &mut Command, line: &str| {
+        let output = pool.run(program, line);
+        assert!(output.status.success(), "{line}: {output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    for line in [
+        "create POOL/a",
+        "snapshot POOL/a@1",
+        "snapshot POOL/a@2",
+        "send POOL/a@1 > DIR/full",
+        "send -i @1 POOL/a@2 > DIR/more",
+    ] {
+        run(&mut Command::new("zfs"), line);
+    }
+    let told = [("theirs", "zfs".into()), ("ours", binary())].map(|(target, program)| {
+        let lines = ["full", "more"].map(|stream| {
+            let line = format!("receive -v POOL/{target} < DIR/{stream}");
+            run(&mut Command::new(&program), &line)
+        });
+        // How long it took, and what came to the second, differs.
+        let text = lines.concat().replace(target, "target");
+        text.replace(|letter: char| letter.is_ascii_digit() || letter == '.', "")
+            .lines()
+            .map(|line| line.split(" (").next().unwrap_or_default().to_owned())
+            .collect::<Vec<String>>()
+    });
+    assert_eq!(told[0], told[1]);
+    assert_eq!(told[1].len(), 4, "{told:?}");
+    assert!(told[1][3].starts_with("received "), "{told:?}");
 }
 
 #[test]

@@ -9,7 +9,8 @@ use crate::zfs::Zfs;
 impl Zfs {
     /// Makes a filesystem or volume that begins as a copy of a snapshot of
     /// the same pool. It is not mounted. (zfs(8) calls this `clone`, which in
-    /// Rust is something else.)
+    /// Rust is something else.) A volume reserves nothing unless told so, with
+    /// `refreservation=auto` for instance.
     ///
     /// # Errors
     ///
@@ -22,6 +23,7 @@ impl Zfs {
         properties: &Properties,
     ) -> Result<(), Error> {
         let on = |error: CallError| error.on(Operation::Clone, name.as_str());
+        let properties = self.auto_reserved(origin.as_str(), properties)?;
         let properties = properties
             .to_nvlist(self.version(), Moment::Creation)
             .map_err(on)?;

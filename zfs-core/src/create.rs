@@ -1,5 +1,7 @@
 //! Creating filesystems and volumes.
 
+use std::borrow::Cow;
+
 use zfs_stream::nvlist::NvList;
 
 use crate::error::{Error, Operation};
@@ -8,6 +10,7 @@ use crate::key::{Encryption, NewKey};
 use crate::name::DatasetName;
 use crate::property::{Moment, Properties, PropertyValue};
 use crate::version::Version;
+use crate::volume::{VolumeLayout, is_auto};
 use crate::zfs::Zfs;
 
 /// What to create.
@@ -30,6 +33,7 @@ pub struct CreateRequest {
     properties: Properties,
     encryption: Option<Encryption>,
     parents: bool,
+    fitted: bool,
 }
 
 impl CreateRequest {
@@ -41,11 +45,27 @@ impl CreateRequest {
             properties: Properties::new(),
             encryption: None,
             parents: false,
+            fitted: false,
         }
     }
 
     /// A volume of `volsize` bytes, which must be a multiple of its block
     /// size.
+    ///
+    /// It is what the kernel makes of it: sparse, with nothing reserved, so
+    /// that a write to it fails where the pool is full; and of ZFS' default
+    /// block size, which wastes space on RAID-Z and dRAID with large sectors.
+    /// `zfs create -V` has other defaults, and here they are to be asked for:
+    /// [`CreateRequest::thick`] and [`CreateRequest::fit_to_pool`].
+    ///
+    /// ```no_run
+    /// use zfs_core::{CreateRequest, Zfs};
+    ///
+    /// // As `zfs create -V 16G tank/disk`.
+    /// let disk = CreateRequest::volume("tank/disk".parse()?, 16 << 30);
+    /// Zfs::open()?.create(&disk.fit_to_pool().thick())?;
+    /// # Ok::<(), zfs_core::Error>(())
+    /// ```
     pub fn volume(name: DatasetName, volsize: u64) -> CreateRequest {
         CreateRequest {
             volsize: Some(volsize),
@@ -57,6 +77,22 @@ impl CreateRequest {
     #[must_use]
     pub fn volblocksize(self, bytes: u64) -> CreateRequest {
         self.property("volblocksize", bytes)
+    }
+
+    /// A volume that has all reserved for it that it can take
+    /// (`refreservation=auto`), as `zfs create -V` without `-s` makes it.
+    #[must_use]
+    pub fn thick(self) -> CreateRequest {
+        self.property("refreservation", "auto")
+    }
+
+    /// A volume of the block size that zfs(8) chooses for the pool's devices,
+    /// where none is given, and of a size rounded up to a multiple of it
+    /// ([`VolumeLayout`]).
+    #[must_use]
+    pub fn fit_to_pool(mut self) -> CreateRequest {
+        self.fitted = true;
+        self
     }
 
     /// With that property set.
@@ -96,6 +132,30 @@ impl CreateRequest {
         self
     }
 
+    /// With numbers for what depends on the pool.
+    fn laid_out(&self, layout: &VolumeLayout, version: Version) -> CreateRequest {
+        let mut request = self.clone();
+        let Some(mut volsize) = self.volsize else {
+            return request;
+        };
+        let given = self.properties.native_number("volblocksize", version);
+        let block = given.unwrap_or(if self.fitted {
+            layout.volblocksize()
+        } else {
+            VolumeLayout::default_volblocksize(version)
+        });
+        if self.fitted {
+            request.properties.replace_native("volblocksize", block);
+            volsize = volsize.checked_next_multiple_of(block).unwrap_or(volsize);
+            request.volsize = Some(volsize);
+        }
+        if is_auto(&self.properties) {
+            let bytes = layout.reservation(volsize, block);
+            request.properties.replace_native("refreservation", bytes);
+        }
+        request
+    }
+
     fn to_nvlist(&self, version: Version, key: Option<&NewKey>) -> Result<NvList, CallError> {
         let mut list = self.properties.to_nvlist(version, Moment::Creation)?;
         if let Some(volsize) = self.volsize {
@@ -121,11 +181,7 @@ impl Zfs {
             self.create_parents(&request.name)?;
         }
         let on = |error: CallError| error.on(Operation::Create, request.name.as_str());
-        let key = request.encryption.as_ref().map(Encryption::prepare);
-        let key = key.transpose().map_err(on)?;
-        let properties = request
-            .to_nvlist(self.version(), key.as_ref())
-            .map_err(on)?;
+        let (properties, key) = self.prepared(request)?;
         let kind = match request.volsize {
             Some(_) => DatasetType::Volume,
             None => DatasetType::Filesystem,
@@ -134,6 +190,34 @@ impl Zfs {
         self.lzc()?
             .create(request.name.as_str(), kind, &properties, key)
             .map_err(on)
+    }
+
+    /// Whether a request makes sense here, as `zfs create -n` looks at it: the
+    /// pool is there and the properties have values that they can have. What
+    /// is above the dataset need not be there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Zfs::create`], as far as they are found without it.
+    pub fn check_create(&self, request: &CreateRequest) -> Result<(), Error> {
+        self.volume_layout(&request.name.pool())?;
+        self.prepared(request).map(drop)
+    }
+
+    /// The list that the kernel is given, and the key.
+    fn prepared(&self, request: &CreateRequest) -> Result<(NvList, Option<NewKey>), Error> {
+        let on = |error: CallError| error.on(Operation::Create, request.name.as_str());
+        let key = request.encryption.as_ref().map(Encryption::prepare);
+        let key = key.transpose().map_err(on)?;
+        let depends = request.fitted || is_auto(&request.properties);
+        let laid_out = if request.volsize.is_some() && depends {
+            let layout = self.volume_layout(&request.name.pool())?;
+            Cow::Owned(request.laid_out(&layout, self.version()))
+        } else {
+            Cow::Borrowed(request)
+        };
+        let list = laid_out.to_nvlist(self.version(), key.as_ref());
+        Ok((list.map_err(on)?, key))
     }
 
     /// Creates the filesystems above a dataset that are missing, with the

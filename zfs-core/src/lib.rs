@@ -33,6 +33,7 @@ mod send;
 mod snapshot;
 mod space;
 mod version;
+mod volume;
 mod zfs;
 
 pub use begin::BeginRecord;
@@ -75,4 +76,5 @@ pub use resume::ResumeToken;
 pub use send::{SendFlags, SendRequest, stream_pipe};
 pub use space::SpaceOf;
 pub use version::Version;
+pub use volume::VolumeLayout;
 pub use zfs::{Name, Zfs};

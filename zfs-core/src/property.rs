@@ -3,6 +3,7 @@
 mod native;
 mod read;
 mod set;
+mod size;
 mod table;
 mod words;
 

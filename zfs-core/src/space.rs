@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Operation};
 use crate::ffi::CallError;
+use crate::ffi::account::{Account, number_of};
 use crate::name::{PoolName, SnapshotOrBookmark};
 use crate::zfs::{Name, Zfs};
 
@@ -53,6 +54,86 @@ impl SpaceOf {
         SpaceOf::ProjectObjectsUsed,
         SpaceOf::ProjectObjectsQuota,
     ];
+
+    /// What the names of its properties begin with: `userquota@`.
+    pub const fn prefix(self) -> &'static str {
+        match self {
+            SpaceOf::UserUsed => "userused@",
+            SpaceOf::UserQuota => "userquota@",
+            SpaceOf::GroupUsed => "groupused@",
+            SpaceOf::GroupQuota => "groupquota@",
+            SpaceOf::UserObjectsUsed => "userobjused@",
+            SpaceOf::UserObjectsQuota => "userobjquota@",
+            SpaceOf::GroupObjectsUsed => "groupobjused@",
+            SpaceOf::GroupObjectsQuota => "groupobjquota@",
+            SpaceOf::ProjectUsed => "projectused@",
+            SpaceOf::ProjectQuota => "projectquota@",
+            SpaceOf::ProjectObjectsUsed => "projectobjused@",
+            SpaceOf::ProjectObjectsQuota => "projectobjquota@",
+        }
+    }
+
+    /// What a property is about, and whose it is, by name or number.
+    ///
+    /// ```
+    /// use zfs_core::SpaceOf;
+    ///
+    /// let quota = SpaceOf::of_property("userquota@ann");
+    /// assert_eq!(quota, Some((SpaceOf::UserQuota, "ann")));
+    /// assert_eq!(SpaceOf::of_property("quota"), None);
+    /// ```
+    pub fn of_property(property: &str) -> Option<(SpaceOf, &str)> {
+        SpaceOf::ALL
+            .into_iter()
+            .find_map(|what| Some((what, property.strip_prefix(what.prefix())?)))
+    }
+
+    /// Whether it is what is allowed, which can be set.
+    pub const fn is_quota(self) -> bool {
+        self as u8 % 2 == 1
+    }
+
+    /// The number of that user, group or project. Users and groups are found by
+    /// the name that the system's name services know (nsswitch.conf(5)); what
+    /// is no name there is a number, and projects are numbers always.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidRequest`]: nobody has that name, and it is no number.
+    pub fn id_of(self, who: &str) -> Result<u32, Error> {
+        self.number_of(who).map_err(|reason| {
+            let property = format!("{}{who}", self.prefix());
+            Error::invalid(Operation::GetProperties, property, reason)
+        })
+    }
+
+    pub(crate) fn number_of(self, who: &str) -> Result<u32, String> {
+        let account = match self {
+            SpaceOf::UserUsed
+            | SpaceOf::UserQuota
+            | SpaceOf::UserObjectsUsed
+            | SpaceOf::UserObjectsQuota => Some((Account::User, "user")),
+            SpaceOf::GroupUsed
+            | SpaceOf::GroupQuota
+            | SpaceOf::GroupObjectsUsed
+            | SpaceOf::GroupObjectsQuota => Some((Account::Group, "group")),
+            _ => None,
+        };
+        if let Some((account, word)) = account {
+            let found = number_of(account, who)
+                .map_err(|errno| format!("the {word} {who:?} could not be looked up: {errno}"))?;
+            if let Some(number) = found {
+                return Ok(number);
+            }
+        }
+        // With a sign it would be a number to Rust, and is none to ZFS.
+        let is_number = !who.is_empty() && who.bytes().all(|byte| byte.is_ascii_digit());
+        match (is_number, account) {
+            (true, _) => who.parse().map_err(|_| format!("{who} is too large")),
+            (false, Some((_, word))) => Err(format!("there is no {word} {who:?}")),
+            (false, None) => Err(format!("{who:?} is not the number of a project")),
+        }
+    }
 }
 
 impl Zfs {
@@ -128,6 +209,27 @@ mod tests {
     fn the_numbers_are_the_kernel_s() {
         for (number, what) in SpaceOf::ALL.into_iter().enumerate() {
             assert_eq!(what as usize, number);
+            let property = format!("{}7", what.prefix());
+            assert_eq!(SpaceOf::of_property(&property), Some((what, "7")));
+            assert_eq!(what.is_quota(), property.contains("quota"));
+        }
+    }
+
+    #[test]
+    fn somebody_is_known_by_name_or_number() {
+        assert_eq!(SpaceOf::UserQuota.number_of("root"), Ok(0));
+        assert_eq!(SpaceOf::GroupUsed.number_of("root"), Ok(0));
+        assert_eq!(SpaceOf::UserQuota.number_of("4294967295"), Ok(u32::MAX));
+        assert_eq!(SpaceOf::ProjectQuota.number_of("12"), Ok(12));
+        for (what, who, said) in [
+            (SpaceOf::UserQuota, "no such", "there is no user"),
+            (SpaceOf::GroupObjectsQuota, "+1", "there is no group"),
+            (SpaceOf::ProjectQuota, "root", "not the number of a project"),
+            (SpaceOf::ProjectUsed, "", "not the number of a project"),
+            (SpaceOf::UserUsed, "4294967296", "too large"),
+        ] {
+            let error = what.number_of(who).unwrap_err();
+            assert!(error.contains(said), "{error}");
         }
     }
 }

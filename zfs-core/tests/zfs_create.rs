@@ -4,7 +4,7 @@ mod fixture;
 
 use std::thread;
 
-use fixture::{Pool, get, source, version};
+use fixture::{Pool, get, run, source, version};
 use zfs_core::{
     CreateRequest, ErrorKind, PropertyValue,
     name::{MAX_NAME_BYTES, MAX_NESTING},
@@ -208,4 +208,62 @@ fn an_ordinary_user_is_told_what_root_could_allow() {
 #[test]
 fn the_module_s_version_is_one_that_is_tested() {
     assert!(((2, 1)..=(2, 4)).contains(&version()), "{:?}", version());
+}
+
+#[test]
+fn a_volume_is_what_zfs_create_makes_where_that_is_asked_for() {
+    // Sectors of 16 KiB and two of parity: blocks of ZFS' default size would
+    // waste half of what they take.
+    let layout = ["raidz2", "1", "2", "3", "4"];
+    let pool = Pool::layout(&["-o", "ashift=14"], &layout);
+    let (odd_bytes, plain, ours, theirs) = (
+        (4 << 20) + 4096,
+        pool.dataset("plain"),
+        pool.dataset("ours"),
+        pool.dataset("theirs"),
+    );
+    let bytes = odd_bytes.to_string();
+    run(&["zfs", "create", "-V", &bytes, theirs.as_str()]);
+    let request = CreateRequest::volume(ours.clone(), odd_bytes);
+    let request = request.fit_to_pool().thick();
+    pool.zfs.create(&request).unwrap();
+    for property in ["volsize", "volblocksize", "refreservation"] {
+        assert_eq!(get(&ours, property), get(&theirs, property), "{property}");
+    }
+    assert_eq!(get(&ours, "volblocksize"), "65536");
+    let request = CreateRequest::volume(plain.clone(), 4 << 20);
+    pool.zfs.create(&request).unwrap();
+    assert_eq!(get(&plain, "refreservation"), "0");
+    assert_ne!(get(&plain, "volblocksize"), "65536");
+    let named = CreateRequest::volume(pool.dataset("named"), 4 << 20)
+        .volblocksize(8192)
+        .property("refreserv", "auto");
+    pool.zfs.create(&named).unwrap();
+    let layout = pool.zfs.volume_layout(pool.name()).unwrap();
+    assert_eq!(
+        get(pool.dataset("named"), "refreservation"),
+        layout.reservation(4 << 20, 8192).to_string()
+    );
+}
+
+#[test]
+fn a_request_is_checked_and_nothing_created() {
+    let pool = Pool::new();
+    let name = pool.dataset("a/b");
+    let filesystem = CreateRequest::filesystem(name.clone());
+    pool.zfs.check_create(&filesystem).unwrap();
+    assert!(!pool.zfs.exists(&name).unwrap());
+    let wrong = filesystem.property("atime", "perhaps");
+    let error = pool.zfs.check_create(&wrong).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+    let auto = CreateRequest::filesystem(name.clone()).property("refreservation", "auto");
+    let error = pool.zfs.check_create(&auto).unwrap_err();
+    assert!(error.to_string().contains("for volumes"), "{error}");
+    let elsewhere = CreateRequest::filesystem("nosuchpool/a".parse().unwrap());
+    assert!(
+        pool.zfs
+            .check_create(&elsewhere)
+            .unwrap_err()
+            .is_not_found()
+    );
 }

@@ -447,3 +447,40 @@ fn what_came_with_a_stream_is_kept_under_what_was_set_since() {
             .is_not_found()
     );
 }
+
+#[test]
+fn a_quota_of_somebody_is_set_and_read_by_name_or_number() {
+    let pool = Pool::new();
+    let a = pool.filesystem("a");
+    let quotas = Properties::new()
+        .with("userquota@root", "10M")
+        .with("groupquota@1234", 4096)
+        .with("projectobjquota@7", "9");
+    pool.zfs.set_properties(&a, &quotas).unwrap();
+    assert_eq!(get(&a, "userquota@root"), (10 << 20).to_string());
+    assert_eq!(get(&a, "groupquota@1234"), "4096");
+    assert_eq!(get(&a, "projectobjquota@7"), "9");
+    let read = |property| pool.zfs.property(&a, property).unwrap().unwrap();
+    assert_eq!(read("userquota@0").value, (10_u64 << 20).into());
+    assert_eq!(read("userquota@0").source, Source::Local);
+    assert_eq!(read("projectobjquota@7").value, 9.into());
+    let used: u64 = get(&a, "userused@root").parse().unwrap();
+    assert_eq!(read("userused@root").value, used.into());
+    let none = Properties::new().with("userquota@root", "none");
+    pool.zfs.set_properties(&a, &none).unwrap();
+    assert_eq!(get(&a, "userquota@root"), "0");
+
+    // An error is told by the name that was given, not by the kernel's.
+    let volume = pool.dataset("v");
+    run(&["zfs", "create", "-sV", "16M", volume.as_str()]);
+    let error = pool.zfs.set_properties(&volume, &quotas).unwrap_err();
+    let Error::Properties { errors, .. } = &error else {
+        panic!("{error}");
+    };
+    let named: Vec<&str> = errors.iter().map(|error| error.property.as_str()).collect();
+    assert!(named.contains(&"userquota@root"), "{named:?}");
+    assert_eq!(pool.zfs.property(&volume, "userused@root").unwrap(), None);
+    let nobody = Properties::new().with("userquota@nosuchuser", "1M");
+    let error = pool.zfs.set_properties(&a, &nobody).unwrap_err();
+    assert!(error.to_string().contains("no user"), "{error}");
+}

@@ -2,16 +2,12 @@
 
 use anyhow::{Result, bail};
 use clap::Args;
-use zfs_core::{
-    CreateRequest, DatasetName, Mounts, Properties, SnapshotName, UnmountFlags, Version,
-};
+use zfs_core::{CreateRequest, DatasetName, Mounts, Properties, SnapshotName, UnmountFlags, Zfs};
 
 use super::act::Act;
 use super::mount::tell_shared;
-use super::name::{Any, assignment, size};
+use super::name::{Any, assignment, number, size};
 use super::new_key::{NewKey, split_key};
-use super::property::text as text_of;
-use super::reservation::Layout;
 use super::usage;
 
 /// Create a filesystem, or with -V a volume
@@ -19,6 +15,7 @@ use super::usage;
 #[command(after_help = "Examples:
   zfs-ctl create -o compression=zstd tank/home
   zfs-ctl create -s -V 10G tank/disk
+  zfs-ctl create -nv -V 10G tank/disk      what block size it would have, what be reserved
   zfs-ctl create -o encryption=on -o keyformat=passphrase tank/secret")]
 #[expect(clippy::struct_excessive_bools, reason = "command-line switches")]
 pub struct Create {
@@ -28,12 +25,15 @@ pub struct Create {
     /// Do not mount it
     #[arg(short)]
     unmounted: bool,
-    /// Tell what would be done
+    /// Create nothing, and with -v or -P tell what would be created
     #[arg(short = 'n')]
     dry: bool,
-    /// Tell what is done
-    #[arg(short, visible_short_alias = 'P')]
+    /// Tell what is created, with its properties
+    #[arg(short)]
     verbose: bool,
+    /// Tell it for programs
+    #[arg(short = 'P')]
+    parsable: bool,
     /// A sparse volume: nothing is reserved for it
     #[arg(short, requires = "volsize")]
     sparse: bool,
@@ -52,59 +52,112 @@ pub struct Create {
 impl Create {
     /// Carries it out.
     pub fn run(self, act: &mut Act) -> Result<()> {
+        let own_words = self.dry || self.verbose || self.parsable;
         act.dry(self.dry);
-        act.verbose(self.verbose);
+        act.quiet(own_words);
+        if self.unmounted && self.volsize.is_some() {
+            return usage("-u is for filesystems");
+        }
         if self.parents && act.zfs.exists(&self.name)? {
             return Ok(());
         }
-        let (key, properties) = split_key(&self.properties);
+        let (key, given) = split_key(&self.properties);
         let encryption = match key {
             NewKey::None => None,
             NewKey::Own(wanted) => Some(wanted.encryption(&act.zfs, &self.name)?),
         };
+        let mut told = self.given();
         let mut request = match self.volsize {
             None => CreateRequest::filesystem(self.name.clone()),
-            Some(volsize) => {
-                let blocksize = self
-                    .blocksize
-                    .or_else(|| {
-                        properties
-                            .get("volblocksize")
-                            .and_then(|text| size(&text_of(text)).ok())
-                    })
-                    .unwrap_or_else(|| default_blocksize(act.zfs.version()));
-                let volsize = volsize.next_multiple_of(blocksize.max(1));
-                let mut request = CreateRequest::volume(self.name.clone(), volsize);
-                if let Some(blocksize) = self.blocksize {
-                    request = request.volblocksize(blocksize);
-                }
-                if !self.sparse && properties.get("refreservation").is_none() {
-                    let pool = act.zfs.pool_state(&self.name.pool())?;
-                    let Some(layout) = Layout::of(&pool.root) else {
-                        bail!(
-                            "cannot create '{}': how much a volume can take on dRAID is not known \
-                             here (-o refreservation=SIZE reserves that much, -s nothing)",
-                            self.name
-                        );
-                    };
-                    let bytes = layout.reservation(volsize, blocksize);
-                    request = request.property("refreservation", bytes);
-                }
-                request
-            }
+            Some(volsize) => self.volume(&act.zfs, volsize, &given, &mut told)?,
         };
-        request = request.properties(&properties);
+        request = request.properties(&given);
         if let Some(encryption) = encryption {
             request = request.encryption(encryption);
         }
+        if act.is_dry() {
+            act.zfs.check_create(&request)?;
+        }
         if self.parents {
+            self.tell(act, "create_ancestors", "create ancestors of");
             create_above(act, &self.name)?;
+        }
+        self.tell(act, "create", "create");
+        if !act.is_json() && (self.verbose || self.parsable) {
+            for (name, value) in told {
+                if self.parsable {
+                    println!("property\t{name}\t{value}");
+                } else {
+                    println!("\t{name}={value}");
+                }
+            }
         }
         act.step("create", &self.name, |zfs| zfs.create(&request))?;
         if !self.unmounted && self.volsize.is_none() {
             mount_new(act, &self.name)?;
         }
         Ok(())
+    }
+
+    /// The properties as they are given, in zfs(8)'s order of them.
+    fn given(&self) -> Vec<(String, String)> {
+        let sizes = [("volsize", self.volsize), ("volblocksize", self.blocksize)];
+        let sizes = sizes
+            .into_iter()
+            .filter_map(|(name, size)| Some((name, size?)));
+        let sizes = sizes.map(|(name, size)| (name.to_owned(), size.to_string()));
+        sizes.chain(self.properties.iter().cloned()).collect()
+    }
+
+    /// The request for a volume, with all that zfs(8) chooses where nothing is
+    /// said, which is added to what is told.
+    fn volume(
+        &self,
+        zfs: &Zfs,
+        volsize: u64,
+        given: &Properties,
+        told: &mut Vec<(String, String)>,
+    ) -> Result<CreateRequest> {
+        let layout = zfs.volume_layout(&self.name.pool())?;
+        let said = self.blocksize.or(number(given.get("volblocksize")));
+        let block = said.unwrap_or(layout.volblocksize());
+        let Some(rounded) = volsize.checked_next_multiple_of(block.max(1)) else {
+            bail!("cannot create '{}': its size is too large", self.name);
+        };
+        let mut request = CreateRequest::volume(self.name.clone(), rounded);
+        let mut chosen = Vec::new();
+        if given.get("volblocksize").is_none() {
+            request = request.volblocksize(block);
+            if said.is_none() && !layout.is_default_volblocksize() {
+                chosen.push(("volblocksize", block));
+            }
+        }
+        if rounded != volsize {
+            told.retain(|(name, _)| name != "volsize");
+            chosen.push(("volsize", rounded));
+        }
+        if !self.sparse && given.get("refreservation").is_none() {
+            let bytes = layout.reservation(rounded, block);
+            request = request.property("refreservation", bytes);
+            chosen.push(("refreservation", bytes));
+        }
+        told.extend(
+            chosen
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value.to_string())),
+        );
+        Ok(request)
+    }
+
+    /// In zfs(8)'s words, where they are asked for.
+    fn tell(&self, act: &Act, word: &str, action: &str) {
+        if act.is_json() {
+        } else if self.parsable {
+            println!("{word}\t{}", self.name);
+        } else if self.verbose {
+            let would = if act.is_dry() { "would " } else { "" };
+            println!("{would}{action} {}", self.name);
+        }
     }
 }
 
@@ -138,14 +191,6 @@ pub fn mount_new(act: &mut Act, name: &DatasetName) -> Result<()> {
     match all.failures.pop() {
         None => Ok(()),
         Some(error) => bail!("filesystem successfully created, but not mounted: {error}"),
-    }
-}
-
-fn default_blocksize(version: Version) -> u64 {
-    if version < Version::new(2, 2) {
-        8 << 10
-    } else {
-        16 << 10
     }
 }
 

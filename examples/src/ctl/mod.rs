@@ -17,7 +17,6 @@ pub mod program;
 mod progress;
 mod prompt;
 pub mod property;
-mod reservation;
 pub mod snapshot;
 pub mod stream;
 

@@ -6,13 +6,14 @@ use zfs_core::{DatasetName, Error, Mounts, Name, Properties, PropertyValue, Zfs}
 
 use super::act::{Act, each};
 use super::name::{Any, assignment, number, tree};
-use super::reservation::Layout;
 use super::usage;
 
 /// Set properties
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   zfs-ctl set compression=zstd quota=10G tank/home
+  zfs-ctl set userquota@ann=5G tank/home
+  zfs-ctl set refreservation=auto tank/disk     all that the volume can take
   zfs-ctl set -u mountpoint=/srv tank/home      the next mount is there")]
 pub struct Set {
     /// Everything stays mounted as it is
@@ -87,16 +88,9 @@ fn with_reservation(act: &Act, name: &DatasetName, wanted: &Properties) -> Resul
     if wanted.get("refreservation").is_some() || reserved == 0 {
         return Ok(properties);
     }
-    let pool = act.zfs.pool_state(&name.pool())?;
-    match Layout::of(&pool.root) {
-        Some(layout) if reserved == layout.reservation(old, block) => {
-            properties.set("refreservation", layout.reservation(new, block));
-        }
-        Some(_) => {}
-        None => eprintln!(
-            "zfs-ctl: '{name}': refreservation stays {reserved}: how much a volume can take on \
-             dRAID is not known here (zfs-ctl set refreservation=SIZE {name})"
-        ),
+    let layout = act.zfs.volume_layout(&name.pool())?;
+    if reserved == layout.reservation(old, block) {
+        properties.set("refreservation", layout.reservation(new, block));
     }
     Ok(properties)
 }

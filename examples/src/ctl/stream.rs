@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -17,6 +18,7 @@ use super::name::{Any, assignment};
 use super::new_key::{NewKey, split_key};
 use super::progress::telling;
 use super::usage;
+use crate::list::nice;
 
 /// Write a snapshot, or what changed up to it, to standard output
 #[derive(Args, Debug)]
@@ -25,6 +27,8 @@ use super::usage;
   zfs-ctl send -w -i @monday tank/secret@tuesday | ssh host zfs receive backup/secret
   zfs-ctl send -t TOKEN | ssh host zfs receive -s backup/home
   zfs-ctl send -nP tank/home@monday      how large it would be
+
+With -t, -n and -v it does not show what is in the token (zfs-streamdump token does).
 
 Not here: -R, -I, -p, -b, -h, -s, -X and -V, which make several streams one or add
 properties to it. zfs-replicate sends trees, ranges of snapshots, properties and holds.")]
@@ -112,7 +116,7 @@ impl Send {
                 Any::Dataset(_) => return usage("-i takes a snapshot or a bookmark"),
             };
             request = request.from(source);
-            from = Some(text.trim_start_matches('@').to_owned());
+            from = Some(full);
         }
         Ok((request, name.clone(), from))
     }
@@ -122,16 +126,12 @@ impl Send {
         let (request, name, from) = self.request(&act.zfs)?;
         if self.dry || act.is_dry() || self.verbose || self.parsable {
             let bytes = match act.zfs.send_space(&request) {
-                Ok(bytes) => bytes.to_string(),
+                Ok(bytes) => Some(bytes),
                 // How much a receive has saved, ZFS does not say.
-                Err(error) if self.saved && error.kind() == ErrorKind::Invalid => "-".to_owned(),
+                Err(error) if self.saved && error.kind() == ErrorKind::Invalid => None,
                 Err(error) => return Err(error.into()),
             };
-            let kind = match from {
-                Some(from) => format!("incremental\t{from}"),
-                None => "full".to_owned(),
-            };
-            let text = format!("{kind}\t{name}\t{bytes}\nsize\t{bytes}");
+            let text = estimated(&name, from.as_deref(), bytes, self.parsable);
             if !self.dry && !act.is_dry() {
                 eprintln!("{text}");
             } else if self.verbose || self.parsable || act.is_dry() {
@@ -153,6 +153,28 @@ impl Send {
             act.zfs.send_to(&request, counted).map(drop)
         })??;
         Ok(())
+    }
+}
+
+/// How large a stream will be, as zfs(8) tells it.
+fn estimated(name: &str, from: Option<&str>, bytes: Option<u64>, parsable: bool) -> String {
+    let number = bytes.map_or_else(|| "-".to_owned(), |bytes| bytes.to_string());
+    match (from, parsable) {
+        (Some(from), true) => format!("incremental\t{from}\t{name}\t{number}\nsize\t{number}"),
+        (None, true) => format!("full\t{name}\t{number}\nsize\t{number}"),
+        (from, false) => {
+            let what = match from {
+                Some(from) => format!("send from {from} to {name}"),
+                None => format!("full send of {name}"),
+            };
+            let Some(bytes) = bytes else { return what };
+            let size = match bytes {
+                0 => String::new(),
+                _ => format!(" estimated size is {}", nice::bytes(bytes)),
+            };
+            let total = nice::number(bytes);
+            format!("{what}{size}\ntotal estimated size is {total}")
+        }
     }
 }
 
@@ -208,10 +230,10 @@ pub struct Receive {
     /// Keep what has arrived where it is interrupted
     #[arg(short = 's')]
     resumable: bool,
-    /// Receive nothing
+    /// Receive nothing, and with -v tell what would be received
     #[arg(short = 'n')]
     dry: bool,
-    /// Tell what is done
+    /// Tell what is received, and how fast
     #[arg(short)]
     verbose: bool,
     /// The sent name without its pool, below the target
@@ -235,11 +257,12 @@ pub struct Receive {
 impl Receive {
     /// Carries it out.
     pub fn run(self, act: &mut Act) -> Result<()> {
-        act.verbose(self.verbose);
         act.dry(self.dry);
         if self.abort {
+            act.verbose(self.verbose);
             return Self::give_up(act, &self.target.parse()?);
         }
+        act.quiet(self.dry || self.verbose);
         let stdin = io::stdin();
         if stdin.is_terminal() {
             bail!("stream can not be read from a terminal: redirect standard input");
@@ -258,6 +281,7 @@ impl Receive {
         }
         let mut origin = None;
         let (is_incremental, guid) = (begin.from_guid().is_some(), begin.to_guid());
+        let sent = begin.to_name();
         let mut request = ReceiveRequest::new(snapshot.clone()).begin_record(begin);
         let (key, properties) = split_key(&self.properties);
         if let NewKey::Own(wanted) = key {
@@ -292,11 +316,33 @@ impl Receive {
         if self.corrective {
             request = request.heal();
         }
-        let mut errors = Vec::new();
+        let tells = self.verbose && !act.is_json();
+        if tells {
+            let action = if act.is_dry() {
+                "would receive"
+            } else {
+                "receiving"
+            };
+            let corrective = if self.corrective { "corrective " } else { "" };
+            let kind = if is_incremental {
+                "incremental"
+            } else {
+                "full"
+            };
+            println!("{action} {corrective}{kind} stream of {sent} into {snapshot}");
+        }
+        let started = Instant::now();
+        let (mut errors, mut bytes) = (Vec::new(), 0);
         let received = act.step("receive", &snapshot, |zfs| {
-            errors = zfs.receive(&request, input.as_fd())?.property_errors;
+            let received = zfs.receive(&request, input.as_fd())?;
+            (errors, bytes) = (received.property_errors, received.bytes_read);
             Ok(())
         });
+        if act.is_dry() {
+            // Its sender is not to find that nobody reads it.
+            io::copy(&mut input, &mut io::sink())?;
+            return Ok(received?);
+        }
         if let Err(error) = received {
             let there = act.zfs.snapshot_entry(&snapshot);
             let refuses = self.corrective || act.zfs.version() < Version::new(2, 2);
@@ -306,6 +352,11 @@ impl Receive {
             // As zfs(8) since 2.2: what is there already is passed over.
             io::copy(&mut input, &mut io::sink())?;
             return Ok(());
+        }
+        if tells {
+            let seconds = started.elapsed().as_secs_f64().max(1e-9);
+            let [size, rate] = [bytes, (bytes as f64 / seconds) as u64].map(nice::bytes);
+            println!("received {size} stream in {seconds:.2} seconds ({rate}/sec)");
         }
         for error in &errors {
             eprintln!("{error}");

@@ -394,15 +394,7 @@ impl Row {
 
     fn somebody(&self, which: usize, who: &str, context: &Context) -> Option<Cell> {
         let what = *SpaceOf::ALL.get(which)?;
-        let file = match which {
-            0 | 1 | 4 | 5 => Some("/etc/passwd"),
-            2 | 3 | 6 | 7 => Some("/etc/group"),
-            _ => None,
-        };
-        let id = who
-            .parse()
-            .ok()
-            .or_else(|| number_of(&std::fs::read_to_string(file?).ok()?, who))?;
+        let id = what.id_of(who).ok()?;
         let number = if self.kind == SNAP {
             let snapshot: SnapshotName = self.name.parse().ok()?;
             context.zfs.space_of(&snapshot, what, id).ok()?
@@ -439,25 +431,5 @@ impl Row {
                 .value(column, context)
                 .map_or(Key::Missing, |cell| Key::Text(cell.text)),
         }
-    }
-}
-
-/// The number of somebody in a table of users or groups.
-fn number_of(table: &str, who: &str) -> Option<u32> {
-    table.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        (fields.next() == Some(who)).then(|| fields.nth(1)?.parse().ok())?
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn users_are_known_by_name() {
-        let table = "root:x:0:0:root:/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n";
-        assert_eq!(number_of(table, "ann"), Some(1000));
-        assert_eq!(number_of(table, "an"), None);
     }
 }

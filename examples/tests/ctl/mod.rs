@@ -33,7 +33,17 @@ impl Pool {
         Pool::of(4, &["draid"])
     }
 
+    /// Disks with sectors of 2 to that power of bytes.
+    pub fn with_sectors(ashift: u32, disks: usize, layout: &[&str]) -> Pool {
+        let sectors = format!("ashift={ashift}");
+        Pool::made(&["-o", &sectors], disks, layout)
+    }
+
     fn of(disks: usize, layout: &[&str]) -> Pool {
+        Pool::made(&[], disks, layout)
+    }
+
+    fn made(options: &[&str], disks: usize, layout: &[&str]) -> Pool {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let folder = tempfile::tempdir().expect("a folder");
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -48,6 +58,7 @@ impl Pool {
         let made = Command::new("zpool")
             .args(["create", "-f", "-o", "cachefile=none", "-m"])
             .arg(folder.path().join("mnt"))
+            .args(options)
             .arg(&name)
             .args(layout)
             .args(disks)

@@ -10,6 +10,7 @@
 //! out is copied and freed before the call returns.
 #![allow(unsafe_code)]
 
+pub(crate) mod account;
 mod alone;
 mod calls;
 pub(crate) mod ioctl;

@@ -11,6 +11,7 @@ use crate::error::{Errno, Error, Operation};
 use crate::ffi::CallError;
 use crate::ffi::ioctl::answer;
 use crate::name::DatasetName;
+use crate::space::SpaceOf;
 use crate::version::Version;
 use crate::zfs::{Name, Zfs};
 
@@ -348,6 +349,17 @@ impl Zfs {
     ///
     /// As [`Zfs::properties`].
     pub fn property<N: Name>(&self, name: &N, property: &str) -> Result<Option<Property>, Error> {
+        if let Some((what, who)) = SpaceOf::of_property(property) {
+            return match self.space_of(name, what, what.id_of(who)?) {
+                Ok(number) => Ok(Some(Property {
+                    value: PropertyValue::Number(number),
+                    source: Source::Local,
+                })),
+                // A volume counts nobody's.
+                Err(Error::Zfs(failure)) if failure.errno == Errno::EINVAL => Ok(None),
+                Err(error) => Err(error),
+            };
+        }
         Ok(self.properties(name)?.get(property))
     }
 }

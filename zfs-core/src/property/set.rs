@@ -2,12 +2,14 @@
 
 use zfs_stream::nvlist::{NvList, NvString, Value};
 
+use super::size::{not_a_size, parse_size};
 use super::table::{self, Access, Kind, Native};
 use super::{Properties, PropertyError, PropertyValue};
 use crate::error::{Errno, Error, Failure, Operation};
 use crate::ffi::CallError;
 use crate::mount::{Changes, Mounts};
 use crate::name::DatasetName;
+use crate::space::SpaceOf;
 use crate::version::Version;
 use crate::zfs::{Name, Zfs};
 
@@ -63,6 +65,12 @@ impl Properties {
     pub(crate) fn to_nvlist(&self, version: Version, moment: Moment) -> Result<NvList, CallError> {
         let mut list = NvList::new();
         for (property, value) in self.iter() {
+            if let Some((what, who)) = SpaceOf::of_property(property) {
+                let (name, value) = somebody_s_quota(what, who, value)
+                    .map_err(|reason| Refusal::Invalid(reason).of(property))?;
+                list.insert(name, value)?;
+                continue;
+            }
             let value = kernel_value(property, value, version, moment)
                 .map_err(|refusal| refusal.of(property))?;
             let value = match value {
@@ -74,6 +82,60 @@ impl Properties {
         }
         Ok(list)
     }
+
+    /// The name that a property was given by which the kernel knows by that
+    /// one.
+    fn name_of(&self, kernel: &str) -> String {
+        let given = self.iter().find(|(given, value)| {
+            SpaceOf::of_property(given)
+                .and_then(|(what, who)| somebody_s_quota(what, who, value).ok())
+                .is_some_and(|(name, _)| name == kernel)
+        });
+        given.map_or(kernel, |(given, _)| given).to_owned()
+    }
+
+    /// The value for a native property under whichever of its names, and
+    /// whether it is there.
+    pub(crate) fn native(&self, name: &str) -> Option<&PropertyValue> {
+        let named = |given: &str| table::native(given).is_some_and(|native| native.name == name);
+        let given = self.iter().find(|(given, _)| named(given));
+        given.map(|(_, value)| value)
+    }
+
+    /// The number that a native property is to have.
+    pub(crate) fn native_number(&self, name: &str, version: Version) -> Option<u64> {
+        match kernel_value(name, self.native(name)?, version, Moment::Creation) {
+            Ok(PropertyValue::Number(number)) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// Sets a native property in place of what was set under any of its names.
+    pub(crate) fn replace_native(&mut self, name: &'static str, value: u64) {
+        self.0
+            .retain(|given, _| table::native(given).is_none_or(|native| native.name != name));
+        self.set(name, value);
+    }
+}
+
+/// `userquota@ann` as the kernel takes it: the number is in the name, in hex,
+/// before the domain of those that Windows knows, and again in the value.
+fn somebody_s_quota(
+    what: SpaceOf,
+    who: &str,
+    value: &PropertyValue,
+) -> Result<(String, Vec<u64>), String> {
+    if !what.is_quota() {
+        return Err("it cannot be set, ZFS reports it".to_owned());
+    }
+    let id = what.number_of(who)?;
+    let quota = match value {
+        PropertyValue::Number(number) => *number,
+        PropertyValue::Text(text) if text == "none" => 0,
+        PropertyValue::Text(text) => parse_size(text).ok_or_else(|| not_a_size(text))?,
+    };
+    let name = format!("{}{id:x}-", what.prefix());
+    Ok((name, vec![what as u64, u64::from(id), quota]))
 }
 
 /// What the kernel takes for a value as people write it, or why there is no
@@ -179,49 +241,11 @@ fn number(native: &Native, text: &str, version: Version) -> Result<u64, String> 
     match (text, native.kind) {
         ("none", Kind::Limit) => Ok(u64::MAX),
         ("none", Kind::Bytes) => Ok(0),
-        _ => parse_size(text).ok_or_else(|| {
-            format!("{text:?} is not a number, or one with a unit (K, M, G, T, P, E)")
-        }),
-    }
-}
-
-/// A number as zfs(8) takes it: `131072`, `128K`, `1.5G`, `1MiB`, `512B`.
-fn parse_size(text: &str) -> Option<u64> {
-    let end = text
-        .find(|letter: char| !letter.is_ascii_digit() && letter != '.')
-        .unwrap_or(text.len());
-    let (digits, unit) = text.split_at_checked(end)?;
-    let mut unit = unit.to_ascii_uppercase();
-    for suffix in ["IB", "B"] {
-        if unit.len() >= suffix.len() && unit != "IB" {
-            if let Some(rest) = unit.strip_suffix(suffix) {
-                unit = rest.to_owned();
-                break;
-            }
+        ("auto", _) if native.name == "refreservation" => {
+            Err("\"auto\" is for volumes that are there, or are created or cloned".to_owned())
         }
+        _ => parse_size(text).ok_or_else(|| not_a_size(text)),
     }
-    let shift = match unit.as_str() {
-        "" => 0,
-        "K" => 10,
-        "M" => 20,
-        "G" => 30,
-        "T" => 40,
-        "P" => 50,
-        "E" => 60,
-        _ => return None,
-    };
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    // Exact where a float would not be, and refused where digits say more
-    // than fits.
-    let scale = 10_u128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
-    let whole: u128 = whole.parse().ok()?;
-    let fraction: u128 = if fraction.is_empty() {
-        0
-    } else {
-        fraction.parse().ok()?
-    };
-    let hundredfold = whole.checked_mul(scale)?.checked_add(fraction)?;
-    u64::try_from(hundredfold.checked_mul(1 << shift)? / scale).ok()
 }
 
 impl Zfs {
@@ -235,6 +259,11 @@ impl Zfs {
     /// `exec`, `readonly`, `atime` and their kin count at once, for those below
     /// that inherit them too. `sharenfs` and `sharesmb` of what is mounted are
     /// refused, since nothing is shared here.
+    ///
+    /// `userquota@ann` and its kin ([`SpaceOf`]) take a user by name or number.
+    /// `refreservation=auto` on a volume is all that it can take
+    /// ([`VolumeLayout`](crate::VolumeLayout)); a new `volsize` leaves the
+    /// reservation as it is.
     ///
     /// # Errors
     ///
@@ -270,6 +299,7 @@ impl Zfs {
         mounts: Mounts,
     ) -> Result<(), Error> {
         let name = name.as_ref();
+        let properties = self.auto_reserved(name, properties)?;
         let list = properties
             .to_nvlist(self.version(), Moment::Later)
             .map_err(|error| error.on(Operation::SetProperty, name))?;
@@ -284,14 +314,14 @@ impl Zfs {
         match name.parse::<DatasetName>() {
             Ok(dataset) if mounts == Mounts::Follow => {
                 self.with_mounts_following(Operation::SetProperty, &dataset, &changes, || {
-                    self.set_list(name, &list)
+                    self.set_list(name, &list, &properties)
                 })
             }
-            _ => self.set_list(name, &list),
+            _ => self.set_list(name, &list, &properties),
         }
     }
 
-    fn set_list(&self, name: &str, list: &NvList) -> Result<(), Error> {
+    fn set_list(&self, name: &str, list: &NvList, given: &Properties) -> Result<(), Error> {
         let Err((error, failed)) = self.device.set_properties(name, list) else {
             return Ok(());
         };
@@ -299,7 +329,7 @@ impl Zfs {
             .iter()
             .filter_map(|(property, value)| match value {
                 Value::Int32(errno) => Some(PropertyError {
-                    property: property.to_string(),
+                    property: given.name_of(&property.to_string()),
                     failure: Failure::new(Operation::SetProperty, name, Errno(*errno)),
                 }),
                 _ => None,
@@ -368,7 +398,6 @@ impl Zfs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     fn value(property: &str, value: impl Into<PropertyValue>) -> Result<PropertyValue, String> {
         value_in(Version::new(2, 3), property, value)
@@ -502,53 +531,5 @@ mod tests {
             Moment::Creation,
         );
         assert_eq!(created.unwrap(), 1_u64.into());
-    }
-
-    #[test]
-    fn sizes_are_read_as_zfs_reads_them() {
-        for (text, bytes) in [
-            ("0", 0),
-            ("131072", 131_072),
-            ("128K", 131_072),
-            ("128k", 131_072),
-            ("1MiB", 1 << 20),
-            ("1MB", 1 << 20),
-            ("512B", 512),
-            ("1.5G", 3 << 29),
-            ("15E", 15 << 60),
-            ("18446744073709551615", u64::MAX),
-        ] {
-            assert_eq!(parse_size(text), Some(bytes), "{text}");
-        }
-        for text in [
-            "",
-            "K",
-            ".",
-            ".5G",
-            "-1",
-            "1 K",
-            "1X",
-            "1KK",
-            "1iB",
-            "16E",
-            "1e3",
-            "1.2.3K",
-            "99999999999999999999999999999999999999999",
-            "1.0000000000000000000000000000000000000001K",
-        ] {
-            assert_eq!(parse_size(text), None, "{text}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_text_makes_a_size_panic(text in "\\PC{0,24}") {
-            let _ = parse_size(&text);
-        }
-
-        #[test]
-        fn a_plain_number_is_itself(number: u64) {
-            prop_assert_eq!(parse_size(&number.to_string()), Some(number));
-        }
     }
 }
