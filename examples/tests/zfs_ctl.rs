@@ -562,6 +562,45 @@ fn json_is_there_or_refused() {
 }
 
 #[test]
+fn the_history_of_the_pool_shows_what_was_done() {
+    let lines = [
+        "create -o org.example:a=b POOL/a",
+        "create POOL/a/b",
+        "snapshot -r POOL/a@1",
+        "set atime=off POOL/a",
+        "hold keep POOL/a@1",
+        "release keep POOL/a@1",
+        "rename -r POOL/a@1 @2",
+        "bookmark POOL/a@2 POOL/a#2",
+        "unmount POOL/a/b",
+        "mount POOL/a/b",
+        "get all POOL/a",
+        "create -n POOL/never",
+        "create POOL/a",
+        "send POOL/a@2 > DIR/stream",
+        "receive POOL/received < DIR/stream",
+        "create -s -V 4M POOL/v",
+        "destroy -rn POOL/a",
+        "destroy -r POOL/a",
+    ];
+    let histories = [("zfs", "zfs".into()), ("zfs-ctl", binary())].map(|(word, program)| {
+        let pool = Pool::new();
+        for line in lines {
+            pool.run(&mut Command::new(&program), line);
+        }
+        let shown = pool.run(&mut Command::new("zpool"), "history POOL");
+        let shown = pool.general(&String::from_utf8_lossy(&shown.stdout));
+        let begins = format!(" {word} ");
+        let commands = shown.lines().filter_map(|line| line.split_once(&begins));
+        commands
+            .map(|(_, command)| command.to_owned())
+            .collect::<Vec<_>>()
+    });
+    assert_eq!(histories[0], histories[1]);
+    assert_eq!(histories[1].len(), 11, "{:?}", histories[1]);
+}
+
+#[test]
 fn wrong_usage_is_exit_code_2() {
     let pool = Pool::new();
     for line in [

@@ -13,6 +13,7 @@ mod ffi;
 pub mod functions;
 mod given;
 pub mod guide;
+mod history;
 mod hold;
 mod key;
 mod list;

@@ -388,6 +388,7 @@ impl Zfs {
             begin: begin.bytes(),
         };
         let (bytes, errors) = self.lzc()?.receive(&call, stream).map_err(on)?;
+        self.may_log_on_this_thread(request.snapshot.dataset());
         Ok(Received {
             bytes_read: bytes + BEGIN_RECORD_BYTES as u64,
             property_errors: property_errors(&request.snapshot, &errors),

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -30,6 +31,8 @@ struct Args {
 
 const AFTER: &str = "\
 Each verb has examples of its own: zfs-ctl VERB --help. Listing is zfs-list's.
+
+What is changed is in `zpool history` with the command line, as with zfs(8).
 
 Exit codes, as zfs(8): 0 done, 1 failed, 2 wrong usage.";
 
@@ -145,10 +148,13 @@ fn main() -> ExitCode {
     }
     let own_output = args.verb.has_own_output();
     let mut act = match Zfs::open() {
-        Ok(zfs) => Act::new(zfs, how),
+        Ok(zfs) => Act::new(zfs, how).history(command_line(std::env::args_os())),
         Err(error) => return failed(&error.into()),
     };
     let outcome = run(args.verb, &mut act);
+    if outcome.is_ok() {
+        act.log();
+    }
     if !own_output {
         act.finish(outcome.as_ref().err().map(sentence).as_deref());
     }
@@ -156,6 +162,17 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
     }
+}
+
+/// As zfs(8) writes its own: the program without its folder.
+fn command_line(arguments: impl Iterator<Item = OsString>) -> String {
+    let mut words: Vec<String> = arguments
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    if let Some(program) = words.first_mut() {
+        *program = program.rsplit('/').next().unwrap_or_default().to_owned();
+    }
+    words.join(" ")
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {

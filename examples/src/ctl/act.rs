@@ -44,6 +44,7 @@ pub struct Act {
     pub zfs: Zfs,
     how: How,
     steps: Vec<(&'static str, String)>,
+    history: Option<String>,
 }
 
 impl Act {
@@ -53,6 +54,22 @@ impl Act {
             zfs,
             how,
             steps: Vec::new(),
+            history: None,
+        }
+    }
+
+    /// With the command line that the history of the changed pool is to show.
+    #[must_use]
+    pub fn history(mut self, line: String) -> Act {
+        self.history = Some(line);
+        self
+    }
+
+    /// Writes that line where something was changed, once. As with zfs(8) it is
+    /// no failure where that is not possible: what was to be done is done.
+    pub fn log(&mut self) {
+        if let Some(line) = self.history.take_if(|_| !self.how.dry_run) {
+            let _ = self.zfs.log_history(&line);
         }
     }
 

@@ -93,6 +93,8 @@ impl Create {
             }
         }
         act.step("create", &self.name, |zfs| zfs.create(&request))?;
+        // It is there, whether it can be mounted or not.
+        act.log();
         if !self.unmounted && self.volsize.is_none() {
             mount_new(act, &self.name)?;
         }

@@ -48,6 +48,7 @@ fn by_operation(operation: Operation, errno: Errno) -> Option<Meaning> {
         Operation::Redact => of_redact(errno),
         Operation::SnapshotRangeSpace => of_snapshot_range(errno),
         Operation::SetProperty | Operation::InheritProperty => of_property(errno),
+        Operation::LogHistory => of_log(errno),
         Operation::Diff | Operation::GetAllow => pool::of_reading(operation, errno),
         Operation::PoolStatus
         | Operation::GetVdevProperties
@@ -105,6 +106,17 @@ fn of_create(operation: Operation, errno: Errno) -> Option<Meaning> {
             "zfs load-key",
         ),
         _ => return None,
+    })
+}
+
+fn of_log(errno: Errno) -> Option<Meaning> {
+    let unchanged = "this thread has changed no pool since it last did this";
+    (errno == Errno::EPERM).then(|| {
+        meaning(
+            ErrorKind::PermissionDenied,
+            unchanged,
+            "log once after a change, and on the same thread",
+        )
     })
 }
 

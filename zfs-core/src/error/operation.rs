@@ -122,6 +122,8 @@ operations! {
     Prefetch = "prefetch the deduplication table of pool", None;
     /// Pruning a pool's deduplication table.
     PruneDedupTable = "prune the deduplication table of pool", None;
+    /// Writing a line into the history of a pool.
+    LogHistory = "log", None;
     /// Running a channel program.
     Program = "run a channel program on pool", None;
     /// Reading what is delegated.
