@@ -308,10 +308,11 @@ impl Rule {
                     oldest = Some((position, outcome));
                     judged(position, outcome);
                 });
-                if let Some((position, Outcome::Superseded(_))) = oldest
-                    && periods < *count
-                {
-                    judged(position, Outcome::Oldest);
+                match oldest {
+                    Some((position, Outcome::Superseded(_))) if periods < *count => {
+                        judged(position, Outcome::Oldest);
+                    }
+                    _ => {}
                 }
             }
             Self::Aged { period, count } => {

@@ -573,21 +573,23 @@ impl Verifier {
                 open.context.range = (range.first_object, range.slots);
             }
             // What redup makes a WRITE of comes in the order of those.
+            Record::Write(Write {
+                object,
+                logical_size,
+                ..
+            }) if open.context.features.contains(Features::RAW)
+                && open.told.0 == *object
+                && open.told.1 != *logical_size =>
+            {
+                kinds.push(Kind::BadField {
+                    field: "logical size",
+                    value: *logical_size,
+                    rule: "not the size of its object's blocks",
+                });
+            }
             Record::Write(Write { object, offset, .. })
             | Record::WriteByref(WriteByref { object, offset, .. }) => {
                 let block = (*object, *offset);
-                let raw = open.context.features.contains(Features::RAW);
-                if let Record::Write(write) = record
-                    && raw
-                    && open.told.0 == write.object
-                    && open.told.1 != write.logical_size
-                {
-                    kinds.push(Kind::BadField {
-                        field: "logical size",
-                        value: write.logical_size,
-                        rule: "not the size of its object's blocks",
-                    });
-                }
                 if block < open.last {
                     let (object, offset) = open.last;
                     kinds.push(Kind::OutOfOrder { object, offset });
