@@ -2,11 +2,14 @@
 
 mod fixture;
 
+use std::fs::File;
+use std::os::fd::AsFd;
+
 use fixture::shared::{Ground, Streams, other_pool, read_only_pool, streams};
-use fixture::{Pool, get, receive, send, source};
+use fixture::{Pool, closed, get, receive, send, source};
 use zfs_core::{
-    BeginRecord, CreateRequest, ErrorKind, Properties, ReceiveRequest, SendRequest, SnapshotName,
-    StreamProblem,
+    BeginRecord, CreateRequest, Error, ErrorKind, Properties, ReceiveRequest, ResumeToken,
+    SendRequest, SnapshotName, StreamProblem, stream_pipe,
 };
 
 /// With the full stream received as `copy@one`.
@@ -610,16 +613,15 @@ fn what_is_set_on_the_target_itself_stays_although_it_is_excluded() {
 #[test]
 fn zeroes_without_end_are_no_stream() {
     let ground = Ground::new();
-    let zero = std::fs::File::open("/dev/zero").unwrap();
+    let zero = File::open("/dev/zero").unwrap();
     let request = ground.to("copy@one");
     let error = ground.zfs.receive_from(&request, &zero).unwrap_err();
     let problem = match &error {
-        zfs_core::Error::Stream { problem, .. } => problem,
+        Error::Stream { problem, .. } => problem,
         other => panic!("{other}"),
     };
     assert_eq!(*problem, StreamProblem::NotAStream);
-    let descriptor = std::os::fd::AsFd::as_fd(&zero);
-    let error = ground.zfs.receive(&request, descriptor).unwrap_err();
+    let error = ground.zfs.receive(&request, zero.as_fd()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::BadStream, "{error}");
     assert!(!ground.exists("copy"));
 }
@@ -638,4 +640,71 @@ fn a_pool_without_space_says_so_and_keeps_nothing() {
     let to = ReceiveRequest::new(pool.snapshot("copy@x"));
     refused(&ground, &to, &stream, &[ErrorKind::NoSpace]);
     assert!(!ground.zfs.exists(&pool.dataset("copy")).unwrap());
+}
+
+#[test]
+fn a_resumable_receive_without_space_goes_on_when_there_is_some() {
+    let pool = Pool::new();
+    let ground = Ground::with(&["a"]);
+    ground.write("a", "large", &fixture::noise(3, 16 << 20));
+    let snapshot = ground.take("a@x");
+    let stream = send(&ground.zfs, &SendRequest::snapshot(snapshot.clone())).unwrap();
+    let fs = pool.filesystem("fs");
+    let free: u64 = get(pool.name().root(), "available").parse().unwrap();
+    let reservation = format!("reservation={}", free - (8 << 20));
+    fixture::run(&["zfs", "set", &reservation, fs.as_str()]);
+    let (copy, to) = (
+        pool.dataset("copy"),
+        ReceiveRequest::new(pool.snapshot("copy@x")),
+    );
+    refused(
+        &ground,
+        &to.clone().resumable(),
+        &stream,
+        &[ErrorKind::NoSpace],
+    );
+    let partial = pool.zfs.dataset(&copy).unwrap();
+    let token = partial.receive_resume_token().expect("what came is kept");
+
+    fixture::run(&["zfs", "set", "reservation=none", fs.as_str()]);
+    let token = ResumeToken::decode(token).unwrap();
+    let rest = ground
+        .zfs
+        .resume_request(&ground.dataset("a"), &token)
+        .unwrap();
+    let rest = send(&ground.zfs, &rest).unwrap();
+    assert!(rest.len() < stream.len(), "it began anew");
+    receive(&pool.zfs, &to.resumable(), &rest).unwrap();
+    assert_eq!(get(pool.snapshot("copy@x"), "guid"), get(&snapshot, "guid"));
+}
+
+/// Nothing comes out of these, whether their begin record is read by the
+/// library or was read before.
+#[test]
+fn descriptors_that_cannot_be_read_are_told() {
+    const EBADF: i32 = 9;
+    const EISDIR: i32 = 21;
+    let ground = Ground::new();
+    let path = ground.pool.path().join("write-only");
+    let file = File::create(&path).unwrap();
+    let folder = File::open(ground.pool.path()).unwrap();
+    let (_reader, writer) = stream_pipe().unwrap();
+    let cases = [
+        (closed(1000), EBADF),
+        (closed(-2), EBADF),
+        (file.as_fd(), EBADF),
+        (writer.as_fd(), EBADF),
+        (folder.as_fd(), EISDIR),
+    ];
+    let begin = BeginRecord::read(&mut &streams().full[..]).unwrap();
+    for (descriptor, errno) in cases {
+        let error = ground.zfs.receive(&ground.to("copy@one"), descriptor);
+        match error.unwrap_err() {
+            Error::Io { source, .. } => assert_eq!(source.raw_os_error(), Some(errno)),
+            other => panic!("{other:?}"),
+        }
+        let begun = ground.to("copy@one").begin_record(begin.clone());
+        let error = ground.zfs.receive(&begun, descriptor).unwrap_err();
+        assert!(!ground.exists("copy"), "{error}");
+    }
 }

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::process::{Command, Stdio};
 
 use fixture::shared::{Ground, other_pool};
-use fixture::{noise, receive, send};
+use fixture::{closed, noise, receive, run, send};
 use zfs_core::{
     BeginRecord, BookmarkName, DatasetName, Defer, Error, ErrorKind, NameProblem, Properties,
     SendFlags, SendRequest, SnapshotName, SnapshotOrBookmark, stream_pipe,
@@ -206,17 +206,6 @@ fn a_bookmark_is_a_source() {
     assert_eq!(guid(&stream), guid(&with_snapshot));
 }
 
-/// A descriptor of that number, which is not open.
-fn closed(number: i32) -> BorrowedFd<'static> {
-    // SAFETY: the type asks for an open descriptor, and nothing but a system
-    // call that refuses it is done with this one. No safe code makes such a
-    // thing: what is tested is that a caller's mistake stays an error.
-    #[expect(unsafe_code, reason = "only unsafe code can have a closed descriptor")]
-    unsafe {
-        BorrowedFd::borrow_raw(number)
-    }
-}
-
 #[track_caller]
 fn bad_descriptor(fd: BorrowedFd<'_>) {
     let (ground, one, _) = empty();
@@ -287,6 +276,31 @@ fn a_file_that_is_open_for_reading_alone_is_told() {
     let (reader, _writer) = stream_pipe().unwrap();
     let error = ground.zfs.send(&of(&one), reader.as_fd()).unwrap_err();
     assert!(matches!(error, Error::Zfs(_)), "{error:?}");
+}
+
+#[test]
+fn a_sink_without_room_is_told() {
+    let (ground, _, two) = filled();
+    let small = ground.pool.path().join("small");
+    std::fs::create_dir(&small).unwrap();
+    let folder = small.to_str().unwrap();
+    run(&["mount", "-t", "tmpfs", "-o", "size=256k", "none", folder]);
+    // A device that the kernel does not write into by itself, and a file.
+    let device = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let file = File::create(small.join("stream")).unwrap();
+    let answers = [&device, &file].map(|sink| ground.zfs.send(&of(&two), sink.as_fd()));
+    drop(file);
+    run(&["umount", folder]);
+    for answer in answers {
+        let error = answer.unwrap_err();
+        match &error {
+            Error::Io { source, .. } => assert_eq!(source.raw_os_error(), Some(28), "{error}"),
+            other => panic!("{other:?}"),
+        }
+        assert!(error.to_string().contains("No space left"), "{error}");
+    }
+    // Nothing is left in use.
+    ground.zfs.destroy_snapshots([&two], Defer::No).unwrap();
 }
 
 /// A filesystem with two snapshots, and a clone of the second with one.
