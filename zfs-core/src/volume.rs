@@ -112,7 +112,7 @@ impl VolumeLayout {
         let scaled = self
             .parity
             .iter()
-            .map(|parity| parity.used(blocks, volblocksize));
+            .map(|parity| parity.used(blocks, volblocksize, self.version));
         let data = scaled.max().unwrap_or(volsize);
         let mut metadata = 7;
         while blocks > 1 {
@@ -152,12 +152,17 @@ impl Parity {
         }
     }
 
-    /// What ZFS says is used by that many blocks, rounded as in libzfs.
-    fn used(self, blocks: u64, size: u64) -> u64 {
-        const SECTOR: u64 = 512;
+    /// What ZFS says is used by that many blocks, rounded as in libzfs, which
+    /// counts in other steps since large volumes do not overflow there.
+    fn used(self, blocks: u64, size: u64, version: Version) -> u64 {
+        let unit = if version < Version::new(2, 2) { 1 } else { 512 };
         let allocated = u128::from(blocks) * u128::from(self.allocated(size));
-        let typical = (self.allocated(TYPICAL_BLOCK) / SECTOR).max(1);
-        let used = allocated / u128::from(typical) * u128::from(TYPICAL_BLOCK / SECTOR);
+        let typical = u128::from((self.allocated(TYPICAL_BLOCK) / unit).max(1));
+        let used = if unit == 1 {
+            allocated * u128::from(TYPICAL_BLOCK) / typical
+        } else {
+            allocated / typical * u128::from(TYPICAL_BLOCK / unit)
+        };
         u64::try_from(used).unwrap_or(u64::MAX)
     }
 
@@ -289,10 +294,14 @@ mod tests {
         };
         assert_eq!(raidz.allocated(16 << 10), 6 << 12);
         assert_eq!(raidz.allocated(TYPICAL_BLOCK), 48 << 12);
-        assert_eq!(raidz.used(10, 16 << 10), 10 * (16 << 10));
-        assert_eq!(raidz.used(12, 4 << 10), 12 * 2 * (4 << 10) * 2 / 3);
+        assert_eq!(raidz.used(10, 16 << 10, V), 10 * (16 << 10));
+        assert_eq!(raidz.used(12, 4 << 10, V), 12 * 2 * (4 << 10) * 2 / 3);
+        // 2.1 leaves out less of the rest.
+        let old = Version::new(2, 1);
+        assert_eq!(raidz.used(1, 4 << 10, old), 5461);
+        assert_eq!(raidz.used(1, 4 << 10, V), 5376);
         // 128 TiB: more than fits into 64 bits on the way.
-        assert_eq!(raidz.used(1 << 33, 16 << 10), 1 << 47);
+        assert_eq!(raidz.used(1 << 33, 16 << 10, V), 1 << 47);
     }
 
     /// Whole rows of eight sectors with data and two of parity.
@@ -307,8 +316,8 @@ mod tests {
         assert_eq!(draid.allocated(32 << 10), 10 << 12);
         assert_eq!(draid.allocated(33 << 10), 20 << 12);
         // As large a part of it is parity as of the typical block.
-        assert_eq!(draid.used(10, 32 << 10), 10 * (32 << 10));
-        assert_eq!(draid.used(10, 16 << 10), 10 * (32 << 10));
+        assert_eq!(draid.used(10, 32 << 10, V), 10 * (32 << 10));
+        assert_eq!(draid.used(10, 16 << 10, V), 10 * (32 << 10));
     }
 
     #[test]

@@ -472,7 +472,16 @@ fn a_quota_of_somebody_is_set_and_read_by_name_or_number() {
 
     // An error is told by the name that was given, not by the kernel's.
     let volume = pool.dataset("v");
-    run(&["zfs", "create", "-sV", "16M", volume.as_str()]);
+    // Nobody opens it meanwhile.
+    run(&[
+        "zfs",
+        "create",
+        "-o",
+        "volmode=none",
+        "-sV",
+        "16M",
+        volume.as_str(),
+    ]);
     let error = pool.zfs.set_properties(&volume, &quotas).unwrap_err();
     let Error::Properties { errors, .. } = &error else {
         panic!("{error}");
