@@ -439,7 +439,21 @@ struct Pair<'a> {
     autosnap: Side<'a>,
 }
 
-impl Pair<'_> {
+impl<'a> Pair<'a> {
+    /// Two trees of one pool, of which there may be more.
+    fn beside(group: &'a Group, pool: &str, folder: &Path, nth: usize) -> Pair<'a> {
+        let side = |program, letter: &str| Side {
+            group,
+            program,
+            root: format!("{pool}/{letter}{nth}"),
+            folder: folder.join(format!("{letter}{nth}")),
+        };
+        Pair {
+            sanoid: side(Program::Sanoid, "s"),
+            autosnap: side(Program::Autosnap, "z"),
+        }
+    }
+
     fn both(&self) -> [&Side<'_>; 2] {
         [&self.sanoid, &self.autosnap]
     }
@@ -571,18 +585,7 @@ fn same_after_every_step(groups: &[Group]) {
     let pairs: Vec<Pair<'_>> = groups
         .iter()
         .enumerate()
-        .map(|(nth, group)| {
-            let side = |program, letter: &str| Side {
-                group,
-                program,
-                root: format!("{}/{letter}{nth}", pool.name()),
-                folder: folder.path().join(format!("{letter}{nth}")),
-            };
-            Pair {
-                sanoid: side(Program::Sanoid, "s"),
-                autosnap: side(Program::Autosnap, "z"),
-            }
-        })
+        .map(|(nth, group)| Pair::beside(group, pool.name().as_str(), folder.path(), nth))
         .collect();
     for pair in &pairs {
         pair.sanoid.prepare(&pool.zfs);
@@ -734,16 +737,7 @@ fn pruning_is_put_off_until_the_pool_is_as_full_as_sanoid_wants_it() {
         templates: "",
         cases: &[],
     };
-    let side = |program, letter: &str| Side {
-        group: &group,
-        program,
-        root: format!("{}/{letter}", pool.name()),
-        folder: folder.path().join(letter),
-    };
-    let pair = Pair {
-        sanoid: side(Program::Sanoid, "s"),
-        autosnap: side(Program::Autosnap, "z"),
-    };
+    let pair = Pair::beside(&group, pool.name().as_str(), folder.path(), 0);
     for side in pair.both() {
         side.prepare(&pool.zfs);
         let dataset = side.root.rsplit('/').next().unwrap();
@@ -797,16 +791,7 @@ fn names_that_are_taken_get_dst_where_the_hour_comes_twice() {
     set_clock(again - SignedDuration::from_mins(5));
     let pool = Pool::new();
     let folder = tempfile::tempdir().unwrap();
-    let side = |program, letter: &str| Side {
-        group: &OVERTAKEN,
-        program,
-        root: format!("{}/{letter}", pool.name()),
-        folder: folder.path().join(letter),
-    };
-    let pair = Pair {
-        sanoid: side(Program::Sanoid, "s"),
-        autosnap: side(Program::Autosnap, "z"),
-    };
+    let pair = Pair::beside(&OVERTAKEN, pool.name().as_str(), folder.path(), 0);
     for side in pair.both() {
         side.prepare(&pool.zfs);
     }

@@ -34,6 +34,18 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// One that is about no record that could be read.
+    pub(super) fn between(offset: u64, record: u64, kind: Kind) -> Self {
+        Self {
+            offset,
+            record,
+            record_type: None,
+            object: None,
+            object_offset: None,
+            kind,
+        }
+    }
+
     /// Whether it keeps the stream from being received.
     pub fn severity(&self) -> Severity {
         self.kind.severity()

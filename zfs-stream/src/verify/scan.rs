@@ -80,14 +80,8 @@ fn scan<R: Read>(
             verifier.read_to(reader.offset());
             return Ok(());
         };
-        verifier.find(Finding {
-            offset: reader.offset(),
-            record: reader.number(),
-            record_type: None,
-            object: None,
-            object_offset: None,
-            kind: Kind::Skipped { bytes },
-        });
+        let kind = Kind::Skipped { bytes };
+        verifier.find(Finding::between(reader.offset(), reader.number(), kind));
     }
 }
 

@@ -143,14 +143,11 @@ impl Verifier {
         let last = self.report.findings.last();
         let cut = last.is_some_and(|finding| finding.kind.is_cut());
         if let Some(kind) = kind.filter(|_| !cut) {
-            self.find(Finding {
-                offset: self.report.bytes,
-                record: self.report.records,
-                record_type: None,
-                object: None,
-                object_offset: None,
+            self.find(Finding::between(
+                self.report.bytes,
+                self.report.records,
                 kind,
-            });
+            ));
         }
         self.report
     }
@@ -168,16 +165,13 @@ impl Verifier {
                 record,
                 problem: Problem::TruncatedHeader { found },
             } if self.is_over() => Error::Damaged {
-                finding: Box::new(Finding {
+                finding: Box::new(Finding::between(
                     offset,
                     record,
-                    record_type: None,
-                    object: None,
-                    object_offset: None,
-                    kind: Kind::TrailingBytes {
+                    Kind::TrailingBytes {
                         bytes: found as u64,
                     },
-                }),
+                )),
             },
             other => other,
         }
@@ -211,14 +205,8 @@ impl Verifier {
     /// The error of something wrong with the last header.
     pub(super) fn refuse_last(&self, kind: Kind) -> Error {
         let at = self.previous.map(|last| last.finding(kind.clone()));
-        let finding = at.unwrap_or(Finding {
-            offset: self.report.bytes,
-            record: self.report.records,
-            record_type: None,
-            object: None,
-            object_offset: None,
-            kind,
-        });
+        let Report { bytes, records, .. } = self.report;
+        let finding = at.unwrap_or_else(|| Finding::between(bytes, records, kind));
         Error::Damaged {
             finding: Box::new(finding),
         }
