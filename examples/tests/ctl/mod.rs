@@ -7,6 +7,8 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 pub fn binary() -> PathBuf {
     let folder = std::env::var_os("ZFS_TEST_BIN_DIR").expect("cargo xtask test sets it");
@@ -17,6 +19,12 @@ pub fn binary() -> PathBuf {
 pub struct Pool {
     pub name: String,
     pub folder: tempfile::TempDir,
+}
+
+/// Whether zfs(8) made a dataset and could not mount it.
+fn created_and_busy(output: &Output) -> bool {
+    let said = String::from_utf8_lossy(&output.stderr);
+    said.contains("dataset is busy") && said.contains("successfully created, but not mounted")
 }
 
 impl Pool {
@@ -93,7 +101,25 @@ impl Pool {
         if !output.is_empty() {
             program.stdout(File::create(output).expect("the output"));
         }
-        program.output().expect("the program")
+        let output = program.output().expect("the program");
+        if created_and_busy(&output) {
+            return self.mounted_later(words);
+        }
+        output
+    }
+
+    /// The kernel may still be at work on what was just made, and then zfs(8)
+    /// gives up mounting it.
+    fn mounted_later(&self, words: &str) -> Output {
+        let dataset = words.rsplit(' ').next().unwrap_or_default();
+        let begun = Instant::now();
+        loop {
+            thread::sleep(Duration::from_millis(100));
+            let output = self.run(&mut Command::new("zfs"), &format!("mount {dataset}"));
+            if output.status.success() || begun.elapsed() > Duration::from_secs(10) {
+                return output;
+            }
+        }
     }
 
     /// Everything that is in it, and what of that is mounted where.
