@@ -43,7 +43,10 @@ fn bars_appear_move_and_leave_the_terminal_as_it_was() {
     site.take("two");
     let on_a_terminal = |words: &[&str]| {
         let folder = std::env::var("ZFS_TEST_BIN_DIR").unwrap();
-        let line = format!("stty cols 200; {folder}/zfs-replicate {}", words.join(" "));
+        let line = format!(
+            "stty rows 40 cols 200; {folder}/zfs-replicate {}",
+            words.join(" ")
+        );
         let output = Command::new("script")
             .args(["-qec", &line, "/dev/null"])
             .env("SHELL", "/bin/sh")

@@ -153,15 +153,4 @@ fn the_deepest_and_longest_names_go_over_ssh_and_come_back() {
     let (from, to) = (far(&copy), back.as_str());
     replicate(&[&["restore"], &ssh[..], &[&from, to]].concat()).well();
     assert_eq!(get(format!("{back}@ 1"), "guid"), guid);
-
-    // One level more than there can be: that one is named, the others arrive.
-    let deeper = site.b.filesystem("d").child("u").unwrap();
-    let ran = push(&deeper);
-    assert_eq!(ran.code, Some(1), "{ran:#?}");
-    assert!(ran.stderr.contains(&leaf), "{ran:#?}");
-    let (above, _) = path.rsplit_once('/').unwrap();
-    assert_eq!(
-        snapshots(&format!("{deeper}{above}").parse().unwrap()),
-        [" 1"]
-    );
 }
