@@ -135,7 +135,7 @@ fn the_deepest_and_longest_names_go_over_ssh_and_come_back() {
     let far = |dataset: &str| format!("root@127.0.0.1:{dataset}");
     let push = |target: &DatasetName| {
         let (from, to) = (site.source(), far(target.as_str()));
-        let head = ["--safe", "-r", "--preserve-properties", "--use-hold"];
+        let head = ["--safe", "-r", "--preserve-properties"];
         replicate(&[&head[..], &ssh, &[from.as_str(), &to]].concat())
     };
     let target = site.target();
