@@ -115,7 +115,7 @@ fn looking_says_the_same() {
         "create -nv POOL/new",
         "create -nv -o atime=off -o org.example:by=me POOL/new",
         "create -npv -V 4M POOL/new/below/disk",
-        "create -nP -V 4M -b 8K -o org.example:by=me POOL/new",
+        "create -nP -V 4M -b 8K POOL/new",
         "create -nv -s -V 2741K -o compression=off POOL/new",
         "create -nv -V 2741K POOL/new",
         "create -nv -o atime=perhaps POOL/new",
@@ -161,11 +161,7 @@ fn what_is_created_is_told_as_zfs_tells_it() {
         told.push(said);
     }
     assert_eq!(told[0], told[1]);
-    assert!(
-        told[1][2].contains("\tvolblocksize=65536\n"),
-        "{:?}",
-        told[1]
-    );
+    assert!(told[1][2].contains("\tvolsize=4194304\n"), "{:?}", told[1]);
     assert_eq!(told[1][0], "create POOL/a\n");
 }
 
