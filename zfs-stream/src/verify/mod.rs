@@ -17,9 +17,10 @@
 //! for them: it panics, or writes beyond that memory, at a WRITE or SPILL without a
 //! payload, at one with a logical size of nothing or of more than 16 MiB, at a
 //! compression that it does not know, at a payload longer than its block, and at a
-//! bonus buffer longer than its dnode. All were tried on 2.3.9 but the last, which
-//! is from its source. The verifier refuses them, and says so
-//! ([`Finding::consequence`]).
+//! bonus buffer longer than its dnode. The WRITEs were seen to do so on 2.3.9 (the
+//! too long payload by leaving it out: with it the kernel crashed later); SPILLs, the
+//! bonus buffer and other releases are from their source. The verifier refuses
+//! them, and says so ([`Finding::consequence`]).
 //!
 //! [`VerifyingReader`] stands between a sender and `zfs receive`: it hands a
 //! record on only after the next one's checksum has proven it.
